@@ -1,0 +1,1 @@
+"""What a backend promises: no TensorFlow and no torch here."""

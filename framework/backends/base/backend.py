@@ -1,0 +1,144 @@
+"""What each backend implements; the engine, parity and the command line know no more of it than this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framework.backends.base.training import Arrays, Training, TrainingEvents
+from framework.builder.plan import ModelPlan, PlannedLayer
+from framework.data.batches import Batch, Batches
+from framework.spec.backend import BackendSpec
+from framework.spec.trainer import TrainerSpec
+
+State = Mapping[str, Any]
+"""Recurrent state of a step, opaque to the caller: ``layer/state`` to a native tensor ``(rows, units)``."""
+
+
+class Stepper(Protocol):
+    """The decoding step of a model, without a fixed number of rows.
+
+    Uses the model's weights as they are when it is made; make a new one after training went on.
+    """
+
+    def initial_state(self, rows: int) -> State:
+        """Zero states for ``rows`` rows."""
+        ...
+
+    def __call__(self, tokens: NDArray[np.integer[Any]], state: State) -> tuple[NDArray[np.float32], State]:
+        """One step.
+
+        Args:
+            tokens: ``(rows,) int``, or ``(rows, time) int`` to read a whole prompt at once.
+            state: from :meth:`initial_state` or the step before.
+
+        Returns:
+            Logits of the last step, ``(rows, vocabulary) float32``, valid until the next call, and the new state.
+        """
+        ...
+
+    def select(self, state: State, rows: NDArray[np.integer[Any]]) -> State:
+        """The states of ``rows`` in that order, for beams and finished rows."""
+        ...
+
+
+class Trainee(Protocol):
+    """A built model with its optimizer: what is trained, saved and restored.
+
+    Attributes:
+        native: the ``keras.Model`` or the ``LightningModule``.
+        plan: what it was built from.
+    """
+
+    native: Any
+    plan: ModelPlan
+
+    def weights(self) -> dict[str, NDArray[np.generic]]:
+        """Weights by ``layer/weight`` in Keras' layout and order, copied."""
+        ...
+
+    def set_weights(self, weights: Arrays) -> None:
+        """Sets weights by ``layer/weight``.
+
+        Raises:
+            CheckpointError: a name is missing or unknown, or a shape differs; both sides are shown.
+        """
+        ...
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """Everything that going on to the same bits needs: ``weights/…``, ``optimizer/…``, ``states/…``, ``random/…``; copied."""
+        ...
+
+    def load_state(self, state: Arrays) -> None:
+        """Takes back what :meth:`state` gave.
+
+        Raises:
+            CheckpointError: it does not fit this model.
+        """
+        ...
+
+    def fit(self, training: Training, events: TrainingEvents) -> None:
+        """Trains with the backend's own trainer (Lightning ``Trainer.fit``, Keras ``Model.fit``) and tells ``events``.
+
+        Raises:
+            TrainingError: the loss is not finite, or memory ran out.
+        """
+        ...
+
+    def evaluate(self, batches: Batches, limit: int | None = None) -> float:
+        """Mean loss in nats a token from zero states; training states are left as they were."""
+        ...
+
+    def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, NDArray[np.generic]]]:
+        """Loss and gradients by weight for one batch in inference mode of dropout, for parity and tests; nothing is changed."""
+        ...
+
+    def predict(self, inputs: Arrays) -> dict[str, NDArray[np.generic]]:
+        """Model outputs by name for one batch, in inference mode."""
+        ...
+
+    def stepper(self) -> Stepper:
+        """The derived decoding step with the weights of now.
+
+        Raises:
+            UnsupportedArgument: a layer on the way has no step form; it is named.
+        """
+        ...
+
+    def reset_states(self) -> None:
+        """Puts the states of stateful layers to zeros."""
+        ...
+
+
+class Backend(Protocol):
+    """One framework behind its floor; made by :func:`framework.backends.base.registry.load_backend`."""
+
+    name: str
+
+    def configure(self, spec: BackendSpec, seed: int) -> None:
+        """Threads, device and the process's own random numbers; once a process.
+
+        Raises:
+            BackendUnavailable: the device is not there.
+        """
+        ...
+
+    def build(self, plan: ModelPlan, weights: Arrays, trainer: TrainerSpec, backend: BackendSpec) -> Trainee:
+        """The native model with the given initial weights.
+
+        Raises:
+            UnsupportedArgument: this backend cannot honour an argument; layer and argument are named.
+        """
+        ...
+
+    def versions(self) -> dict[str, str]:
+        """Names and versions of the libraries in use."""
+        ...
+
+
+def unsupported(layers: Sequence[PlannedLayer]) -> list[str]:
+    """Names of layers that have no step form."""
+    return [layer.name for layer in layers if not layer.step]

@@ -1,0 +1,1 @@
+"""The vocabulary of a config: frozen, backend-neutral pydantic models. Imports pydantic and nothing heavier."""

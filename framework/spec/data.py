@@ -1,0 +1,113 @@
+"""What a run reads: the kinds of data and their settings."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from framework.spec.base import Spec
+
+UNKNOWN_TOKEN = "[UNK]"
+
+
+class DataSpec(Spec):
+    """What every kind of data shares.
+
+    Sizes such as the vocabulary's reach the model as ``${size:NAME}``.
+    """
+
+    size_names: ClassVar[tuple[str, ...]] = ()
+    """Names of the sizes that preparing this data provides."""
+
+    kind: str
+    """Name of the kind of data."""
+
+    batch_size: int = Field(64, gt=0)
+    """Rows of a batch."""
+
+    drop_remainder: bool = True
+    """Leave out a last batch that is not full."""
+
+    validation_fraction: float = Field(0.0, ge=0.0, lt=1.0)
+    """Share of the data, from its end and in order, that is held out for validation."""
+
+    declared_sizes: dict[str, Annotated[int, Field(gt=0)]] = {}
+    """Sizes known without reading the data, for ``explain`` and ``check``; preparing fails if the real ones differ."""
+
+    def known_sizes(self) -> dict[str, int]:
+        """The sizes that this config alone tells."""
+        return dict(self.declared_sizes)
+
+
+class DownloadSpec(Spec):
+    """A file to fetch once and check."""
+
+    url: str = Field(pattern=r"^https?://")
+    """Address of the file."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Checksum that the file must have."""
+
+    filename: str
+    """Path below the data folder, where the file is looked for before it is fetched."""
+
+
+class TextDataSpec(DataSpec):
+    """Running text, cut into windows of tokens for a language model.
+
+    The text comes from ``path``, or else from the named ``corpus``, or else from the ``download``.
+    """
+
+    size_names: ClassVar[tuple[str, ...]] = ("tokens",)
+
+    kind: Literal["text"] = "text"
+
+    path: str | Annotated[list[str], Field(min_length=1)] | None = None
+    """File, folder or glob of text files, or a list of them, read in the order of their names."""
+
+    corpus: str | None = None
+    """Name of a registered corpus, such as ``python_source``, which needs no download."""
+
+    download: DownloadSpec | None = None
+    """A text file to fetch once."""
+
+    encoding: str = "utf-8"
+    """Encoding of the files."""
+
+    level: Literal["character", "word"] = "character"
+    """What a token is."""
+
+    lowercase: bool = False
+    """Lower the text's case first."""
+
+    max_tokens: int | None = Field(None, gt=1)
+    """Read at most this many tokens from the start of the text."""
+
+    sequence_length: int = Field(100, gt=0)
+    """Tokens of a window; the target is the window moved on by one token."""
+
+    order: Literal["shuffled", "contiguous"] = "shuffled"
+    """shuffled: windows in a new random order each epoch; contiguous: row i of a batch goes on in row i of the next."""
+
+    unknown: Literal["error", "replace"] = "error"
+    """What a token outside the vocabulary does: an error that names it, or ``[UNK]``, which then is token 0."""
+
+    max_vocabulary: int | None = Field(None, gt=1)
+    """Keep only the most frequent tokens; needs ``unknown: replace``. ``[UNK]`` is not counted."""
+
+    declared_sizes: dict[str, Annotated[int, Field(gt=0)]] = {}
+    """``tokens``: different tokens of the declared text, ``[UNK]`` not counted."""
+
+    def known_sizes(self) -> dict[str, int]:
+        """``tokens`` as declared, ``[UNK]`` counted; nothing when ``path`` replaces the declared text."""
+        if self.path is not None or "tokens" not in self.declared_sizes:
+            return {}
+        tokens = self.declared_sizes["tokens"]
+        if self.max_vocabulary is not None:
+            tokens = min(tokens, self.max_vocabulary)
+        return {"tokens": tokens + (self.unknown == "replace")}
+
+
+DATA_KINDS: dict[str, type[DataSpec]] = {"text": TextDataSpec}
+"""Kinds of data by name."""

@@ -1,0 +1,28 @@
+"""How a trained language model is turned into text."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from framework.spec.base import Spec
+
+
+class DecodingSpec(Spec):
+    """Choice of the next token."""
+
+    strategy: Literal["greedy", "sample"] = "sample"
+    """greedy: the most likely token; sample: one drawn by its probability."""
+    temperature: float = Field(1.0, gt=0.0)
+    """Logits are divided by this before drawing."""
+    top_k: int | None = Field(None, gt=0)
+    """Draw among the k most likely tokens only."""
+    top_p: float | None = Field(None, gt=0.0, le=1.0)
+    """Draw among the most likely tokens that together reach this probability."""
+    prompt: str = Field("\n", min_length=1)
+    """What the samples written during training begin with."""
+    length: int = Field(1000, gt=0)
+    """Tokens to generate."""
+    sample_length: int = Field(200, gt=0)
+    """Tokens of the samples written during training."""

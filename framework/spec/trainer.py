@@ -1,0 +1,58 @@
+"""How long and how a model is trained; names are Lightning's."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from framework.spec.base import Spec
+
+
+class EarlyStoppingSpec(Spec):
+    """Stop when the monitored value no longer falls."""
+
+    monitor: Literal["loss", "val_loss"] = "val_loss"
+    """Value to watch."""
+    patience: int = Field(3, ge=0)
+    """Epochs without a fall before stopping."""
+    min_delta: float = Field(0.0, ge=0.0)
+    """Smallest fall that counts, in nats."""
+
+
+class CheckpointSpec(Spec):
+    """Which checkpoints are written. The last one is always kept."""
+
+    every_n_epochs: int = Field(1, gt=0)
+    """Epochs between checkpoints."""
+    every_n_steps: int | None = Field(None, gt=0)
+    """Also every so many steps within an epoch."""
+    monitor: Literal["auto", "loss", "val_loss"] = "auto"
+    """Value whose lowest makes the best checkpoint; auto: val_loss where there is validation, else loss."""
+
+
+class TrainerSpec(Spec):
+    """Length, precision and rhythm of the training. Source: Lightning documentation, "Trainer"."""
+
+    max_epochs: int = Field(10, gt=0)
+    """Passes over the training data."""
+    precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true"
+    """Number format; bf16-mixed keeps float32 weights and computes in bfloat16."""
+    gradient_clip_val: float | None = Field(None, gt=0.0)
+    """Largest gradient; null: not clipped."""
+    gradient_clip_algorithm: Literal["norm", "value"] = "norm"
+    """Clip the norm over all weights, or each value."""
+    limit_train_batches: int | None = Field(None, gt=0)
+    """Batches of an epoch, at most."""
+    limit_val_batches: int | None = Field(None, gt=0)
+    """Batches of a validation, at most."""
+    check_val_every_n_epoch: int = Field(1, gt=0)
+    """Epochs between validations."""
+    log_every_n_steps: int = Field(10, gt=0)
+    """Steps between two records of the training loss."""
+    early_stopping: EarlyStoppingSpec | None = None
+    """When to stop early; null: never."""
+    checkpoint: CheckpointSpec = CheckpointSpec()
+    """Which checkpoints are written."""
+    sample_every_n_epochs: int | None = Field(1, gt=0)
+    """Epochs between samples of what the model makes; null: none."""
