@@ -1,0 +1,1 @@
+"""The shipped configuration: one group a folder. Installed as `framework.configs`."""

@@ -1,0 +1,8 @@
+"""`python -m framework`: the same command as `gatework`."""
+
+from __future__ import annotations
+
+from framework.cli.main import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())
