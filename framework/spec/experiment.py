@@ -28,8 +28,8 @@ class PathsSpec(Spec):
     """Folder for downloads; the user's cache folder when not given."""
 
 
-class Experiment(Spec):
-    """A validated config. Frozen; sizes that only the data knows may still be open (``${size:…}``)."""
+class RunSettings(Spec):
+    """What stands at the top of a config beside its sections."""
 
     spec_version: int = SPEC_VERSION
     """Version of this vocabulary."""
@@ -41,6 +41,11 @@ class Experiment(Spec):
     """Seed of weights, order of the data, dropout and samples."""
     resume: Literal["auto", "never", "must"] = "auto"
     """auto: go on with the run of the same config; never: start a new one beside it; must: fail if there is none."""
+
+
+class Experiment(RunSettings):
+    """A validated config. Frozen; sizes that only the data knows may still be open (``${size:…}``)."""
+
     backend: BackendSpec
     """Which framework, and on what."""
     data: SerializeAsAny[DataSpec]

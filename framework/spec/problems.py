@@ -1,0 +1,208 @@
+"""From pydantic's errors to problems that a person can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from framework.errors import Origin, Problem, nearest
+
+Locate = Callable[[str], Origin | None]
+"""From a dotted key to the file and line, or override, that set it."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_SHOWN_CHOICES = 30
+
+
+def nowhere(path: str) -> Origin | None:
+    """The :data:`Locate` of a config that was not read from files."""
+    return None
+
+
+class ProblemCollector:
+    """Gathers every problem of a config, each with its origin, so that all are reported at once."""
+
+    def __init__(self, locate: Locate = nowhere) -> None:
+        self.locate = locate
+        self.problems: list[Problem] = []
+
+    def add(self, path: str, message: str, **details: Any) -> None:
+        """Adds a problem at ``path``; the origin is that of the path, or of the nearest key above it that was set."""
+        self.problems.append(Problem(path, message, origin=self._origin(path), **details))
+
+    def parse(self, model: type[Model], value: object, path: str) -> Model | None:
+        """Validates ``value`` as ``model``; what is wrong is gathered and None returned."""
+        if not isinstance(value, Mapping):
+            self.add(path, "must be a mapping", value=render(value), expected=f"a mapping with {', '.join(model.model_fields)}")
+            return None
+        try:
+            return model.model_validate(dict(value))
+        except ValidationError as error:
+            self._add_errors(model, value, path, error)
+            return None
+
+    def unknown_key(self, path: str, key: str, known: Sequence[str]) -> None:
+        """Adds the problem of a key that nothing reads."""
+        where = f"{path}.{key}" if path else key
+        self.add(where, f"unknown key '{key}'", expected=choices(known), suggestion=nearest(key, known))
+
+    def _origin(self, path: str) -> Origin | None:
+        while path:
+            origin = self.locate(path)
+            if origin is not None:
+                return origin
+            path = path.rpartition(".")[0]
+        return None
+
+    def _add_errors(self, model: type[BaseModel], value: Mapping[Any, Any], path: str, error: ValidationError) -> None:
+        seen: set[tuple[str, ...]] = set()
+        for entry in error.errors(include_url=False):
+            keys = _real_keys(entry["loc"], value, entry["type"])
+            if keys in seen:  # the branches of a union each complain once
+                continue
+            seen.add(keys)
+            self._add_error(model, path, keys, entry)
+
+    def _add_error(self, model: type[BaseModel], path: str, keys: tuple[str, ...], entry: Mapping[str, Any]) -> None:
+        where = ".".join([path, *keys] if path else keys)
+        kind = entry["type"]
+        context = entry.get("ctx", {})
+        if kind == "extra_forbidden":
+            known = _known_keys(model, keys[:-1])
+            self.unknown_key(where.rpartition(".")[0], keys[-1], known)
+        elif kind == "missing":
+            self.add(where, "is missing", expected=describe(_schema_at(model, keys)))
+        elif kind == "identifier":
+            self.add(
+                where,
+                entry["msg"],
+                value=render(entry["input"]),
+                expected=context.get("expected"),
+                suggestion=context.get("suggestion") or None,
+            )
+        else:
+            schema = _schema_at(model, keys)
+            given = entry["input"]
+            suggestion = nearest(given, _names(schema)) if isinstance(given, str) else None
+            self.add(where, "value not accepted", value=render(given), expected=describe(schema) or entry["msg"], suggestion=suggestion)
+
+
+def render(value: object) -> str:
+    """A value as its author would recognise it, cut where it is long."""
+    text = repr(value) if isinstance(value, str) else str(value)
+    if isinstance(value, bool) or value is None:
+        text = {True: "true", False: "false", None: "null"}[value]
+    return text if len(text) <= 120 else text[:117] + "…"
+
+
+def choices(names: Sequence[str]) -> str:
+    """``one of a, b, c`` for messages."""
+    return "one of " + ", ".join(list(names)[:_SHOWN_CHOICES]) + (", …" if len(names) > _SHOWN_CHOICES else "")
+
+
+def _real_keys(loc: Sequence[str | int], value: Any, kind: str) -> tuple[str, ...]:
+    """``loc`` without pydantic's names of union branches, which are no keys of the user's."""
+    keys: list[str] = []
+    for position, part in enumerate(loc):
+        last = position == len(loc) - 1
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, Sequence) and not isinstance(value, str) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        elif not (last and kind == "missing"):
+            continue
+        keys.append(str(part))
+    return tuple(keys)
+
+
+@cache
+def _json_schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
+def _schema_at(model: type[BaseModel], keys: Sequence[str]) -> dict[str, Any]:
+    root = _json_schema(model)
+    here = root
+    for key in keys:
+        here = _resolve(here, root)
+        if key in here.get("properties", {}):
+            here = here["properties"][key]
+        elif "items" in here and key.isdigit():
+            here = here["items"]
+        elif isinstance(here.get("additionalProperties"), dict):
+            here = here["additionalProperties"]
+        else:
+            return {}
+    return _inline(here, root)
+
+
+def _resolve(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return dict(root["$defs"][name])
+    branches = [branch for branch in schema.get("anyOf", []) if branch.get("type") != "null"]
+    if len(branches) == 1:
+        return _resolve(branches[0], root)
+    return schema
+
+
+def _inline(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in schema:
+        return _resolve(schema, root)
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_inline(branch, root) for branch in schema["anyOf"]]}
+    return schema
+
+
+def _known_keys(model: type[BaseModel], keys: Sequence[str]) -> list[str]:
+    if not keys:
+        return list(model.model_fields)
+    schema = _schema_at(model, keys)
+    for branch in [schema, *schema.get("anyOf", [])]:
+        if "properties" in branch:
+            return list(branch["properties"])
+    return []
+
+
+def _names(schema: Mapping[str, Any]) -> list[str]:
+    found = [name for name in schema.get("enum", []) if isinstance(name, str)]
+    if isinstance(schema.get("const"), str):
+        found.append(schema["const"])
+    for branch in schema.get("anyOf", []):
+        found.extend(_names(branch))
+    return found
+
+
+def describe(schema: Mapping[str, Any]) -> str:
+    """What a JSON schema accepts, in words."""
+    if "anyOf" in schema:
+        parts = [describe(branch) for branch in schema["anyOf"]]
+        return ", or ".join(part for part in parts if part)
+    if "enum" in schema:
+        return choices([render(name) if not isinstance(name, str) else name for name in schema["enum"]])
+    if "const" in schema:
+        return str(schema["const"])
+    kind = schema.get("type")
+    if kind == "string" and str(schema.get("pattern", "")).startswith(r"^\$\{size:"):
+        return "${size:NAME}"
+    if kind == "string" and "pattern" in schema:
+        return f"text that matches {schema['pattern']}"
+    names = {"string": "text", "boolean": "true or false", "null": "null", "array": "a list", "object": "a mapping"}
+    if kind in names:
+        return names[kind]
+    if kind in ("integer", "number"):
+        return _describe_number("a whole number" if kind == "integer" else "a number", schema)
+    return ""
+
+
+def _describe_number(noun: str, schema: Mapping[str, Any]) -> str:
+    bounds = [
+        f"{words} {schema[key]:g}"
+        for key, words in (("exclusiveMinimum", "above"), ("minimum", "of at least"), ("exclusiveMaximum", "below"), ("maximum", "up to"))
+        if key in schema
+    ]
+    return " ".join([noun, " and ".join(bounds)]).strip()

@@ -1,0 +1,138 @@
+"""Rules that tie sections together: what one section asks for, another must provide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from framework.errors import nearest
+from framework.spec.base import size_name
+from framework.spec.data import DataSpec, TextDataSpec
+from framework.spec.experiment import Experiment
+from framework.spec.layers.base import LayerSpec
+from framework.spec.layers.bidirectional import BidirectionalSpec
+from framework.spec.layers.gru import GRUSpec
+from framework.spec.problems import ProblemCollector, choices, render
+
+
+def check_experiment(collector: ProblemCollector, experiment: Experiment) -> None:
+    """Adds a problem for each rule between sections that ``experiment`` breaks."""
+    check_data(collector, experiment.data)
+    _check_batches(collector, experiment)
+    _check_sizes(collector, experiment)
+    _check_validation(collector, experiment)
+    for name, layer in experiment.model.layers.items():
+        if isinstance(layer, BidirectionalSpec):
+            check_bidirectional(collector, f"model.layers.{name}", layer)
+
+
+def check_data(collector: ProblemCollector, data: DataSpec) -> None:
+    """Rules within a text data set."""
+    if not isinstance(data, TextDataSpec):
+        return
+    if data.path is None and data.corpus is None and data.download is None:
+        collector.add("data.path", "is missing", expected="a file, folder or glob of text files", hint="or choose data=python_source")
+    if data.max_vocabulary is not None and data.unknown != "replace":
+        collector.add(
+            "data.max_vocabulary",
+            "tokens left out of the vocabulary have nowhere to go",
+            value=render(data.max_vocabulary),
+            hint="set data.unknown=replace",
+        )
+
+
+def recurrent_layers(layer: LayerSpec) -> Iterator[tuple[str, GRUSpec]]:
+    """The GRUs within a layer, with the rest of their path."""
+    if isinstance(layer, GRUSpec):
+        yield "", layer
+    elif isinstance(layer, BidirectionalSpec):
+        yield ".layer", layer.layer
+        if layer.backward_layer is not None:
+            yield ".backward_layer", layer.backward_layer
+
+
+def _check_batches(collector: ProblemCollector, experiment: Experiment) -> None:
+    data = experiment.data
+    fixed = {name: tensor.batch_size for name, tensor in experiment.model.inputs.items()}
+    for name, batch_size in fixed.items():
+        if batch_size is not None and batch_size != data.batch_size:
+            collector.add(
+                f"model.inputs.{name}.batch_size",
+                "differs from data.batch_size",
+                value=render(batch_size),
+                expected=f"{data.batch_size}, or ${{data.batch_size}}",
+            )
+    if any(size is not None for size in fixed.values()) and not data.drop_remainder:
+        collector.add(
+            "data.drop_remainder", "a last short batch does not fit a fixed batch", value="false", hint="set data.drop_remainder=true"
+        )
+    for name, layer in experiment.model.layers.items():
+        for rest, gru in recurrent_layers(layer):
+            if gru.stateful and None in fixed.values():
+                loose = next(key for key, size in fixed.items() if size is None)
+                collector.add(
+                    f"model.layers.{name}{rest}.stateful",
+                    "a stateful layer needs a fixed batch",
+                    value="true",
+                    hint=f"set model.inputs.{loose}.batch_size to ${{data.batch_size}}",
+                )
+
+
+def _check_sizes(collector: ProblemCollector, experiment: Experiment) -> None:
+    known = experiment.data.size_names
+    for name, layer in experiment.model.layers.items():
+        for path, text in _strings(layer.model_dump(), f"model.layers.{name}"):
+            size = size_name(text)
+            if size is not None and size not in known:
+                collector.add(
+                    path,
+                    f"data of kind '{experiment.data.kind}' provides no size '{size}'",
+                    value=text,
+                    expected=choices([f"${{size:{one}}}" for one in known]),
+                    suggestion=nearest(size, known),
+                )
+
+
+def _strings(value: object, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _strings(inner, f"{path}.{key}")
+
+
+def _check_validation(collector: ProblemCollector, experiment: Experiment) -> None:
+    if experiment.data.validation_fraction > 0:
+        return
+    trainer = experiment.trainer
+    watched = {"trainer.checkpoint.monitor": trainer.checkpoint.monitor}
+    if trainer.early_stopping is not None:
+        watched["trainer.early_stopping.monitor"] = trainer.early_stopping.monitor
+    for path, monitor in watched.items():
+        if monitor == "val_loss":
+            collector.add(path, "there is no validation", value="val_loss", hint="set data.validation_fraction, or monitor loss")
+
+
+_SAME_IN_BOTH = ("return_sequences", "return_state", "stateful", "time_major", "zero_output_for_mask")
+
+
+def check_bidirectional(collector: ProblemCollector, path: str, layer: BidirectionalSpec) -> None:
+    """Rules between the two directions. Source: Keras documentation, "Bidirectional layer"."""
+    for rest, inner in recurrent_layers(layer):
+        for field, _ in inner.references():
+            collector.add(f"{path}{rest}.{field}", "a layer inside bidirectional reads what the bidirectional layer reads")
+        if inner.return_state or inner.stateful:
+            field = "return_state" if inner.return_state else "stateful"
+            collector.add(f"{path}{rest}.{field}", "not supported inside bidirectional", value="true", expected="false")
+        if inner.time_major:
+            collector.add(f"{path}{rest}.time_major", "not supported inside bidirectional", value="true", expected="false")
+    backward = layer.backward_layer
+    if backward is None:
+        return
+    if backward.go_backwards == layer.layer.go_backwards:
+        collector.add(f"{path}.backward_layer.go_backwards", "both directions run the same way", expected=render(not layer.layer.go_backwards))
+    for field in _SAME_IN_BOTH:
+        if getattr(backward, field) != getattr(layer.layer, field):
+            expected = render(getattr(layer.layer, field))
+            collector.add(f"{path}.backward_layer.{field}", "differs from the forward layer", expected=expected)
+    if layer.merge_mode != "concat" and backward.units != layer.layer.units:
+        collector.add(f"{path}.backward_layer.units", f"merge_mode {layer.merge_mode} needs equal units", expected=str(layer.layer.units))
