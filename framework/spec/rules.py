@@ -129,7 +129,8 @@ def check_bidirectional(collector: ProblemCollector, path: str, layer: Bidirecti
     if backward is None:
         return
     if backward.go_backwards == layer.layer.go_backwards:
-        collector.add(f"{path}.backward_layer.go_backwards", "both directions run the same way", expected=render(not layer.layer.go_backwards))
+        expected = render(not layer.layer.go_backwards)
+        collector.add(f"{path}.backward_layer.go_backwards", "both directions run the same way", expected=expected)
     for field in _SAME_IN_BOTH:
         if getattr(backward, field) != getattr(layer.layer, field):
             expected = render(getattr(layer.layer, field))
