@@ -64,7 +64,7 @@ class TextDataSpec(DataSpec):
     kind: Literal["text"] = "text"
 
     path: str | Annotated[list[str], Field(min_length=1)] | None = None
-    """File, folder or glob of text files, or a list of them, read in the order of their names."""
+    """File, folder or glob of text files, each read in the order of the names; or a list of these, read as given."""
 
     corpus: str | None = None
     """Name of a registered corpus, such as ``python_source``, which needs no download."""
@@ -82,7 +82,7 @@ class TextDataSpec(DataSpec):
     """Lower the text's case first."""
 
     max_tokens: int | None = Field(None, gt=1)
-    """Read at most this many tokens from the start of the text."""
+    """Use at most this many tokens from the start of the text. The vocabulary is still the whole text's."""
 
     sequence_length: int = Field(100, gt=0)
     """Tokens of a window; the target is the window moved on by one token."""

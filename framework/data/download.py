@@ -1,0 +1,112 @@
+"""A file that is fetched once: from the data folder, the user's cache, or its address, with its checksum verified."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path, PurePosixPath
+
+from framework.errors import DataError, Problem
+from framework.spec.data import DownloadSpec
+from framework.spec.experiment import PathsSpec
+
+DATA_VARIABLE = "GATEWORK_DATA"
+"""Environment variable with the data folder, for a config without ``paths.data_dir``."""
+
+
+def find_download(download: DownloadSpec, paths: PathsSpec, offline: str) -> Path:
+    """The downloaded file: from the data folder, else the cache, else its address.
+
+    Args:
+        download: the file's name below the data folder, its checksum and its address.
+        paths: ``data_dir`` (or ``$GATEWORK_DATA``) and ``cache_dir`` (or the user's cache folder of this system).
+        offline: override that chooses a data set without download, such as ``data=python_source``; stands in the error.
+
+    Returns:
+        A file with that checksum.
+
+    Raises:
+        DataError: there is no such file and it cannot be fetched; or one has another checksum.
+    """
+    relative = PurePosixPath(download.filename)
+    if relative.is_absolute() or ".." in relative.parts:
+        raise DataError(f"data.download.filename: '{download.filename}' lies outside the data folder")
+    data_dir = paths.data_dir or os.environ.get(DATA_VARIABLE)
+    looked_in = []
+    if data_dir:
+        looked_in.append(Path(data_dir).expanduser())
+        if (looked_in[0] / relative).is_file():
+            return _verified(looked_in[0] / relative, download.sha256)
+    cache = _cache_folder(paths)
+    looked_in.append(cache)
+    if (cache / relative).is_file():
+        return _verified(cache / relative, download.sha256)
+    return _fetch(download, looked_in, cache / relative, offline)
+
+
+def sha256_of(file: Path) -> str:
+    """The file's SHA-256, 64 hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _cache_folder(paths: PathsSpec) -> Path:
+    if paths.cache_dir:
+        return Path(paths.cache_dir).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("gatework"))
+
+
+def _verified(file: Path, expected: str) -> Path:
+    try:
+        real = sha256_of(file)
+    except OSError as error:
+        raise DataError(f"'{file}' cannot be read: {error.strerror or error}") from error
+    if real != expected:
+        raise _mismatch(str(file), expected, real, "remove that file, so that it is fetched again, or correct data.download.sha256")
+    return file
+
+
+def _mismatch(what: str, expected: str, real: str, hint: str) -> DataError:
+    return DataError(str(Problem("data.download.sha256", f"checksum of '{what}' differs", value=real, expected=expected, hint=hint)))
+
+
+def _fetch(download: DownloadSpec, looked_in: list[Path], target: Path, offline: str) -> Path:
+    """Download beside the target and move it there once verified, so that no half file is ever found."""
+    import pooch
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=target.name, suffix=".part", dir=target.parent)
+        os.close(descriptor)
+    except OSError as error:
+        hint = "set paths.cache_dir to a folder that can be written"
+        raise DataError(str(Problem("paths.cache_dir", f"'{target.parent}' cannot be written: {error.strerror}", hint=hint))) from error
+    part = Path(name)
+    try:
+        pooch.HTTPDownloader(timeout=30)(download.url, name, None)
+        real = sha256_of(part)
+        if real != download.sha256:
+            raise _mismatch(download.url, download.sha256, real, "the address gives another file than the config expects")
+        part.chmod(0o644)  # mkstemp made it readable for this user alone; a cache may be shared
+        part.replace(target)
+    except (OSError, ValueError) as error:  # every network error of pooch's client is an OSError
+        raise _unreachable(download, looked_in, error, offline) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def _unreachable(download: DownloadSpec, looked_in: list[Path], error: Exception, offline: str) -> DataError:
+    reason = " ".join(str(error).split())
+    places = " and ".join(f"'{folder}'" for folder in looked_in)
+    problem = Problem(
+        path="data.download",
+        message=f"'{download.filename}' is neither in {places} nor can it be fetched from {download.url}",
+        value=reason if len(reason) <= 200 else reason[:197] + "...",
+        expected=f"the file below paths.data_dir or ${DATA_VARIABLE}, or a network",
+        hint=f"{offline} needs no download; data=text data.path=FILE reads your own text",
+    )
+    return DataError(str(problem))

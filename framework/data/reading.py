@@ -1,0 +1,121 @@
+"""Text out of files, piece by piece, with errors that say which byte of which file is no text."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterable, Iterator
+from encodings.aliases import aliases
+from pathlib import Path
+
+from framework.errors import DataError, Problem, nearest
+
+PIECE = 1 << 18
+"""Characters (and bytes of a file) that are looked at together; bounds the memory above the tokens' own."""
+
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def read_files(files: Iterable[Path], encoding: str) -> Iterator[str]:
+    r"""The files' text, one after the other, in pieces.
+
+    A byte-order mark at a file's start is left out. Line ends become ``\n``, whether they were ``\n``, ``\r\n`` or ``\r``.
+    Where a file does not end with a line end, one is put before the next file; after the last one nothing is added.
+
+    Args:
+        files: files to read.
+        encoding: Python's name of their encoding.
+
+    Raises:
+        DataError: the encoding is unknown; a file cannot be opened, or is no text (names the byte and its place).
+    """
+    decoder_name = _decoder_name(encoding)
+    last = "\n"
+    for file in files:
+        first = True
+        for piece in _read_file(file, decoder_name, encoding):
+            if first and last != "\n":
+                yield "\n"
+            first = False
+            last = piece[-1]
+            yield piece
+
+
+def even_pieces(pieces: Iterable[str]) -> Iterator[str]:
+    """The same text in pieces of ``PIECE`` characters, the last one shorter; never an empty one."""
+    held: list[str] = []
+    length = 0
+    for piece in pieces:
+        start = 0
+        while length + len(piece) - start >= PIECE:
+            end = start + PIECE - length
+            yield "".join([*held, piece[start:end]])
+            held, length, start = [], 0, end
+        if start < len(piece):
+            held.append(piece[start:])
+            length += len(piece) - start
+    if held:
+        yield "".join(held)
+
+
+def _decoder_name(encoding: str) -> str:
+    """The codec's own name, with the one of UTF-8 that accepts a byte-order mark."""
+    try:
+        name = codecs.lookup(encoding).name
+        b"".decode(encoding)  # refuses codecs that are no text encodings, such as base64
+        codecs.getincrementaldecoder(name)
+    except (LookupError, ValueError) as error:
+        known = {*aliases, *aliases.values(), "utf-8"}
+        problem = Problem(
+            path="data.encoding",
+            message=f"unknown encoding '{encoding}'",
+            expected="a name of a text encoding in Python, such as utf-8, latin-1 or utf-16",
+            suggestion=nearest(encoding, known),
+        )
+        raise DataError(str(problem)) from error
+    return "utf-8-sig" if name == "utf-8" else name
+
+
+def _read_file(file: Path, decoder_name: str, encoding: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(decoder_name)()
+    newlines = io.IncrementalNewlineDecoder(None, translate=True)
+    wide = decoder_name.startswith(("utf-16", "utf-32"))
+    done = 0
+    try:
+        with file.open("rb") as stream:
+            while True:
+                block = stream.read(PIECE)
+                if not wide and (nul := block.find(b"\0")) >= 0:
+                    raise _no_text(file, encoding, done + nul, "is NUL, as in binary files", _mark_hint(file))
+                done += len(block)
+                text = newlines.decode(decoder.decode(block, final=not block), final=not block)
+                if text:
+                    yield text
+                if not block:
+                    return
+    except UnicodeDecodeError as error:
+        # The decoder reports the place within what it had kept from before plus the block; all of that ends at `done`.
+        offset = done - len(error.object) + error.start
+        byte = error.object[error.start]
+        raise _no_text(file, encoding, offset, f"is 0x{byte:02x}: {error.reason}", _mark_hint(file)) from error
+    except OSError as error:
+        raise DataError(f"'{file}' cannot be read: {error.strerror or error}") from error
+
+
+def _no_text(file: Path, encoding: str, offset: int, what: str, hint: str) -> DataError:
+    message = f"'{file}' is no {encoding} text: the byte at offset {offset:,} {what}"
+    return DataError(str(Problem("", message, hint=hint)))
+
+
+def _mark_hint(file: Path) -> str:
+    with file.open("rb") as stream:
+        head = stream.read(4)
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return f"its first bytes say {name}: set data.encoding={name}"
+    return "set data.encoding to the file's own, or leave the file out with a glob such as data.path='texts/**/*.txt'"

@@ -1,0 +1,126 @@
+"""Running text for a language model: from a config to batches."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from framework.data.batches import Batches
+from framework.data.corpus import CORPORA
+from framework.data.download import find_download
+from framework.data.files import find_files
+from framework.data.prepared import PreparedData, check_declared_sizes
+from framework.data.reading import read_files
+from framework.data.stream import Tokens, read_tokens
+from framework.data.vocabulary import Vocabulary
+from framework.data.windows import ContiguousWindows, ShuffledWindows
+from framework.errors import DataError, Problem
+from framework.spec.data import TextDataSpec
+from framework.spec.experiment import PathsSpec
+
+OFFLINE = "data=python_source"
+"""Override that chooses a text without download."""
+
+_DIGEST_VERSION = 1
+"""To be raised with any change to how the same tokens are put into batches."""
+
+
+def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int) -> PreparedData:
+    """Read the text, number its tokens and cut it into windows.
+
+    The text is held once, as token numbers of 1, 2 or 4 bytes; windows are views of it, and batches are made when asked for.
+
+    Args:
+        spec: what to read and how to cut it.
+        paths: where data sets and downloads lie.
+        seed: of the windows' order.
+
+    Returns:
+        Batches with input ``tokens: (batch, sequence_length) int32`` and targets ``(batch, sequence_length) int32``; the size
+        ``tokens`` counts ``[UNK]`` where there is one. ``drop_remainder`` says nothing about contiguous batches, which are full.
+
+    Raises:
+        DataError: the text is missing, unreadable, empty or too short, or has another vocabulary than the config declares.
+    """
+    pieces, source = open_text(spec, paths)
+    vocabulary, stream = read_tokens(pieces, spec)
+    sizes = {"tokens": vocabulary.size}
+    check_declared_sizes(spec, sizes)
+    border = int(stream.size * (1.0 - spec.validation_fraction))
+    train, validation = stream[:border], stream[border:]
+    _check_length(train, "training", spec)
+    if spec.validation_fraction > 0:
+        _check_length(validation, "validation", spec)
+    return PreparedData(
+        sizes=sizes,
+        digest=_digest(spec, vocabulary, stream),
+        vocabulary=vocabulary,
+        train=_batches(train, spec, seed),
+        validation=_batches(validation, spec, None) if spec.validation_fraction > 0 else None,
+        tokens=int(stream.size),
+        source=source,
+    )
+
+
+def open_text(spec: TextDataSpec, paths: PathsSpec) -> tuple[Iterable[str], str]:
+    """The text in pieces, and where it comes from, for people.
+
+    Raises:
+        DataError: nothing says where the text is, or it is not there.
+    """
+    if spec.path is not None:
+        files = find_files(spec.path)
+        return read_files(files, spec.encoding), _describe(files)
+    if spec.corpus is not None:
+        text = CORPORA.get(spec.corpus)()
+        pieces = read_files(find_files(text), spec.encoding) if isinstance(text, Path) else text
+        return pieces, f"corpus {spec.corpus}"
+    if spec.download is not None:
+        file = find_download(spec.download, paths, OFFLINE)
+        return read_files([file], spec.encoding), str(file)
+    hint = f"set data.path=FILE, or choose {OFFLINE}"
+    raise DataError(str(Problem("data.path", "is missing", expected="a file, folder or glob of text files", hint=hint)))
+
+
+def _describe(files: list[Path]) -> str:
+    return str(files[0]) if len(files) == 1 else f"{len(files):,} files, {files[0]} to {files[-1]}"
+
+
+def _batches(stream: Tokens, spec: TextDataSpec, seed: int | None) -> Batches:
+    if spec.order == "contiguous":
+        return ContiguousWindows(stream, spec.sequence_length, spec.batch_size)
+    return ShuffledWindows(stream, spec.sequence_length, spec.batch_size, spec.drop_remainder, seed)
+
+
+def _check_length(stream: Tokens, part: str, spec: TextDataSpec) -> None:
+    """One batch at least; where short batches are allowed, one window."""
+    if _batches(stream, spec, None).steps:
+        return
+    rows = spec.batch_size if spec.order == "contiguous" or spec.drop_remainder else 1
+    needed = rows * spec.sequence_length + 1 if spec.order == "contiguous" else rows * (spec.sequence_length + 1)
+    ways = ["lower data.batch_size or data.sequence_length", "or give more text"]
+    if spec.validation_fraction > 0:
+        ways.insert(1, "change data.validation_fraction")
+    if spec.max_tokens is not None:
+        ways.insert(1, "raise data.max_tokens")
+    length = f"{spec.sequence_length} tokens" + ("" if spec.order == "contiguous" else " and the one after them")
+    problem = Problem(
+        path="data",
+        message=f"the text is too short: it gives {stream.size:,} tokens for {part}, which needs at least {needed:,}",
+        expected=f"{'one window' if rows == 1 else f'{rows} windows'} of {length}",
+        hint=", ".join(ways),
+    )
+    raise DataError(str(problem))
+
+
+def _digest(spec: TextDataSpec, vocabulary: Vocabulary, stream: Tokens) -> str:
+    settings = spec.model_dump(include={"batch_size", "drop_remainder", "validation_fraction", "sequence_length", "order"})
+    head = {"version": _DIGEST_VERSION, "tokens": vocabulary.tokens, "level": vocabulary.level, "settings": settings}
+    digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode("ascii"))
+    # The type follows from the number of different tokens, so the same text gives the same bytes.
+    digest.update(np.ascontiguousarray(stream, stream.dtype.newbyteorder("<")).data)
+    return digest.hexdigest()

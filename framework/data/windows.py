@@ -1,0 +1,116 @@
+"""A stream of tokens, cut into windows for a language model: shuffled, or contiguous from batch to batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framework.data.batches import Batch
+from framework.data.stream import Tokens
+from framework.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class ShuffledWindows:
+    """Windows of ``sequence_length + 1`` tokens that do not overlap, in a new random order each epoch.
+
+    A window's inputs are all its tokens but the last, its targets all but the first. What is left at the stream's end, less
+    than a window, is not read. Nothing but the order, 8 bytes a window, is held in memory: a batch is made when it is asked for.
+
+    The order of an epoch is one permutation of all windows, drawn from ``numpy.random.default_rng((seed, epoch))``. The
+    tutorial shuffles through a buffer of 10,000, fewer windows than its text has, which mixes less.
+
+    Attributes:
+        stream: ``(tokens,)``, any integer type.
+        sequence_length: inputs of a window, in tokens.
+        batch_size: windows of a batch.
+        drop_remainder: leave out a last batch that is not full.
+        seed: of the orders; None: the windows' own order, in every epoch.
+
+    Source: TensorFlow tutorial "Text generation with an RNN", section "Create training examples and targets".
+    """
+
+    stream: Tokens
+    sequence_length: int
+    batch_size: int
+    drop_remainder: bool
+    seed: int | None
+
+    @property
+    def windows(self) -> int:
+        """Whole windows of the stream."""
+        return int(self.stream.size) // (self.sequence_length + 1)
+
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch."""
+        return self.windows // self.batch_size if self.drop_remainder else -(-self.windows // self.batch_size)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Batches of one epoch from position ``start`` on; ``tokens``, targets ``(batch, sequence_length) int32``."""
+        length = self.sequence_length + 1
+        windows = self.stream[: self.windows * length].reshape(self.windows, length)
+        order = self._order(epoch)
+
+        def batch(step: int) -> Batch:
+            rows = windows[order[step * self.batch_size : (step + 1) * self.batch_size]]
+            return Batch({"tokens": rows[:, :-1].astype(np.int32)}, rows[:, 1:].astype(np.int32))
+
+        return map(batch, steps_from(start, self.steps))
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        if self.seed is None:
+            return np.arange(self.windows)
+        return np.random.default_rng((self.seed, epoch)).permutation(self.windows)
+
+
+@dataclass(frozen=True, eq=False)
+class ContiguousWindows:
+    """Windows that go on from batch to batch: row i of a batch continues row i of the batch before.
+
+    The stream is cut into ``batch_size`` tracks of equal length, one after the other, and a batch takes the next
+    ``sequence_length`` tokens of every track. Targets are the stream moved on by one token, over the ends of windows and tracks
+    too: of the first ``1 + batch_size · steps · sequence_length`` tokens, each but the first is a target exactly once in an
+    epoch. All batches are full. Every epoch has the same batches.
+
+    Attributes:
+        stream: ``(tokens,)``, any integer type.
+        sequence_length: tokens of a row.
+        batch_size: rows of a batch, and tracks.
+    """
+
+    stream: Tokens
+    sequence_length: int
+    batch_size: int
+
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch."""
+        return max(0, int(self.stream.size) - 1) // (self.batch_size * self.sequence_length)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Batches of an epoch from position ``start`` on; ``tokens``, targets ``(batch, sequence_length) int32``."""
+        track = self.steps * self.sequence_length
+        end = self.batch_size * track
+        inputs = self.stream[:end].reshape(self.batch_size, track)
+        targets = self.stream[1 : end + 1].reshape(self.batch_size, track)
+
+        def batch(step: int) -> Batch:
+            window = slice(step * self.sequence_length, (step + 1) * self.sequence_length)
+            return Batch({"tokens": inputs[:, window].astype(np.int32)}, targets[:, window].astype(np.int32))
+
+        return map(batch, steps_from(start, self.steps))
+
+
+def steps_from(start: int, steps: int) -> range:
+    """Positions of an epoch of ``steps`` batches from ``start`` on.
+
+    Raises:
+        DataError: ``start`` lies outside the epoch; ``steps`` itself, just after its end, does not.
+    """
+    if not 0 <= start <= steps:
+        raise DataError(f"an epoch of {steps:,} batches has no position {start:,}; expected 0 to {steps:,}")
+    return range(start, steps)
