@@ -1,0 +1,1 @@
+"""The life of a run: folder, lock, preparation, training, checkpoints, finish, use."""

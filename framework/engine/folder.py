@@ -1,0 +1,161 @@
+"""A run's folder: where everything lies, what it is called, how it is found again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from framework.engine.digest import config_digest
+from framework.engine.files import read_json, write_json, write_text
+from framework.errors import RunError, nearest
+from framework.spec.experiment import Experiment
+
+FORMAT = 1
+"""Version of the run folder's layout."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run; nothing is created until something is written.
+
+    Attributes:
+        path: the run's folder, absolute.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.path.name
+
+    @property
+    def recipe(self) -> str:
+        """Name of the run's recipe."""
+        return self.path.parent.name
+
+    @property
+    def config(self) -> Path:
+        """Folder with ``composed.yaml``, ``resolved.yaml`` and ``overrides.yaml``."""
+        return self.path / "config"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder with the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """Folder with the portable model."""
+        return self.path / "model"
+
+    @property
+    def samples(self) -> Path:
+        """Folder with what the model made after each epoch."""
+        return self.path / "samples"
+
+    @property
+    def plots(self) -> Path:
+        """Folder with the curves."""
+        return self.path / "plots"
+
+    @property
+    def metrics(self) -> Path:
+        """Every recorded value, a JSON object a line."""
+        return self.path / "metrics.jsonl"
+
+    def exists(self) -> bool:
+        """Whether a run has been started here."""
+        return (self.path / "run.json").is_file()
+
+    def read_record(self) -> dict[str, Any]:
+        """``run.json``; empty where there is none.
+
+        Raises:
+            RunError: it was written by a newer version, or is no JSON.
+        """
+        record = read_json(self.path / "run.json") or {}
+        if not isinstance(record, dict):
+            raise RunError(f"{self.path / 'run.json'} holds no mapping; it is not a run of Gatework")
+        if record.get("format", FORMAT) > FORMAT:
+            raise RunError(f"{self.path} was written by a newer Gatework (format {record['format']}); this one reads up to {FORMAT}")
+        return record
+
+    def update_record(self, **changes: Any) -> dict[str, Any]:
+        """Changes values of ``run.json`` and writes it."""
+        record = {"format": FORMAT, **self.read_record(), **changes}
+        write_json(self.path / "run.json", record)
+        return record
+
+
+def folder_for(experiment: Experiment) -> RunFolder:
+    """The folder that this experiment's run belongs into: ``runs/<recipe>/<name>``."""
+    name = experiment.name or f"{experiment.backend.name}-{config_digest(experiment)[:8]}"
+    return RunFolder(_runs_dir(experiment.paths.runs_dir) / experiment.recipe / name)
+
+
+def next_free(folder: RunFolder) -> RunFolder:
+    """The first of ``<name>-2``, ``<name>-3``, … where there is no run yet."""
+    number = 2
+    while (candidate := RunFolder(folder.path.with_name(f"{folder.name}-{number}"))).path.exists():
+        number += 1
+    return candidate
+
+
+def remember_last(folder: RunFolder, runs_dir: str) -> None:
+    """Writes the path of the latest run to ``runs/last``."""
+    root = _runs_dir(runs_dir)
+    relative = folder.path.relative_to(root) if folder.path.is_relative_to(root) else folder.path
+    write_text(root / "last", f"{relative.as_posix()}\n")
+
+
+def find_run(name: str, runs_dir: str = "runs") -> RunFolder:
+    """The run that a person means: a run folder, ``last``, ``<recipe>/<name>``, a run's name or its MLflow run id.
+
+    Raises:
+        RunError: there is no such run, or several have that name.
+    """
+    root = _runs_dir(runs_dir)
+    if name == "last":
+        return _last(root)
+    for path in (Path(name), root / name):
+        if (path / "run.json").is_file():
+            return RunFolder(path.resolve())
+    runs = list(all_runs(runs_dir))
+    found = [run for run in runs if run.name == name]
+    found = found or [run for run in runs if name in _mlflow_ids(run)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise RunError(f"several runs are called '{name}': " + ", ".join(f"{run.recipe}/{run.name}" for run in found))
+    known = [f"{run.recipe}/{run.name}" for run in runs]
+    guess = nearest(name, [*known, *(run.name for run in runs), "last"])
+    there = f"runs there: {', '.join(known[:10])}{', …' if len(known) > 10 else ''}" if known else "there are no runs yet"
+    raise RunError(f"no run '{name}' below {root}; {there}" + (f"; did you mean {guess}?" if guess else ""))
+
+
+def all_runs(runs_dir: str = "runs") -> Iterator[RunFolder]:
+    """Every run below ``runs_dir``, by recipe and name."""
+    for record in sorted(_runs_dir(runs_dir).glob("*/*/run.json")):
+        yield RunFolder(record.parent)
+
+
+def _runs_dir(runs_dir: str) -> Path:
+    return Path(runs_dir).expanduser().resolve()
+
+
+def _last(root: Path) -> RunFolder:
+    marker = root / "last"
+    if not marker.is_file():
+        raise RunError(f"no run yet: {marker} is not there")
+    folder = RunFolder((root / marker.read_text(encoding="utf-8").strip()).resolve())
+    if not folder.exists():
+        raise RunError(f"{marker} names {folder.path}, where there is no run")
+    return folder
+
+
+def _mlflow_ids(run: RunFolder) -> list[str]:
+    mlflow = run.read_record().get("mlflow") or {}
+    return [str(mlflow.get("run_id"))]

@@ -1,0 +1,166 @@
+"""What happens while a model trains: records, checkpoints, early stopping, samples. Both backends tell it the same events."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from framework.backends.base.backend import Trainee
+from framework.backends.base.training import EpochResult, Position, StepResult
+from framework.engine.checkpoint import CheckpointStore, Progress
+from framework.engine.recorder import Recorder
+from framework.errors import TrainingError
+from framework.report.progress import Reporter
+from framework.spec.trainer import TrainerSpec
+
+
+class Monitor:
+    """Implements :class:`~framework.backends.base.training.TrainingEvents`.
+
+    Args:
+        trainer: rhythm of records, checkpoints and early stopping.
+        trainee: the model, asked for its state at each checkpoint.
+        store: where checkpoints go.
+        recorder: where values go.
+        reporter: told what a person may want to see.
+        progress: how far the training had come before; of a fresh run, nothing.
+        stop_requested: asked after each step; True ends the training as soon as possible.
+        describe: from a mean loss to the task's other units.
+        sample: makes a sample of what the model makes now, given the epoch.
+    """
+
+    def __init__(
+        self,
+        trainer: TrainerSpec,
+        trainee: Trainee,
+        store: CheckpointStore,
+        recorder: Recorder,
+        reporter: Reporter,
+        progress: Progress,
+        stop_requested: Callable[[], bool],
+        describe: Callable[[float], dict[str, float]],
+        sample: Callable[[int], str],
+    ) -> None:
+        self.trainer = trainer
+        self.trainee = trainee
+        self.store = store
+        self.recorder = recorder
+        self.reporter = reporter
+        self.progress = progress
+        self.epochs: list[EpochResult] = []
+        self.stopped_early = False
+        self._stop_requested = stop_requested
+        self._describe = describe
+        self._sample = sample
+        self._steps_per_epoch = 0
+        self._started_within_epoch = progress.position.batch > 0
+        self._losses_known = True
+
+    def on_train_begin(self, position: Position, steps_per_epoch: int) -> None:
+        """Tells the reporter."""
+        self._steps_per_epoch = steps_per_epoch
+        self.reporter.begin(position, steps_per_epoch, self.trainer.max_epochs)
+
+    def on_step(self, result: StepResult) -> None:
+        """Records the loss, and writes a checkpoint where one is due within the epoch.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
+        step = result.position.step
+        if result.loss is None:
+            self._losses_known = False
+        else:
+            if not math.isfinite(result.loss):
+                raise TrainingError(self._not_finite(result))
+            self.progress = replace(self.progress, loss_sum=self.progress.loss_sum + result.loss)
+            if step % self.trainer.log_every_n_steps == 0 or step == 1:
+                epoch = self._epoch_of(result.position)
+                self.recorder.record(step, epoch, {"loss": result.loss, "learning_rate": result.learning_rate})
+        self.progress = replace(self.progress, position=result.position)
+        self.reporter.step(result)
+        every = self.trainer.checkpoint.every_n_steps
+        if every is not None and step % every == 0 and result.position.batch < self._steps_per_epoch:
+            self.checkpoint()
+
+    def on_epoch_end(self, result: EpochResult) -> None:
+        """Records the epoch, judges it, writes checkpoints and a sample."""
+        result = self._whole_epoch(result)
+        self.epochs.append(result)
+        metrics = self._describe(result.loss if result.val_loss is None else result.val_loss)
+        prefix = "" if result.val_loss is None else "val_"
+        values = {"epoch/loss": result.loss, "epoch/seconds": result.seconds, "epoch/tokens_per_second": _rate(result)}
+        if result.val_loss is not None:
+            values["epoch/val_loss"] = result.val_loss
+        values.update({f"epoch/{prefix}{name}": value for name, value in metrics.items()})
+        epoch = result.position.epoch
+        self.recorder.record(result.position.step, epoch, values)
+        improved = self._judge(result)
+        self.progress = replace(
+            self.progress, position=result.position, loss_sum=0.0, seconds=self.progress.seconds + result.seconds
+        )
+        last = epoch >= self.trainer.max_epochs or self.stopped_early
+        if improved or last or epoch % self.trainer.checkpoint.every_n_epochs == 0:
+            self.checkpoint(best=improved)
+        every = self.trainer.sample_every_n_epochs
+        sample = self._sample(epoch) if every is not None and (epoch % every == 0 or last) else None
+        self.reporter.epoch(result, metrics, sample)
+
+    @property
+    def should_stop(self) -> bool:
+        """Early stopping, or somebody asked."""
+        return self.stopped_early or self._stop_requested()
+
+    def checkpoint(self, best: bool = False) -> None:
+        """Writes the state of now."""
+        self.store.save(self.trainee.state(), self.progress, best=best)
+
+    def _whole_epoch(self, result: EpochResult) -> EpochResult:
+        """The epoch's mean over all of its batches, also those before the run was gone on with."""
+        if self._started_within_epoch and self._losses_known:
+            result = replace(result, loss=self.progress.loss_sum / self._steps_per_epoch)
+        self._started_within_epoch = False
+        self._losses_known = True
+        return result
+
+    def _judge(self, result: EpochResult) -> bool:
+        """Compares the epoch with the best one; counts the epochs without a fall for early stopping."""
+        monitor = self.trainer.checkpoint.monitor
+        value = result.loss if monitor == "loss" else result.val_loss
+        if value is None and monitor == "auto":
+            value = result.loss
+        improved = value is not None and (self.progress.best is None or value < self.progress.best)
+        if improved:
+            self.progress = replace(self.progress, best=value, best_epoch=result.position.epoch)
+        self._judge_stopping(result)
+        return improved
+
+    def _judge_stopping(self, result: EpochResult) -> None:
+        stopping = self.trainer.early_stopping
+        if stopping is None:
+            return
+        value = result.loss if stopping.monitor == "loss" else result.val_loss
+        if value is None:  # no validation this epoch
+            return
+        lowest = self.progress.stopping_best
+        if lowest is None or value < lowest - stopping.min_delta:
+            self.progress = replace(self.progress, stopping_best=value, waited=0)
+        else:
+            self.progress = replace(self.progress, waited=self.progress.waited + 1)
+            self.stopped_early = self.progress.waited > stopping.patience
+
+    def _epoch_of(self, position: Position) -> float:
+        return position.epoch + position.batch / self._steps_per_epoch
+
+    def _not_finite(self, result: StepResult) -> str:
+        good = self.progress.position.step if self.store.has("last") else None
+        kept = f"the last good checkpoint is {self.store.folder / 'last'}" if good is not None else "there is no checkpoint yet"
+        return (
+            f"the loss is {result.loss} at step {result.position.step} (epoch {result.position.epoch + 1}); {kept}; "
+            "a lower optimizer.learning_rate or trainer.gradient_clip_val=1.0 may help"
+        )
+
+
+def _rate(result: EpochResult) -> float:
+    return result.tokens / result.seconds if result.seconds > 0 else 0.0

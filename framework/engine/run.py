@@ -1,0 +1,103 @@
+"""A run as its user holds it: what it measured, and what its model makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from framework.backends.base.backend import Trainee
+from framework.engine.folder import RunFolder, find_run
+from framework.engine.recorder import read_records
+from framework.engine.text import TextGenerator
+from framework.errors import RunError
+from framework.spec.decoding import DecodingSpec
+
+
+class Run:
+    """One run, finished or not.
+
+    Args:
+        folder: its folder.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, status={self.status!r})"
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self.folder.path
+
+    @property
+    def status(self) -> str:
+        """``running``, ``finished``, ``stopped``, ``failed`` or ``killed``."""
+        return str(self.folder.read_record().get("status", "running"))
+
+    def metrics(self) -> dict[str, list[tuple[int, float]]]:
+        """Everything recorded: by metric name, (step, value) in order."""
+        found: dict[str, list[tuple[int, float]]] = {}
+        for record in read_records(self.folder.metrics):
+            for name, value in record.values.items():
+                found.setdefault(name, []).append((record.step, value))
+        return found
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        length: int | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+    ) -> str:
+        """Text that the model makes of ``prompt``, the prompt included.
+
+        Args:
+            prompt: at least one token.
+            length: tokens to generate; the config's when not given, as for the settings below.
+            temperature: logits are divided by this before drawing.
+            top_k: draw among the k most likely tokens only.
+            top_p: draw among the most likely tokens that together reach this probability.
+            seed: seed of the draws.
+
+        Raises:
+            DataError: the prompt has tokens outside the vocabulary; they are named.
+        """
+        settings = self.generator.settings(length=length, temperature=temperature, top_k=top_k, top_p=top_p)
+        return self.generator.generate([prompt], settings, seed=seed)[0]
+
+    def stream(self, prompts: Sequence[str], settings: DecodingSpec | None = None, seed: int = 0) -> Iterator[list[str]]:
+        """As :meth:`generate` for many prompts in one batch, piece by piece: a list with each prompt's next piece of text."""
+        return self.generator.stream(prompts, settings or self.generator.settings(), seed=seed)
+
+    @cached_property
+    def generator(self) -> TextGenerator:
+        """What makes text with this run's model; the model is loaded at first use, with its best weights where it was validated."""
+        return TextGenerator.of_run(self.folder)
+
+    @property
+    def trainee(self) -> Trainee:
+        """The model with its trained weights on the run's backend; ``trainee.native`` is the Keras or Lightning model itself."""
+        return self.generator.trainee
+
+    def record(self) -> dict[str, Any]:
+        """``run.json``: status, digests, versions, sizes, times."""
+        record = self.folder.read_record()
+        if not record:
+            raise RunError(f"{self.path} is no run: run.json is not there")
+        return record
+
+
+def open_run(name: str, runs_dir: str = "runs") -> Run:
+    """A run by its folder, its name, ``<recipe>/<name>``, its MLflow run id, or ``last``.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    return Run(find_run(name, runs_dir))

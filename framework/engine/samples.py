@@ -1,0 +1,29 @@
+"""Samples of what a model makes while it is trained, as text files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from framework.backends.base.backend import Trainee
+from framework.decoding.sampling import Sampling
+from framework.engine.files import write_text
+from framework.engine.folder import RunFolder
+from framework.engine.prepare import Prepared
+
+
+def sample_maker(prepared: Prepared, trainee: Trainee, folder: RunFolder) -> Callable[[int], str]:
+    """A function from the epoch (counted from 1) to a sample, which it also writes to ``samples/epoch-0001.txt``."""
+    sampling = Sampling.of(prepared.experiment.decoding, banned_tokens(prepared))
+
+    def sample(epoch: int) -> str:
+        text = prepared.task.sample(trainee.stepper(), prepared.data, sampling, prepared.experiment, prepared.experiment.seed)
+        write_text(folder.samples / f"epoch-{epoch:04d}.txt", text)
+        return text
+
+    return sample
+
+
+def banned_tokens(prepared: Prepared) -> tuple[int, ...]:
+    """Tokens that are never generated: ``[UNK]``, which stands for no text."""
+    unknown = prepared.data.vocabulary.unknown_id
+    return () if unknown is None else (unknown,)

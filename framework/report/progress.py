@@ -1,0 +1,148 @@
+"""What a person sees while a model trains: a bar on a terminal, a line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from framework.backends.base.training import EpochResult, Position, StepResult
+
+ESTIMATE_AFTER = 20
+"""Steps after which the length of the whole training is estimated."""
+
+
+class Reporter(Protocol):
+    """Told of everything a person watching may want to know."""
+
+    def message(self, text: str) -> None:
+        """One line of news."""
+
+    def warn(self, text: str) -> None:
+        """One line of something unexpected that does not stop the run."""
+
+    def begin(self, position: Position, steps_per_epoch: int, max_epochs: int) -> None:
+        """Training begins."""
+
+    def step(self, result: StepResult) -> None:
+        """A step is done."""
+
+    def epoch(self, result: EpochResult, metrics: dict[str, float], sample: str | None) -> None:
+        """An epoch is done, with what it measured and a sample of what the model makes."""
+
+    def end(self) -> None:
+        """Training has ended, however it ended."""
+
+
+class SilentReporter:
+    """Says nothing; for use from Python and in tests."""
+
+    def message(self, text: str) -> None:
+        """Nothing."""
+
+    def warn(self, text: str) -> None:
+        """Nothing."""
+
+    def begin(self, position: Position, steps_per_epoch: int, max_epochs: int) -> None:
+        """Nothing."""
+
+    def step(self, result: StepResult) -> None:
+        """Nothing."""
+
+    def epoch(self, result: EpochResult, metrics: dict[str, float], sample: str | None) -> None:
+        """Nothing."""
+
+    def end(self) -> None:
+        """Nothing."""
+
+
+class ConsoleReporter:
+    """Writes to a console; a bar with loss, tokens a second and time left where the console is a terminal.
+
+    Args:
+        console: where to write.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._bar: Progress | None = None
+        self._tokens = 0
+        self._steps = 0
+        self._started = 0.0
+        self._total_steps = 0
+        self._max_epochs = 0
+        self._shown_loss = ""
+
+    def message(self, text: str) -> None:
+        """Prints ``text`` as it is."""
+        self.console.print(text, markup=False, highlight=False)
+
+    def warn(self, text: str) -> None:
+        """Prints ``text`` with a mark that it is a warning."""
+        self.console.print(f"warning: {text}", markup=False, highlight=False, style="yellow")
+
+    def begin(self, position: Position, steps_per_epoch: int, max_epochs: int) -> None:
+        """Starts the bar and the clock."""
+        self._tokens = self._steps = 0
+        self._started = time.perf_counter()
+        self._max_epochs = max_epochs
+        self._total_steps = (max_epochs - position.epoch) * steps_per_epoch - position.batch
+        if self.console.is_terminal and self._total_steps > 0:
+            self._bar = Progress(
+                TextColumn("epoch {task.fields[epoch]}"),
+                BarColumn(),
+                TextColumn("{task.completed}/{task.total} steps"),
+                TextColumn("loss {task.fields[loss]}"),
+                TextColumn("{task.fields[rate]} tokens/s"),
+                TimeRemainingColumn(),
+                console=self.console,
+                refresh_per_second=4,
+            )
+            self._bar.start()
+            self._bar.add_task("train", total=self._total_steps, epoch=f"{position.epoch + 1}/{max_epochs}", loss="–", rate="–")
+
+    def step(self, result: StepResult) -> None:
+        """Moves the bar on; after 20 steps says how long the whole training will take."""
+        self._steps += 1
+        self._tokens += result.tokens
+        if result.loss is not None:
+            self._shown_loss = f"{result.loss:.4f}"
+        elapsed = time.perf_counter() - self._started
+        if self._steps == ESTIMATE_AFTER and self._total_steps > ESTIMATE_AFTER:
+            rate = self._tokens / elapsed
+            total = elapsed / self._steps * self._total_steps
+            self.message(f"about {duration(total)} in all: {elapsed / self._steps:.3f} s a step, {rate:,.0f} tokens a second")
+        if self._bar is not None:
+            epoch = min(result.position.epoch + 1, self._max_epochs)
+            shown = {"epoch": f"{epoch}/{self._max_epochs}", "loss": self._shown_loss, "rate": f"{self._tokens / elapsed:,.0f}"}
+            self._bar.update(self._bar.task_ids[0], completed=self._steps, **shown)  # type: ignore[arg-type]
+
+    def epoch(self, result: EpochResult, metrics: dict[str, float], sample: str | None) -> None:
+        """Prints one line for the epoch, and the sample below it."""
+        values = [f"loss {result.loss:.4f}"]
+        if result.val_loss is not None:
+            values.append(f"val_loss {result.val_loss:.4f}")
+        values.extend(f"{name} {value:.3f}" for name, value in metrics.items())
+        rate = result.tokens / result.seconds if result.seconds > 0 else 0.0
+        head = f"epoch {result.position.epoch}/{self._max_epochs}"
+        self.message(f"{head}: {', '.join(values)} ({rate:,.0f} tokens/s, {duration(result.seconds)})")
+        if sample:
+            self.console.print("\n".join(f"  │ {line}" for line in sample.splitlines()), markup=False, highlight=False, style="dim")
+
+    def end(self) -> None:
+        """Takes the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def duration(seconds: float) -> str:
+    """``8.3 s``, ``4 min 10 s`` or ``2 h 05 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

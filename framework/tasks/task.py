@@ -1,0 +1,48 @@
+"""What every task tells the engine, and the table of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from framework.builder.plan import ModelPlan
+from framework.decoding.options import DecodingOptions
+from framework.decoding.stepping import Stepper
+from framework.spec.experiment import Experiment
+from framework.spec.problems import ProblemCollector
+
+
+class Task(Protocol):
+    """One kind of task; stateless."""
+
+    def check(self, plan: ModelPlan, experiment: Experiment, sizes: Mapping[str, int], collector: ProblemCollector) -> None:
+        """Adds a problem for everything about the model that the task cannot be trained with."""
+        ...
+
+    def reset_states_each_epoch(self, experiment: Experiment) -> bool:
+        """Whether stateful layers start each epoch from zeros."""
+        ...
+
+    def training_metrics(self, loss: float, data: Any) -> dict[str, float]:
+        """What a mean loss in nats a token means in the task's other units, by name."""
+        ...
+
+    def sample(self, stepper: Stepper, data: Any, options: DecodingOptions, experiment: Experiment, seed: int) -> str:
+        """A piece of what the model makes, as text."""
+        ...
+
+
+TASKS: dict[str, Task] = {}
+"""Tasks by name; filled by :func:`task`."""
+
+AnyTask = TypeVar("AnyTask", bound=type[Any])
+
+
+def task(name: str) -> Callable[[AnyTask], AnyTask]:
+    """Makes a class the task that ``task.kind: name`` chooses."""
+
+    def register(made: AnyTask) -> AnyTask:
+        TASKS[name] = made()
+        return made
+
+    return register

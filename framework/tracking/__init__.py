@@ -1,0 +1,1 @@
+"""Where runs are recorded beside their own folder. The only place that imports MLflow."""
