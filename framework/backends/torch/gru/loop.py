@@ -1,0 +1,137 @@
+"""The GRU's equations, one step after another, in plain torch: the form to read, and the one that can be differentiated twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from framework.backends.torch.activations import Activation
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a GRU's step does beside its weights.
+
+    Attributes:
+        activation: of the candidate state.
+        recurrent_activation: of the gates.
+        reset_after: whether the reset gate is applied after the product with the recurrent kernel.
+    """
+
+    activation: Activation
+    recurrent_activation: Activation
+    reset_after: bool
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A GRU's weights in Keras' layout, gates z, r, h.
+
+    Attributes:
+        kernel: ``(features, 3·units)``.
+        recurrent_kernel: ``(units, 3·units)``.
+        bias: ``(2, 3·units)`` with ``reset_after`` (row 0 for the inputs, row 1 for the state), else ``(3·units,)``; or None.
+    """
+
+    kernel: Tensor
+    recurrent_kernel: Tensor
+    bias: Tensor | None
+
+    @property
+    def units(self) -> int:
+        """Width of the state."""
+        return self.recurrent_kernel.shape[0]
+
+    @property
+    def input_bias(self) -> Tensor | None:
+        """``(3·units,)``, or None."""
+        return self.bias[0] if self.bias is not None and self.bias.dim() == 2 else self.bias
+
+    @property
+    def recurrent_bias(self) -> Tensor | None:
+        """``(3·units,)``, or None."""
+        return self.bias[1] if self.bias is not None and self.bias.dim() == 2 else None
+
+
+Masks = Sequence[Tensor] | None
+"""No dropout; or one mask ``(batch, width)`` for all gates; or three, for z, r and h."""
+
+
+def project(inputs: Tensor, weights: Weights, input_masks: Masks) -> Tensor:
+    """``inputs (time, batch, features)`` times the kernel, with dropout and bias: ``(time, batch, 3·units)``."""
+    if not input_masks:
+        projected = inputs @ weights.kernel
+    elif len(input_masks) == 1:
+        projected = (inputs * input_masks[0]) @ weights.kernel
+    else:
+        kernels = weights.kernel.chunk(3, dim=1)
+        projected = torch.cat([(inputs * mask) @ kernel for mask, kernel in zip(input_masks, kernels, strict=True)], dim=-1)
+    return projected if weights.input_bias is None else projected + weights.input_bias
+
+
+def step(projected: Tensor, state: Tensor, weights: Weights, cell: Cell, recurrent_masks: Masks = None) -> Tensor:
+    """One step: from ``projected (batch, 3·units)`` and ``state (batch, units)`` to the new state.
+
+    z = sigmoid(x_z + h U_z), r = sigmoid(x_r + h U_r), h' = z h + (1 - z) n, where the candidate is
+    n = tanh(x_h + r (h U_h)) with ``reset_after`` (cuDNN's form), else n = tanh(x_h + (r h) U_h).
+
+    Source: Cho et al. 2014, equations 5 to 8 (arXiv:1406.1078 v3 for ``reset_after=False``, v1 for the other).
+    """
+    x_z, x_r, x_h = projected.chunk(3, dim=-1)
+    if recurrent_masks:
+        masks = list(recurrent_masks) if len(recurrent_masks) == 3 else [recurrent_masks[0]] * 3
+        h_z, h_r, h_h = (state * mask for mask in masks)
+    else:
+        h_z = h_r = h_h = state
+    u_z, u_r, u_h = weights.recurrent_kernel.chunk(3, dim=1)
+    inner_z, inner_r = h_z @ u_z, h_r @ u_r
+    bias = weights.recurrent_bias
+    if bias is not None:
+        bias_z, bias_r, bias_h = bias.chunk(3)
+        inner_z, inner_r = inner_z + bias_z, inner_r + bias_r
+    z = cell.recurrent_activation(x_z + inner_z)
+    r = cell.recurrent_activation(x_r + inner_r)
+    if cell.reset_after:
+        inner_h = h_h @ u_h
+        inner_h = r * (inner_h if bias is None else inner_h + bias_h)
+    else:
+        inner_h = (r * h_h) @ u_h
+    n = cell.activation(x_h + inner_h)
+    return z * state + (1 - z) * n
+
+
+def loop(
+    inputs: Tensor,
+    state: Tensor,
+    weights: Weights,
+    cell: Cell,
+    mask: Tensor | None = None,
+    input_masks: Masks = None,
+    recurrent_masks: Masks = None,
+) -> Tensor:
+    """Every state of a sequence.
+
+    Args:
+        inputs: ``(time, batch, features)``.
+        state: ``(batch, units)`` before the first step.
+        weights: of the layer.
+        cell: of the layer.
+        mask: ``(time, batch) bool``; a step that is False carries the state on.
+        input_masks: dropout on the inputs, ``(batch, features)`` each.
+        recurrent_masks: dropout on the state, ``(batch, units)`` each.
+
+    Returns:
+        ``(time, batch, units)``, the state after each step.
+    """
+    if not len(inputs):
+        return inputs.new_zeros(0, *state.shape)
+    projected = project(inputs, weights, input_masks)
+    states = []
+    for t in range(len(inputs)):
+        new = step(projected[t], state, weights, cell, recurrent_masks)
+        state = new if mask is None else torch.where(mask[t, :, None], new, state)
+        states.append(state)
+    return torch.stack(states)
