@@ -1,1 +1,34 @@
-"""Gatework: gated recurrent sequence models from YAML, as native Keras and native PyTorch Lightning models."""
+"""Gatework: gated recurrent sequence models from YAML, as native Keras and native PyTorch Lightning models.
+
+    >>> import framework
+    >>> experiment = framework.load("text_generation", overrides=["data=python_source", "debug=small"])
+    >>> run = framework.train(experiment)  # doctest: +SKIP
+    >>> framework.open_run("last").generate("def ", length=200)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from framework.engine.api import build, load, train
+    from framework.engine.run import Run, open_run
+
+_PLACES = {
+    "load": "framework.engine.api",
+    "build": "framework.engine.api",
+    "train": "framework.engine.api",
+    "open_run": "framework.engine.run",
+    "Run": "framework.engine.run",
+}
+
+__all__ = ["Run", "build", "load", "open_run", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first used: ``import framework`` alone stays light."""
+    if name in _PLACES:
+        import importlib
+
+        return getattr(importlib.import_module(_PLACES[name]), name)
+    raise AttributeError(f"module 'framework' has no attribute '{name}'")

@@ -87,5 +87,5 @@ def read_portable(path: Path) -> PortableModel:
         raise RunError(f"{path} holds no model: {SPEC_FILE} is not there")
     experiment = validate_experiment(load_resolved(path / SPEC_FILE))
     vocabulary = Vocabulary.load(path / VOCABULARY_FILE)
-    plan = plan_experiment(experiment, {"tokens": vocabulary.size})
+    plan = plan_experiment(experiment, {})
     return PortableModel(experiment, plan, load_weights(path / WEIGHTS_FILE), vocabulary)

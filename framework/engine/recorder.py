@@ -64,6 +64,10 @@ class Recorder:
         except OSError as error:
             raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
 
+    def has(self, name: str) -> bool:
+        """Whether any value of that name is recorded."""
+        return any(seen == name for _, seen in self._seen)
+
     def close(self) -> None:
         """Closes the file."""
         if self._file is not None:

@@ -94,5 +94,5 @@ def _from_checkpoint(folder: RunFolder) -> PortableModel:
     experiment = validate_experiment(load_resolved(folder.config / "resolved.yaml"))
     vocabulary = Vocabulary.load(folder.config / VOCABULARY_FILE)
     checkpoint = chosen_checkpoint(CheckpointStore(folder.checkpoints), experiment.data.validation_fraction > 0)
-    plan = plan_experiment(experiment, {"tokens": vocabulary.size})
+    plan = plan_experiment(experiment, {})
     return PortableModel(experiment, plan, model_weights(checkpoint), vocabulary)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
 
 from framework.backends.base.backend import Backend, Trainee
 from framework.backends.base.training import Position, Training
 from framework.builder.schedule import learning_rate
 from framework.data.limit import limit
+from framework.data.vocabulary import VOCABULARY_FILE
 from framework.engine.checkpoint import CheckpointStore, Progress
 from framework.engine.digest import config_digest, differences, may_change, resolved
 from framework.engine.files import write_text
@@ -24,7 +24,7 @@ from framework.engine.run import Run
 from framework.engine.samples import sample_maker
 from framework.engine.signals import StopSignals
 from framework.engine.summary import write_summary
-from framework.errors import GateworkError, RunError
+from framework.errors import RunError
 from framework.report.progress import Reporter, SilentReporter
 from framework.spec.experiment import Experiment
 from framework.spec.problems import Locate, nowhere
@@ -136,6 +136,7 @@ def _write_start(folder: RunFolder, experiment: Experiment, prepared: Prepared, 
     write_text(folder.config / "composed.yaml", composed if composed is not None else dump_yaml(resolved(experiment)))
     write_text(folder.config / "overrides.yaml", dump_yaml(list(overrides)))
     save_resolved(folder.config / "resolved.yaml", resolved(prepared.experiment))
+    prepared.data.vocabulary.save(folder.config / VOCABULARY_FILE)
     folder.update_record(
         status="running",
         error=None,
@@ -246,14 +247,3 @@ class _Session:
         self.recorder.record(0, 0.0, {"epoch/untrained_loss": loss})
         self.reporter.message(f"untrained loss {loss:.4f}")
 
-
-def settings_of(folder: RunFolder) -> Mapping[str, Any]:
-    """The resolved config that a run was started with, sizes open.
-
-    Raises:
-        GateworkError: the record has none.
-    """
-    settings = folder.read_record().get("settings")
-    if not isinstance(settings, Mapping):
-        raise GateworkError(f"{folder.path / 'run.json'} holds no settings")
-    return settings

@@ -7,8 +7,8 @@ from typing import Any
 
 from framework.builder.plan import ModelPlan
 from framework.decoding.generate import generate
-from framework.decoding.options import DecodingOptions
-from framework.decoding.stepping import Stepper
+from framework.decoding.sampling import Sampling
+from framework.decoding.stepper import Stepper
 from framework.errors import DataError
 from framework.metrics.language import bits_per_token, perplexity
 from framework.spec.data import TextDataSpec
@@ -60,7 +60,7 @@ class LanguageModelTask:
         """Perplexity, and bits a character (of a word model: by the characters that a token has in the mean)."""
         return {"perplexity": perplexity(loss), "bits_per_character": bits_per_token(loss) / data.characters_per_token}
 
-    def sample(self, stepper: Stepper, data: Any, options: DecodingOptions, experiment: Experiment, seed: int) -> str:
+    def sample(self, stepper: Stepper, data: Any, sampling: Sampling, experiment: Experiment, seed: int) -> str:
         """The configured prompt and what the model makes of it; the text's own first token where the prompt has unknown ones."""
         vocabulary = data.vocabulary
         try:
@@ -68,5 +68,5 @@ class LanguageModelTask:
         except DataError:
             prompt = next(iter(data.train.epoch(0))).inputs[next(iter(experiment.model.inputs))][0][:1]
         tokens = [prompt]
-        tokens.extend(generate(stepper, [prompt], options, length=experiment.decoding.sample_length, seed=seed))
+        tokens.extend(generate(stepper, [prompt], sampling, length=experiment.decoding.sample_length, seed=seed))
         return str(vocabulary.decode([int(token) for piece in tokens for token in piece]))

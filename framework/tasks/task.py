@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from framework.builder.plan import ModelPlan
-from framework.decoding.options import DecodingOptions
-from framework.decoding.stepping import Stepper
+from framework.decoding.sampling import Sampling
+from framework.decoding.stepper import Stepper
 from framework.spec.experiment import Experiment
 from framework.spec.problems import ProblemCollector
 
@@ -27,7 +27,7 @@ class Task(Protocol):
         """What a mean loss in nats a token means in the task's other units, by name."""
         ...
 
-    def sample(self, stepper: Stepper, data: Any, options: DecodingOptions, experiment: Experiment, seed: int) -> str:
+    def sample(self, stepper: Stepper, data: Any, sampling: Sampling, experiment: Experiment, seed: int) -> str:
         """A piece of what the model makes, as text."""
         ...
 

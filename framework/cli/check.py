@@ -1,0 +1,59 @@
+"""Check a config: every problem at once, with file and line, what was expected and the nearest valid name. Imports no backend."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import Any
+
+from framework.cli.composing import add_config_arguments, load
+from framework.errors import EXIT_DONE, SpecError
+from framework.spec.experiment import Experiment
+from framework.spec.problems import Locate
+
+_STAND_IN = 3
+"""Number that stands for a size that only the data knows, while shapes are checked."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    add_config_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the verb."""
+    try:
+        loaded = load(arguments.overrides, arguments.config_dir)
+        parameters = check_model(loaded.experiment, loaded.composed.locate)
+    except SpecError as error:
+        if not arguments.json:
+            raise
+        print(json.dumps({"valid": False, "problems": [_as_json(asdict(problem)) for problem in error.problems]}, indent=2))
+        return error.exit_code
+    experiment = loaded.experiment
+    if arguments.json:
+        print(json.dumps({"valid": True, "recipe": experiment.recipe, "parameters": parameters, "problems": []}, indent=2))
+        return EXIT_DONE
+    count = "" if parameters is None else f", {parameters:,} parameters"
+    print(f"recipe {experiment.recipe}: the config is valid ({len(experiment.model.layers)} layers{count}, backend {experiment.backend.name})")
+    return EXIT_DONE
+
+
+def check_model(experiment: Experiment, locate: Locate) -> int | None:
+    """Checks shapes too; sizes that only the data knows are given a stand-in.
+
+    Returns:
+        The number of parameters, where the sizes are declared.
+    """
+    from framework.engine.prepare import plan_experiment, with_sizes
+
+    known = experiment.data.known_sizes()
+    sizes = {name: known.get(name, _STAND_IN) for name in experiment.data.size_names}
+    plan = plan_experiment(with_sizes(experiment, sizes, locate), sizes, locate)
+    return plan.parameters if set(known) >= set(sizes) else None
+
+
+def _as_json(problem: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in problem.items() if value is not None}

@@ -1,0 +1,28 @@
+"""Measure a trained model: loss in nats a token, perplexity, bits a character, on its held-out data, or on its training data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from framework.errors import EXIT_DONE
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("run", metavar="RUN", help="run folder, its name, MLflow run id, or last")
+    parser.add_argument("--split", choices=("auto", "train", "validation"), default="auto", help="auto: validation where there is one")
+    parser.add_argument("--runs-dir", default="runs", metavar="DIR", help="folder of all runs (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the verb."""
+    from framework.engine.evaluate import evaluate_run
+
+    result = evaluate_run(arguments.run, arguments.split, arguments.runs_dir)
+    if arguments.json:
+        print(json.dumps(result, indent=2))
+    else:
+        print(", ".join(f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}" for name, value in result.items()))
+    return EXIT_DONE

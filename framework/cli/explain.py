@@ -1,0 +1,36 @@
+"""Show what a config builds: each layer's shape, parameters, operations and memory, and for each GRU whether it runs on cuDNN,
+and every reason why not. Imports no backend and downloads nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from framework.cli.composing import add_config_arguments, load
+from framework.errors import EXIT_DONE, DataError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    add_config_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print the plan as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the verb."""
+    from framework.engine.prepare import local_sizes, plan_experiment, with_sizes
+    from framework.report.explain import explain_json, print_explanation
+
+    loaded = load(arguments.overrides, arguments.config_dir)
+    sizes, source = local_sizes(loaded.experiment)
+    missing = [name for name in loaded.experiment.data.size_names if name not in sizes]
+    if missing:
+        names = ", ".join(missing)
+        raise DataError(f"the size {names} is known only once the data is downloaded; declare it as data.declared_sizes.{missing[0]}=…")
+    experiment = with_sizes(loaded.experiment, sizes, loaded.composed.locate)
+    plan = plan_experiment(experiment, sizes, loaded.composed.locate)
+    if arguments.json:
+        print(json.dumps(explain_json(experiment, plan, sizes, source), indent=2))
+    else:
+        print_explanation(experiment, plan, sizes, source)
+    return EXIT_DONE

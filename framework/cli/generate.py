@@ -1,0 +1,59 @@
+"""Make text with a trained run. Text is written as it appears; --num N writes N texts of each prompt, all in one batch."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from framework.errors import EXIT_DONE, InputError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("run", metavar="RUN", help="run folder, its name, MLflow run id, or last")
+    parser.add_argument("--prompt", action="append", metavar="TEXT", help="what the text begins with; may be given several times")
+    parser.add_argument("--length", type=int, help="tokens to generate")
+    parser.add_argument("--temperature", type=float, help="logits are divided by this before drawing; near 0: the most likely token")
+    parser.add_argument("--top-k", type=int, help="draw among the K most likely tokens only")
+    parser.add_argument("--top-p", type=float, help="draw among the most likely tokens that together reach this probability")
+    parser.add_argument("--strategy", choices=("greedy", "sample"), help="greedy: always the most likely token")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draws (%(default)s)")
+    parser.add_argument("--num", type=int, default=1, metavar="N", help="texts of each prompt (%(default)s)")
+    parser.add_argument("--backend", choices=("torch", "tensorflow"), help="backend to run on; the run's own when not given")
+    parser.add_argument("--runs-dir", default="runs", metavar="DIR", help="folder of all runs (%(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the verb."""
+    from framework.engine.folder import find_run
+    from framework.engine.text import TextGenerator
+
+    if arguments.num < 1:
+        raise InputError(f"--num is {arguments.num}; expected at least 1")
+    if arguments.seed < 0:
+        raise InputError(f"--seed is {arguments.seed}; expected 0 or more")
+    generator = TextGenerator.of_run(find_run(arguments.run, arguments.runs_dir), arguments.backend)
+    names = ("length", "temperature", "top_k", "top_p", "strategy")
+    settings = generator.settings(**{name: getattr(arguments, name) for name in names})
+    prompts = [prompt for prompt in arguments.prompt or [settings.prompt] for _ in range(arguments.num)]
+    started = time.perf_counter()
+    steps = 0
+    texts = list(prompts)
+    alone = len(prompts) == 1
+    for pieces in generator.stream(prompts, settings, arguments.seed):
+        if alone:
+            sys.stdout.write(pieces[0] if steps else prompts[0] + pieces[0])
+            sys.stdout.flush()
+        else:
+            texts = [text + piece for text, piece in zip(texts, pieces, strict=True)]
+        steps += 1
+    seconds = time.perf_counter() - started
+    if alone:
+        print()
+    else:
+        for number, text in enumerate(texts, start=1):
+            print(f"--- {number}\n{text}")
+    rate = settings.length * len(prompts) / seconds
+    print(f"{settings.length * len(prompts):,} tokens in {seconds:.2f} s, {rate:,.0f} a second", file=sys.stderr)
+    return EXIT_DONE

@@ -1,0 +1,95 @@
+"""The command ``gatework``: finds the verb, runs it, turns errors into one message and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from framework.errors import EXIT_DONE, EXIT_USER_INPUT, GateworkError, nearest
+
+VERBS = {
+    "train": "train a model, or go on with its run; -m sweeps",
+    "generate": "make text with a trained model",
+    "evaluate": "measure a trained model's loss on its held-out (or training) data",
+    "explain": "show a model's layers, shapes, parameters, costs and cuDNN verdicts",
+    "check": "check a config and report every problem at once",
+    "why": "tell which file and line, or override, set a value",
+    "new": "write an own recipe, model and data YAML to ./configs",
+    "schema": "write a JSON Schema of the YAML for editors",
+}
+"""Each verb with its one line of help; ``framework.cli.<verb>`` holds it."""
+
+EXIT_INTERRUPTED = 130
+
+_EPILOG = """\
+exit codes: 0 done, 1 failed, 2 the input is wrong
+a recipe: gatework train recipe=text_generation   own model: gatework new mine --from text_generation
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: the words after the command's name; those of the process when not given.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 the input is wrong, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(words)
+    except GateworkError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_DONE
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        _parser().print_help()
+        return EXIT_DONE
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"gatework {version('gatework')}")
+        return EXIT_DONE
+    verb = words[0]
+    if verb not in VERBS:
+        guess = nearest(verb, VERBS)
+        hint = f"; did you mean {guess}?" if guess else ""
+        print(f"error: no command '{verb}'; one of {', '.join(VERBS)}{hint}", file=sys.stderr)
+        return EXIT_USER_INPUT
+    module = importlib.import_module(f"framework.cli.{verb}")
+    parser = argparse.ArgumentParser(
+        prog=f"gatework {verb}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    arguments = parser.parse_intermixed_args(words[1:])
+    code: int = module.run(arguments)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gatework",
+        description="Sequence models around the GRU from YAML, on TensorFlow and on PyTorch Lightning.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="gatework COMMAND [options] [key=value …]",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for verb, line in VERBS.items():
+        commands.add_parser(verb, help=line)
+    return parser

@@ -1,0 +1,58 @@
+"""The public functions: load, build, train."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from framework.config.compose import compose
+from framework.data.plugins import load_plugins
+from framework.engine.prepare import build_trainee, prepare_experiment
+from framework.engine.run import Run
+from framework.engine.train import train as train_experiment
+from framework.report.progress import Reporter
+from framework.spec.experiment import Experiment
+from framework.spec.validate import validate_experiment
+
+
+def load(recipe: str, overrides: Sequence[str] = (), config_dirs: Sequence[Path | str] = ()) -> Experiment:
+    """Composes and validates a recipe, as the command line does.
+
+    Args:
+        recipe: name of a recipe, shipped or in ``./configs/recipe``.
+        overrides: as on the command line, such as ``backend=tensorflow`` or ``model.layers.gru.units=512``.
+        config_dirs: folders of configs that come before ``./configs`` and the shipped ones.
+
+    Raises:
+        SpecError: with every problem found.
+    """
+    load_plugins()
+    composed = compose([f"recipe={recipe}", *overrides], [Path(folder) for folder in config_dirs])
+    return validate_experiment(composed.mapping, composed.locate)
+
+
+def build(experiment: Experiment) -> Any:
+    """The native model with its initial weights: a ``keras.Model`` or a ``LightningModule``.
+
+    Prepares the data first, for the sizes that the model needs of it.
+
+    Raises:
+        DataError: the data is missing, unreadable or too short.
+        SpecError: the model does not fit the data or the task.
+        BackendUnavailable: the backend is not installed.
+    """
+    return build_trainee(prepare_experiment(experiment))[1].native
+
+
+def train(experiment: Experiment, reporter: Reporter | None = None) -> Run:
+    """Trains an experiment: the same run as the command's.
+
+    Args:
+        experiment: from :func:`load`.
+        reporter: who is told what happens; nobody when not given.
+
+    Raises:
+        GateworkError: the run cannot be started, or training failed.
+    """
+    return train_experiment(experiment, reporter=reporter)

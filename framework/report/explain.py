@@ -1,0 +1,126 @@
+"""A plan as a table: layers, shapes, parameters, operations, memory, and the cuDNN verdicts with their reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from framework.builder.costs import layer_cost, model_cost
+from framework.builder.cudnn import CudnnVerdict
+from framework.builder.plan import ModelPlan, PlannedLayer
+from framework.builder.rule import show
+from framework.builder.step import derive_step
+from framework.spec.experiment import Experiment
+
+
+def print_explanation(
+    experiment: Experiment, plan: ModelPlan, sizes: Mapping[str, int], source: str, console: Console | None = None
+) -> None:
+    """Prints the plan for people.
+
+    Args:
+        experiment: sizes filled in.
+        plan: its plan.
+        sizes: the data's sizes.
+        source: where the sizes come from: ``declared`` or ``read``.
+        console: where to print; standard output when not given.
+    """
+    out = console or Console(width=None)
+    batch_size, time = _extent(experiment)
+    out.print(_layer_table(experiment, plan, batch_size, time))
+    cost = model_cost(plan, batch_size, time)
+    named = ", ".join(f"{name} {size:,} ({source})" for name, size in sizes.items())
+    out.print(f"parameters: {plan.parameters:,}   sizes: {named}", highlight=False)
+    out.print(
+        f"a training step of {batch_size} rows × {time} steps: {_flops(cost.flops)}, activations {_bytes(cost.activation_bytes)}",
+        highlight=False,
+    )
+    obstacles = derive_step(plan, next(iter(plan.inputs))).obstacles
+    out.print("decoding step: " + ("; ".join(f"{name}: {why}" for name, why in obstacles.items()) or "derived"), highlight=False)
+    for layer in plan.layers:
+        for backend, verdict in layer.cudnn.items():
+            out.print(f"cuDNN {layer.name} on {backend}: {_verdict(verdict)}", highlight=False, markup=False)
+            for condition in verdict.obstacles:
+                out.print(f"    {condition.argument}: {condition.reason}; to lift it: {condition.change}", highlight=False, markup=False)
+            for condition in verdict.lifted:
+                out.print(f"    {condition.argument}: no obstacle, {condition.lift}", highlight=False, markup=False)
+
+
+def explain_json(experiment: Experiment, plan: ModelPlan, sizes: Mapping[str, int], source: str) -> dict[str, Any]:
+    """The plan for programs."""
+    batch_size, time = _extent(experiment)
+    cost = model_cost(plan, batch_size, time)
+    return {
+        "recipe": experiment.recipe,
+        "backend": experiment.backend.name,
+        "sizes": {name: {"value": size, "source": source} for name, size in sizes.items()},
+        "parameters": plan.parameters,
+        "training_step": {"rows": batch_size, "steps": time, "flops": cost.flops, "activation_bytes": cost.activation_bytes},
+        "decoding_obstacles": derive_step(plan, next(iter(plan.inputs))).obstacles,
+        "layers": [_layer_json(layer, batch_size, time) for layer in plan.layers],
+    }
+
+
+def _extent(experiment: Experiment) -> tuple[int, int]:
+    return experiment.data.batch_size, int(getattr(experiment.data, "sequence_length", 1))
+
+
+def _layer_table(experiment: Experiment, plan: ModelPlan, batch_size: int, time: int) -> Table:
+    table = Table(title=f"{experiment.recipe} on {experiment.backend.name}", title_justify="left")
+    for heading in ("layer", "kind", "reads", "output"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("parameters", "FLOPs a step", "activations"):
+        table.add_column(heading, justify="right")
+    for layer in plan.layers:
+        cost = layer_cost(layer, batch_size, time)
+        reads = ", ".join(str(reference) for references in layer.references.values() for reference in references)
+        shapes = "\n".join(show(tensor.shape) + (" masked" if tensor.masked else "") for tensor in layer.outputs.values())
+        table.add_row(
+            layer.name, layer.kind, reads, shapes, f"{layer.parameters:,}", _flops(cost.flops), _bytes(cost.activation_bytes)
+        )
+    return table
+
+
+def _layer_json(layer: PlannedLayer, batch_size: int, time: int) -> dict[str, Any]:
+    cost = layer_cost(layer, batch_size, time)
+    return {
+        "name": layer.name,
+        "kind": layer.kind,
+        "reads": {field: [str(one) for one in references] for field, references in layer.references.items()},
+        "outputs": {name: {"shape": list(tensor.shape), "dtype": tensor.dtype} for name, tensor in layer.outputs.items()},
+        "weights": {weight.name: list(weight.shape) for weight in layer.weights},
+        "parameters": layer.parameters,
+        "flops": cost.flops,
+        "activation_bytes": cost.activation_bytes,
+        "cudnn": {
+            backend: {
+                "eligible": verdict.eligible,
+                "obstacles": [
+                    {"argument": one.argument, "reason": one.reason, "change": one.change} for one in verdict.obstacles
+                ],
+                "lifted": [{"argument": one.argument, "reason": one.reason, "lift": one.lift} for one in verdict.lifted],
+            }
+            for backend, verdict in layer.cudnn.items()
+        },
+    }
+
+
+def _verdict(verdict: CudnnVerdict) -> str:
+    return "yes, on a CUDA GPU" if verdict.eligible else "no"
+
+
+def _flops(count: int) -> str:
+    for unit, size in (("TFLOP", 1e12), ("GFLOP", 1e9), ("MFLOP", 1e6), ("kFLOP", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} FLOP"
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"
