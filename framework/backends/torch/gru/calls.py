@@ -59,7 +59,7 @@ class GRUCalls(GRUSurface):
             self._keep(last)
         output = self._output(hidden, time_mask)
         results = [output, last] if self.return_state else [output]
-        self._record_activity(results, batch)
+        self._record_activity(results)
         return results if self.return_state else output
 
     def step(self, inputs: Tensor, state: Tensor) -> Tensor:

@@ -153,7 +153,7 @@ class GRUSurface(GRUProperties):
         return found[0] if count == 1 else found
 
     def losses(self) -> list[Tensor]:
-        """Penalties to add to the loss: of each regularized weight, and of the outputs of the last call (a mean over its batch)."""
+        """Penalties to add to the loss: of each regularized weight, and of the outputs of the last call."""
         penalties = [(self._regularizer(name), weight) for name, weight in self._weights().items()]
         return [*(penalty(weight) for penalty, weight in penalties if penalty is not None), *self.activity_losses]
 
@@ -165,6 +165,7 @@ class GRUSurface(GRUProperties):
                 if project is not None:
                     weight.copy_(project(weight))
 
-    def _record_activity(self, outputs: Sequence[Tensor], batch: int) -> None:
+    def _record_activity(self, outputs: Sequence[Tensor]) -> None:
         penalty = self.activity_regularizer
-        self.activity_losses = [] if penalty is None else [penalty(output) / batch for output in outputs]
+        # Keras divides by the first axis, which is time for the sequence of a time_major layer.
+        self.activity_losses = [] if penalty is None else [penalty(output) / output.shape[0] for output in outputs]
