@@ -1,0 +1,132 @@
+"""YAML files and overrides composed into one plain mapping that knows who set each value."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from framework.config.composition_errors import foreign_primary, reworded
+from framework.config.interpolation import resolved
+from framework.config.layers import layers_of
+from framework.config.location import PRIMARY, SearchPath
+from framework.config.overrides import Given, OverrideReader
+from framework.config.provenance import Provenance, Setting
+from framework.config.session import hydra_session
+from framework.errors import Origin, Problem, SpecError, nearest
+
+
+class Composed:
+    """One composed config.
+
+    Attributes:
+        mapping: plain dicts, lists and scalars; interpolations are resolved, but ``${size:NAME}`` stays as text.
+        overrides: the overrides as the user wrote them.
+        choices: the option chosen in each group; None where a group has none.
+        search: the folders that were searched, to compose the same again elsewhere.
+        multirun: whether the config itself asks for a sweep (``hydra.mode=MULTIRUN``).
+    """
+
+    def __init__(self, config: DictConfig, given: Sequence[Given], search: SearchPath, loader: ConfigLoader) -> None:
+        choices = OmegaConf.to_container(config.hydra.runtime.choices)
+        assert isinstance(choices, dict)
+        self.choices: dict[str, str | None] = {str(group): option for group, option in choices.items() if "hydra/" not in str(group)}
+        self.multirun = config.hydra.mode == RunMode.MULTIRUN
+        with open_dict(config):
+            del config["hydra"]
+        self.overrides = tuple(one.text for one in given)
+        self.search = search
+        self._config = config
+        self._given = tuple(given)
+        self._loader = loader
+        self.mapping: dict[str, Any] = resolved(config, self.locate)
+
+    @cached_property
+    def composed_yaml(self) -> str:
+        """The config as YAML before interpolation, as ``--cfg job`` prints it."""
+        return OmegaConf.to_yaml(self._config)
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """The history of every key; computed when first asked for, since a config without problems needs none."""
+        provenance = Provenance()
+        defaults = self._loader.compute_defaults_list(PRIMARY, for_hydra(self._given), RunMode.RUN).defaults
+        for layer in layers_of(defaults, self._given, self.search):
+            provenance.add_file(layer)
+        for one in self._given:
+            if one.kind == "value":
+                provenance.add_value(one.key, one.value, one.origin)
+            elif one.kind == "delete":
+                provenance.remove(one.key)
+        return provenance
+
+    def locate(self, key: str) -> Origin | None:
+        """The file and line, override or sweep that set a key; its nearest parent's where nobody set the key itself."""
+        return self.provenance.locate(key)
+
+    def history(self, key: str) -> list[Setting]:
+        """Every time that a key was set, in order; the last is in force, and none means that the default stands."""
+        return self.provenance.history(key)
+
+
+def compose(
+    overrides: Sequence[str] = (),
+    config_dirs: Sequence[Path] = (),
+    recipe: str | None = None,
+    swept: Collection[str] = (),
+) -> Composed:
+    """Composes the config of one run.
+
+    Args:
+        overrides: ``key=value`` for any key, ``group=option``, and Hydra's other forms, in the order in which they apply.
+        config_dirs: folders searched before ``./configs`` and the shipped configs.
+        recipe: short for the override ``recipe=…`` before all others.
+        swept: those of the overrides that a sweep chose.
+
+    Raises:
+        SpecError: an override, a YAML file or an interpolation is wrong, or no recipe is chosen.
+        InputError: a folder of ``config_dirs`` does not exist.
+    """
+    search = SearchPath.of(config_dirs)
+    given = OverrideReader(search).read([*([f"recipe={recipe}"] if recipe else []), *overrides], swept)
+    with hydra_session(search), reworded(search, given):
+        config = hydra.compose(PRIMARY, overrides=for_hydra(given), return_hydra_config=True)
+        composed = Composed(config, given, search, GlobalHydra.instance().config_loader())
+    _require_recipe(composed)
+    return composed
+
+
+def for_hydra(given: Sequence[Given]) -> list[str]:
+    """The overrides in Hydra's grammar; of several choices in one group the last, which Hydra takes only where none of them is null."""
+    last = {one.group_key: one for one in given if one.kind == "choice"}
+    return [one.for_hydra for one in given if one.kind != "choice" or last[one.group_key] is one]
+
+
+def _require_recipe(composed: Composed) -> None:
+    """A config is nothing without a recipe; one that a YAML file forgot to name is named after its choice."""
+    if composed.mapping.get("recipe") is not None:
+        return
+    choice = composed.choices.get("recipe")
+    if choice is not None:
+        composed.mapping["recipe"] = choice.rsplit("/", 1)[-1]
+        return
+    search = composed.search
+    foreign = foreign_primary(search)
+    if foreign is not None:
+        raise SpecError([foreign])
+    recipes = search.options("recipe")
+    problems = []
+    for one in composed._given:
+        first = one.key.split(".")[0]
+        if one.kind == "value" and first not in search.groups() and (name := nearest(first, search.groups())):
+            suggestion = one.text.replace(first, name, 1)
+            problems.append(Problem(one.key, f"unknown key '{first}'", origin=one.origin, suggestion=suggestion))
+    problems.append(Problem("", "no recipe is chosen", expected="recipe=" + " or recipe=".join(recipes)))
+    raise SpecError(problems)

@@ -1,0 +1,212 @@
+"""What Hydra, OmegaConf and the YAML reader complain about, in this project's words and with this project's places."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf.errors import GrammarParseError, OmegaConfBaseException
+
+from framework.config.interpolation import is_grammatical, ungrammatical
+from framework.config.layers import ConfigFile, default_entries, reachable_files
+from framework.config.location import PRIMARY, SearchPath, display
+from framework.config.overrides import Given, no_option, one_of
+from framework.config.yaml_text import Positioned, duplicate_keys
+from framework.errors import GateworkError, Origin, Problem, SpecError, nearest
+
+
+@contextmanager
+def reworded(search: SearchPath, given: Sequence[Given]) -> Iterator[None]:
+    """Turns every error of the composition into a :class:`SpecError` that says what, where, and what instead.
+
+    Args:
+        search: the folders that are searched.
+        given: the overrides of this composition.
+    """
+    try:
+        yield
+    except GateworkError:
+        raise
+    except yaml.YAMLError as error:
+        raise SpecError(_yaml_problems(error)) from error
+    except (UnicodeDecodeError, RecursionError, HydraException, OmegaConfBaseException) as error:
+        raise SpecError(_problems(error, search, given)) from error
+    except (ValueError, TypeError, AssertionError, OSError) as error:
+        raise SpecError([_other(error, search, given)]) from error
+
+
+def _problems(error: Exception, search: SearchPath, given: Sequence[Given]) -> list[Problem]:
+    files = reachable_files(search, given)
+    if isinstance(error, UnicodeDecodeError):
+        return [_encoding_problem(files)]
+    if isinstance(error, RecursionError):
+        return [_circle(files)]
+    if isinstance(error, MissingConfigException):
+        return [_missing(error, search, given, files)]
+    bad = _bad_interpolations(files, given) if GrammarParseError in (type(error), type(error.__cause__)) else []
+    return bad or [_other(error, search, given)]
+
+
+def foreign_primary(search: SearchPath) -> Problem | None:
+    """The problem of a ``config.yaml`` in the user's folder that knows nothing of recipes; None where there is no such file."""
+    path = search.find(PRIMARY)
+    if path is None or path.parent not in search.own:
+        return None
+    if any(entry.startswith("recipe/") for entry, _, _ in default_entries(PRIMARY, path)):
+        return None
+    return Problem(
+        "",
+        f"{display(path)} takes the place of Gatework's own {PRIMARY}.yaml, but its defaults have no recipe",
+        origin=Origin(display(path), 1),
+        hint=f"rename it if it belongs to something else, or begin with a copy of {display(search.folders[-1] / path.name)}",
+    )
+
+
+def _yaml_problems(error: yaml.YAMLError) -> list[Problem]:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is None:
+        return [Problem("", f"a YAML file cannot be read: {str(error).splitlines()[0]}")]
+    path = Path(mark.name)
+    what = getattr(error, "problem", None) or "it is no YAML"
+    if "duplicate key" in what:
+        return [
+            Problem("", f"the key '{key}' stands twice in one mapping", origin=Origin(display(path), second), hint=f"first in line {first}")
+            for key, first, second in duplicate_keys(path)
+        ]
+    context, start = getattr(error, "context", None), getattr(error, "context_mark", None)
+    where = f", {context}" if context else ""
+    begun = f" begun in line {start.line + 1}" if start is not None and start.line != mark.line else ""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    return [
+        Problem(
+            "",
+            f"the YAML cannot be read at column {mark.column + 1}: {what}{where}{begun}",
+            value=line.strip() or None,
+            origin=Origin(display(path), min(mark.line + 1, max(len(lines), 1))),
+            hint="indent with spaces" if "\t" in line else None,
+        )
+    ]
+
+
+def _encoding_problem(files: Sequence[ConfigFile]) -> Problem:
+    for file in files:
+        try:
+            file.path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as found:
+            line = file.path.read_bytes()[: found.start].count(b"\n") + 1
+            return Problem("", "the file is not written in UTF-8", origin=Origin(display(file.path), line), expected="UTF-8 text")
+    return Problem("", "a YAML file is not written in UTF-8", expected="UTF-8 text")
+
+
+def _circle(files: Sequence[ConfigFile]) -> Problem:
+    by_name = {file.name: file for file in files}
+
+    def round_trip(name: str, trail: list[str]) -> list[str]:
+        if name in trail:
+            return [*trail[trail.index(name) :], name]
+        entries = by_name[name].entries if name in by_name else ()
+        return next((found for entry, _, _ in entries if (found := round_trip(entry, [*trail, name]))), [])
+
+    for file in files:
+        trail = round_trip(file.name, [])
+        if trail:
+            origin = _entry_origin(trail[1], [by_name[trail[0]]])
+            return Problem("", "the defaults lists go round in a circle: " + " -> ".join(trail), origin=origin)
+    return Problem("", "the defaults lists or interpolations go round in a circle")
+
+
+def _missing(error: MissingConfigException, search: SearchPath, given: Sequence[Given], files: Sequence[ConfigFile]) -> Problem:
+    name = (error.missing_cfg_file or "").removesuffix(".yaml")
+    group, _, option = name.rpartition("/")
+    by_hand = (one.origin for one in reversed(given) if one.kind != "value" and one.key == group and one.value == option)
+    origin = next(by_hand, None) or _entry_origin(name, files)
+    if group.startswith("hydra/"):
+        return no_option(group, option, list(error.options or ()), origin)
+    if search.is_group(group):
+        return no_option(group, option, search.options(group), origin)
+    groups = search.groups()
+    return Problem("", f"no config group '{group}'", origin=origin, expected=one_of(groups), suggestion=nearest(group, groups))
+
+
+def _entry_origin(name: str, files: Sequence[ConfigFile]) -> Origin | None:
+    """The line of a defaults list that asks for a config, or for any option of a group (``model/``)."""
+    for file in files:
+        for entry, line, _ in file.entries:
+            if entry == name or (name.endswith("/") and entry.startswith(name)):
+                return Origin(display(file.path), line)
+    return None
+
+
+def _bad_interpolations(files: Sequence[ConfigFile], given: Sequence[Given]) -> list[Problem]:
+    found = [ungrammatical(one.key, one.value, one.origin) for one in given if isinstance(one.value, str) and not is_grammatical(one.value)]
+    for file in files:
+        whole = "@package _global_" in file.path.read_text(encoding="utf-8", errors="replace")
+        package = "" if whole else file.name.rpartition("/")[0].replace("/", ".")
+        for key, node in _texts(file.content, package) if file.content else ():
+            if not is_grammatical(node.value):
+                found.append(ungrammatical(key, node.value, Origin(display(file.path), node.line)))
+    return found
+
+
+def _texts(node: Positioned, path: str) -> Iterator[tuple[str, Positioned]]:
+    if isinstance(node.value, str) and "${" in node.value:
+        yield path, node
+    for name, child in node.children.items():
+        yield from _texts(child, f"{path}.{name}" if path else name)
+
+
+def _other(error: Exception, search: SearchPath, given: Sequence[Given]) -> Problem:
+    message = str(error).strip() or str(error.__cause__ or "").strip() or type(error).__name__
+    path = _named_file(message, search)
+    origin = _override_origin(message, given) or (Origin(display(path)) if path else None)
+    unmatched = re.search(r"Could not override '([^']+)'", message)
+    if unmatched:
+        return _unmatched(unmatched[1], path, origin, search, reachable_files(search, given))
+    choice = re.search(r"'override ([\w/]+): ([\w/-]+)'", message)
+    if choice:
+        origin = _entry_origin(f"{choice[1]}/{choice[2]}", reachable_files(search, given)) or origin
+    words = (line.strip() for line in message.splitlines())
+    told = " ".join(word for word in words if word and not word.startswith(("See http", "full_key:", "object_type")))
+    return Problem("", f"the config cannot be composed: {told}", origin=origin)
+
+
+def _named_file(message: str, search: SearchPath) -> Path | None:
+    """The config that Hydra's message speaks of."""
+    for name in re.findall(r"[Ii]n '?([\w./-]+)'?", message):
+        path = search.find(name)
+        if path is not None:
+            return path
+    return None
+
+
+def _override_origin(message: str, given: Sequence[Given]) -> Origin | None:
+    for one in given:
+        if one.for_hydra in message or one.text in message or (one.kind == "delete" and f"'{one.key}" in message):
+            return one.origin
+    return None
+
+
+def _unmatched(name: str, path: Path | None, origin: Origin | None, search: SearchPath, files: Sequence[ConfigFile]) -> Problem:
+    if name.startswith("hydra."):
+        return Problem(name, f"Hydra has no setting '{name}'", origin=origin, hint="gatework train … --cfg hydra shows them")
+    groups = search.groups()
+    group = name.split("@")[0]
+    if path is None and group not in groups:
+        return Problem(name, f"the config has no key '{name}' yet", origin=origin, suggestion=f"++{name}=…")
+    problem = foreign_primary(search)
+    if problem is not None:
+        return problem
+    if path is not None:
+        origin = _entry_origin(f"{name}/", [file for file in files if file.path == path]) or origin
+    return Problem(
+        name,
+        f"the defaults list of this config has no entry '{name}' whose choice could be changed",
+        origin=origin,
+        expected=one_of(groups),
+        suggestion=nearest(group, groups) if name not in groups else f"+{name}=…",
+    )

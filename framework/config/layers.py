@@ -1,0 +1,104 @@
+"""The YAML files of a composition, in order, and which choice brought each of them in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from framework.config.location import PRIMARY, SearchPath, display
+from framework.config.overrides import Given
+from framework.config.provenance import Layer
+from framework.config.yaml_text import Positioned, read_positions
+from framework.errors import Origin
+
+
+def layers_of(defaults: Iterable[Any], given: Sequence[Given], search: SearchPath) -> list[Layer]:
+    """The files behind Hydra's final defaults list; its own configs are left out."""
+    found: list[tuple[str, str, Path]] = []
+    for default in defaults:
+        name = default.config_path or ""
+        path = search.find(name)
+        if path is not None and not name.startswith("hydra/"):
+            found.append((name, default.package or "", path))
+    choosers = _choosers(found, given)
+    layers = []
+    for name, package, path in found:
+        group, _, option = name.rpartition("/")
+        choice = f"{group}={option}" if group else None
+        layers.append(Layer(path, package, choice, choosers.get(name)))
+    return layers
+
+
+def _choosers(files: Sequence[tuple[str, str, Path]], given: Sequence[Given]) -> dict[str, Origin]:
+    """Where each config was chosen: by an override, else by a file that overrides a default, else by a default."""
+    chosen: dict[str, Origin] = {}
+    overriding: dict[str, Origin] = {}
+    for name, path in dict.fromkeys((name, path) for name, _, path in files):
+        for entry, line, overrides in default_entries(name, path):
+            (overriding if overrides else chosen)[entry] = Origin(display(path), line)
+    by_hand = {f"{one.key}/{one.value}": one.origin for one in given if one.kind == "choice"}
+    return {**chosen, **overriding, **by_hand}
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A config file that a composition may read.
+
+    Attributes:
+        name: as defaults lists call it, such as ``model/text_generation``.
+        path: the file.
+        content: what stands in it; None when it cannot be read.
+        entries: its own defaults list, as :func:`default_entries` gives it.
+    """
+
+    name: str
+    path: Path
+    content: Positioned | None
+    entries: Sequence[tuple[str, int, bool]]
+
+
+def reachable_files(search: SearchPath, given: Sequence[Given]) -> list[ConfigFile]:
+    """The files that the overrides and the defaults lists lead to, found without Hydra, for when Hydra has failed."""
+    waiting = [f"{one.key}/{one.value}" for one in given if one.kind == "choice"] + [PRIMARY]
+    found: dict[str, ConfigFile] = {}
+    while waiting:
+        name = waiting.pop(0)
+        path = search.find(name)
+        if path is None or name in found:
+            continue
+        try:
+            found[name] = ConfigFile(name, path, read_positions(path), list(default_entries(name, path)))
+        except (yaml.YAMLError, UnicodeDecodeError):
+            found[name] = ConfigFile(name, path, None, ())
+        waiting.extend(entry for entry, _, _ in found[name].entries)
+    return list(found.values())
+
+
+def default_entries(name: str, path: Path) -> Iterator[tuple[str, int, bool]]:
+    """The entries of a file's own defaults list.
+
+    Yields:
+        The config chosen, such as ``model/text_generation``, its line, and whether it overrides another choice.
+    """
+    folder = "" if name == PRIMARY else name.rpartition("/")[0]
+    entries = read_positions(path).children.get("defaults")
+    for entry in entries.children.values() if entries else ():
+        if not entry.is_mapping and isinstance(entry.value, str) and entry.value != "_self_":
+            yield _absolute(entry.value, folder), entry.line or 1, False
+        for key, option in entry.children.items():
+            words = key.split()
+            options = option.value if isinstance(option.value, list) else [option.value]
+            group = _absolute(re.sub(r"@.*", "", words[-1]), folder)
+            for one in options:
+                yield f"{group}/{one}", option.line or entry.line or 1, "override" in words
+
+
+def _absolute(name: str, folder: str) -> str:
+    if name.startswith("/"):
+        return name[1:]
+    return f"{folder}/{name}" if folder else name

@@ -1,0 +1,96 @@
+"""Where config files lie: the user's folders first, the shipped one last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from framework.errors import InputError
+
+PRIMARY = "config"
+"""Name of the config that the composition starts from."""
+
+SCHEMA_FOLDER = "schema"
+"""Folder beside the groups that holds JSON Schemas; no group itself."""
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def shipped_configs() -> Path:
+    """The folder of configs that comes with Gatework: inside the installed package, or beside it in a checkout.
+
+    Raises:
+        InputError: the installation has lost its configs.
+    """
+    for folder in (_PACKAGE / "configs", _PACKAGE.parent / "configs"):
+        if (folder / f"{PRIMARY}.yaml").is_file():
+            return folder
+    raise InputError(f"Gatework's own configs are missing from {_PACKAGE}; install it again")
+
+
+def display(path: Path) -> str:
+    """The path as a user can open it: relative where it lies below the working folder, else absolute."""
+    absolute = path.absolute()
+    try:
+        return str(absolute.relative_to(Path.cwd()))
+    except ValueError:
+        return str(absolute)
+
+
+@dataclass(frozen=True)
+class SearchPath:
+    """Config folders in the order in which they are searched; a file in an earlier one hides its namesakes in later ones.
+
+    Attributes:
+        folders: absolute folders; the last is the shipped one.
+    """
+
+    folders: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, config_dirs: Sequence[Path] = ()) -> SearchPath:
+        """``config_dirs`` in their order, then ``./configs`` where it exists, then the shipped configs.
+
+        Raises:
+            InputError: one of ``config_dirs`` is no folder.
+        """
+        for folder in config_dirs:
+            if not folder.is_dir():
+                raise InputError(f"no config folder '{folder}'; --config-dir names an existing folder")
+        own = Path("configs")
+        shipped = shipped_configs()
+        wanted = [*config_dirs, *([own] if own.is_dir() else []), shipped]
+        return cls(tuple(dict.fromkeys(folder.resolve() for folder in wanted)))
+
+    @property
+    def own(self) -> tuple[Path, ...]:
+        """The user's folders, without the shipped one."""
+        return tuple(folder for folder in self.folders if folder != shipped_configs())
+
+    def find(self, name: str) -> Path | None:
+        """The file of a config such as ``model/text_generation``, or None."""
+        for folder in self.folders:
+            path = folder / f"{name.removesuffix('.yaml')}.yaml"
+            if path.is_file():
+                return path
+        return None
+
+    def is_group(self, name: str) -> bool:
+        """Whether ``name`` is a config group: a folder in one of the searched ones."""
+        if not name or name == SCHEMA_FOLDER or name.startswith(("/", ".")):
+            return False
+        return any((folder / name).is_dir() for folder in self.folders)
+
+    def options(self, group: str) -> list[str]:
+        """Names that a group offers, sorted."""
+        found = {path.stem for folder in self.folders for path in (folder / group).glob("*.yaml")}
+        return sorted(found)
+
+    def groups(self) -> list[str]:
+        """Names of the groups, sorted; Hydra's own are not listed."""
+        return sorted({path.name for path in self._subfolders() if path.name != SCHEMA_FOLDER and not path.name.startswith((".", "_"))})
+
+    def _subfolders(self) -> Iterator[Path]:
+        for folder in self.folders:
+            yield from (path for path in folder.iterdir() if path.is_dir())

@@ -1,0 +1,57 @@
+"""Hydra, set up to look into the user's folders before the shipped ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from hydra import initialize_config_dir
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import OmegaConf
+
+from framework.config.location import SearchPath
+
+VERSION_BASE = "1.3"
+JOB_NAME = "gatework"
+
+_own_folders: ContextVar[tuple[Path, ...]] = ContextVar("own_folders", default=())
+
+
+class OwnFoldersFirst(SearchPathPlugin):
+    """Puts the user's config folders before the shipped one; does nothing outside :func:`hydra_session`."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Called by Hydra whenever it builds a search path."""
+        for folder in _own_folders.get():
+            search_path.prepend(provider="gatework", path=f"file://{folder}", anchor="main")
+
+
+def size_text(name: str) -> str:
+    """The resolver of ``${size:NAME}`` gives its own text back, so that it stays until the data is prepared."""
+    return f"${{size:{name}}}"
+
+
+@contextmanager
+def hydra_session(search: SearchPath) -> Iterator[Any]:
+    """Hydra over these folders, for as long as the context lasts; another Hydra that was active is put back afterwards.
+
+    Yields:
+        Hydra's own object, which composes, launches and shows configs.
+    """
+    OmegaConf.register_new_resolver("size", size_text, replace=True)
+    Plugins.instance().register(OwnFoldersFirst)
+    active = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    token = _own_folders.set(search.folders[:-1])
+    try:
+        with initialize_config_dir(str(search.folders[-1]), job_name=JOB_NAME, version_base=VERSION_BASE):
+            yield GlobalHydra.instance().hydra
+    finally:
+        _own_folders.reset(token)
+        GlobalHydra.instance().hydra = active
