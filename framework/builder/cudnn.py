@@ -92,7 +92,9 @@ class Condition:
 
 CONDITIONS = (
     Condition("use_cudnn", lambda gru: gru.use_cudnn is not False, "the config switches cuDNN off", "use_cudnn: auto"),
-    Condition("device", lambda gru: gru.device != "cpu", "cuDNN runs on CUDA GPUs only", "run on a machine with a GPU, backend.device=auto"),
+    Condition(
+        "device", lambda gru: gru.device != "cpu", "cuDNN runs on CUDA GPUs only", "run on a machine with a GPU, backend.device=auto"
+    ),
     Condition(
         "dtype",
         lambda gru: gru.dtype in ("float16", "bfloat16", "float32", "float64"),
@@ -107,7 +109,10 @@ CONDITIONS = (
         "recurrent_activation: sigmoid",
     ),
     Condition(
-        "recurrent_dropout", lambda gru: gru.recurrent_dropout == 0, "cuDNN has no dropout on the state within a layer", "recurrent_dropout: 0"
+        "recurrent_dropout",
+        lambda gru: gru.recurrent_dropout == 0,
+        "cuDNN has no dropout on the state within a layer",
+        "recurrent_dropout: 0",
     ),
     Condition("reset_after", lambda gru: gru.reset_after, "cuDNN applies the reset gate after the product", "reset_after: true"),
     Condition(
@@ -118,7 +123,9 @@ CONDITIONS = (
     ),
     Condition("use_bias", lambda gru: gru.use_bias, "cuDNN's GRU has a bias", lift="runs with a bias of zeros"),
     Condition("unroll", lambda gru: not gru.unroll, "cuDNN runs its own loop", lift="the loop's form does not change the result"),
-    Condition("dropout", lambda gru: gru.dropout == 0, "cuDNN drops between layers only", lift="the inputs are masked before the kernel runs"),
+    Condition(
+        "dropout", lambda gru: gru.dropout == 0, "cuDNN drops between layers only", lift="the inputs are masked before the kernel runs"
+    ),
     Condition("time_major", lambda gru: not gru.time_major, "the kernel is called batch first", lift="axes are swapped around the kernel"),
     Condition("go_backwards", lambda gru: not gru.go_backwards, "the kernel runs forwards", lift="the sequence is reversed first"),
     Condition(

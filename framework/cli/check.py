@@ -37,7 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps({"valid": True, "recipe": experiment.recipe, "parameters": parameters, "problems": []}, indent=2))
         return EXIT_DONE
     count = "" if parameters is None else f", {parameters:,} parameters"
-    print(f"recipe {experiment.recipe}: the config is valid ({len(experiment.model.layers)} layers{count}, backend {experiment.backend.name})")
+    print(
+        f"recipe {experiment.recipe}: the config is valid ({len(experiment.model.layers)} layers{count}, backend {experiment.backend.name})"
+    )
     return EXIT_DONE
 
 

@@ -22,7 +22,9 @@ class Loaded:
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """``key=value …`` and ``--config-dir``."""
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="recipe=NAME, group choices and values, such as model.layers.gru.units=512")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="recipe=NAME, group choices and values, such as model.layers.gru.units=512"
+    )
     parser.add_argument("--config-dir", action="append", default=[], type=Path, metavar="DIR", help="a folder of configs, before ./configs")
 
 

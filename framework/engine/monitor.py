@@ -97,9 +97,7 @@ class Monitor:
         epoch = result.position.epoch
         self.recorder.record(result.position.step, epoch, values)
         improved = self._judge(result)
-        self.progress = replace(
-            self.progress, position=result.position, loss_sum=0.0, seconds=self.progress.seconds + result.seconds
-        )
+        self.progress = replace(self.progress, position=result.position, loss_sum=0.0, seconds=self.progress.seconds + result.seconds)
         last = epoch >= self.trainer.max_epochs or self.stopped_early
         if improved or last or epoch % self.trainer.checkpoint.every_n_epochs == 0:
             self.checkpoint(best=improved)

@@ -47,5 +47,12 @@ def _report(folder: RunFolder, rows: dict[int, dict[str, float]]) -> str:
         lines.append(f"| {epoch} | " + " | ".join(cells) + " |")
     samples = sorted(folder.samples.glob("epoch-*.txt"))
     if samples:
-        lines += ["", f"Sample after epoch {int(samples[-1].stem.rpartition('-')[2])}:", "", "```text", samples[-1].read_text("utf-8"), "```"]
+        lines += [
+            "",
+            f"Sample after epoch {int(samples[-1].stem.rpartition('-')[2])}:",
+            "",
+            "```text",
+            samples[-1].read_text("utf-8"),
+            "```",
+        ]
     return "\n".join(lines) + "\n"

@@ -154,9 +154,7 @@ def _write_start(folder: RunFolder, experiment: Experiment, prepared: Prepared, 
 class _Session:
     """One stretch of training, from the latest checkpoint (or the start) to the end or a stop."""
 
-    def __init__(
-        self, experiment: Experiment, folder: RunFolder, prepared: Prepared, signals: StopSignals, reporter: Reporter
-    ) -> None:
+    def __init__(self, experiment: Experiment, folder: RunFolder, prepared: Prepared, signals: StopSignals, reporter: Reporter) -> None:
         self.experiment = experiment
         self.folder = folder
         self.prepared = prepared
@@ -246,4 +244,3 @@ class _Session:
         loss = self.trainee.evaluate(self.training.train, limit=1)
         self.recorder.record(0, 0.0, {"epoch/untrained_loss": loss})
         self.reporter.message(f"untrained loss {loss:.4f}")
-

@@ -78,9 +78,7 @@ def _layer_table(experiment: Experiment, plan: ModelPlan, batch_size: int, time:
         cost = layer_cost(layer, batch_size, time)
         reads = ", ".join(str(reference) for references in layer.references.values() for reference in references)
         shapes = "\n".join(show(tensor.shape) + (" masked" if tensor.masked else "") for tensor in layer.outputs.values())
-        table.add_row(
-            layer.name, layer.kind, reads, shapes, f"{layer.parameters:,}", _flops(cost.flops), _bytes(cost.activation_bytes)
-        )
+        table.add_row(layer.name, layer.kind, reads, shapes, f"{layer.parameters:,}", _flops(cost.flops), _bytes(cost.activation_bytes))
     return table
 
 
@@ -98,9 +96,7 @@ def _layer_json(layer: PlannedLayer, batch_size: int, time: int) -> dict[str, An
         "cudnn": {
             backend: {
                 "eligible": verdict.eligible,
-                "obstacles": [
-                    {"argument": one.argument, "reason": one.reason, "change": one.change} for one in verdict.obstacles
-                ],
+                "obstacles": [{"argument": one.argument, "reason": one.reason, "change": one.change} for one in verdict.obstacles],
                 "lifted": [{"argument": one.argument, "reason": one.reason, "lift": one.lift} for one in verdict.lifted],
             }
             for backend, verdict in layer.cudnn.items()

@@ -61,11 +61,8 @@ def check_wiring(collector: ProblemCollector, inputs: Iterable[str], layers: Map
         outputs: references by output name; the single output is called ``output``.
     """
     names = list(inputs)
-    for name in layers:
-        if name in names:
-            collector.add(f"model.layers.{name}", f"a model input is called '{name}' too", expected="different names")
-        if "." in name or "/" in name:
-            collector.add(f"model.layers.{name}", "a layer's name holds '.' or '/'", expected="letters, digits, '_' and '-'")
+    if not _check_names(collector, names, layers):
+        return
     read: set[str] = set()
     for name, wires in layers.items():
         if not any(field == "inputs" for field, _ in wires.references):
@@ -79,12 +76,23 @@ def check_wiring(collector: ProblemCollector, inputs: Iterable[str], layers: Map
     _check_cycles(collector, layers)
 
 
-def _check_reference(
-    collector: ProblemCollector, path: str, reference: str, inputs: list[str], layers: Mapping[str, Wires]
-) -> str:
+def _check_names(collector: ProblemCollector, inputs: list[str], layers: Mapping[str, Wires]) -> bool:
+    """Whether names tell layers and model inputs apart; the other rules mean nothing where they do not."""
+    before = len(collector.problems)
+    for name in layers:
+        if name in inputs:
+            collector.add(f"model.layers.{name}", f"a model input is called '{name}' too", expected="different names")
+        if "." in name or "/" in name:
+            collector.add(f"model.layers.{name}", "a layer's name holds '.' or '/'", expected="letters, digits, '_' and '-'")
+    return len(collector.problems) == before
+
+
+def _check_reference(collector: ProblemCollector, path: str, reference: str, inputs: list[str], layers: Mapping[str, Wires]) -> str:
     """Checks one reference; returns the node that was meant, so that one slip is not reported twice."""
     node, _, output = reference.partition(".")
-    if node in inputs and not output:
+    if node in inputs:
+        if output:
+            collector.add(path, f"model input '{node}' has no output '{output}'", expected=node)
         return node
     if node not in layers:
         known = [*inputs, *layers]

@@ -36,9 +36,7 @@ def plan_dense(spec: DenseSpec, around: Surroundings) -> Inferred:
     """``(batch, …, features)`` to ``(batch, …, units)``."""
     tensor = single_input(around)
     width, units = features(tensor), int(spec.units)
-    kernel = PlannedWeight(
-        "kernel", (width, units), spec.kernel_initializer or GLOROT, spec.kernel_regularizer, spec.kernel_constraint
-    )
+    kernel = PlannedWeight("kernel", (width, units), spec.kernel_initializer or GLOROT, spec.kernel_regularizer, spec.kernel_constraint)
     weights = [kernel]
     if spec.use_bias:
         weights.append(PlannedWeight("bias", (units,), spec.bias_initializer or ZEROS, spec.bias_regularizer, spec.bias_constraint))

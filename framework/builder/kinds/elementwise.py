@@ -41,9 +41,7 @@ def plan_layer_normalization(spec: LayerNormalizationSpec, around: Surroundings)
     width = features(single_input(around))
     weights = []
     if spec.scale:
-        weights.append(
-            PlannedWeight("gamma", (width,), spec.gamma_initializer or ONES, spec.gamma_regularizer, spec.gamma_constraint)
-        )
+        weights.append(PlannedWeight("gamma", (width,), spec.gamma_initializer or ONES, spec.gamma_regularizer, spec.gamma_constraint))
     if spec.center:
         weights.append(PlannedWeight("beta", (width,), spec.beta_initializer or ZEROS, spec.beta_regularizer, spec.beta_constraint))
     return replace(_same_shape(around, flops_each=8), weights=weights)
