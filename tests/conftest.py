@@ -1,0 +1,35 @@
+"""What all tests share: a quiet, repeatable surrounding, and the published data sets where there are any."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Before anything imports a backend.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+import hypothesis
+import pytest
+
+# No deadline: the machine may be busy. Without a database: what fails here fails everywhere.
+hypothesis.settings.register_profile("gatework", deadline=None, database=None, print_blob=True)
+hypothesis.settings.load_profile("gatework")
+
+
+@pytest.fixture(scope="session")
+def published_data() -> Path:
+    """The folder that `GATEWORK_DATA` names; tests of the published data sets are left out without it."""
+    if not os.environ.get("GATEWORK_DATA"):
+        pytest.skip("GATEWORK_DATA is not set: the published data sets are not at hand")
+    return Path(os.environ["GATEWORK_DATA"])
+
+
+@pytest.fixture(scope="session")
+def shakespeare(published_data: Path) -> Path:
+    """The text of the text generation tutorial."""
+    path = published_data / "text_generation" / "shakespeare.txt"
+    if not path.is_file():
+        pytest.skip(f"{path} is missing")
+    return path
