@@ -49,7 +49,7 @@ def check_model(experiment: Experiment, locate: Locate) -> int | None:
     Returns:
         The number of parameters, where the sizes are declared.
     """
-    from framework.engine.prepare import plan_experiment, with_sizes
+    from framework.engine.planning import plan_experiment, with_sizes
 
     known = experiment.data.known_sizes()
     sizes = {name: known.get(name, _STAND_IN) for name in experiment.data.size_names}

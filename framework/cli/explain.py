@@ -1,5 +1,6 @@
 """Show what a config builds: each layer's shape, parameters, operations and memory, and for each GRU whether it runs on cuDNN,
-and every reason why not. Imports no backend and downloads nothing."""
+and every reason why not. Imports no backend and downloads nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
-    from framework.engine.prepare import local_sizes, plan_experiment, with_sizes
+    from framework.engine.planning import plan_experiment, with_sizes
+    from framework.engine.prepare import local_sizes
     from framework.report.explain import explain_json, print_explanation
 
     loaded = load(arguments.overrides, arguments.config_dir)

@@ -15,7 +15,8 @@ from framework.data.vocabulary import VOCABULARY_FILE, Vocabulary
 from framework.engine.checkpoint import Checkpoint, CheckpointStore
 from framework.engine.digest import resolved
 from framework.engine.folder import RunFolder
-from framework.engine.prepare import Prepared, plan_experiment
+from framework.engine.planning import plan_experiment
+from framework.engine.prepare import Prepared
 from framework.errors import RunError
 from framework.spec.experiment import Experiment
 from framework.spec.validate import validate_experiment

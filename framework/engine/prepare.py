@@ -9,21 +9,14 @@ from typing import Any
 from framework.backends.base.backend import Backend, Trainee
 from framework.backends.base.registry import load_backend
 from framework.builder.plan import ModelPlan
-from framework.builder.planner import plan_model, required_cudnn
-from framework.config.fill import fill_sizes
 from framework.data.prepare import prepare
 from framework.data.prepared import PreparedData
-from framework.engine.digest import resolved
-from framework.errors import SpecError, UnsupportedArgument
+from framework.engine.planning import plan_experiment, with_sizes
 from framework.spec.data import TextDataSpec
 from framework.spec.experiment import Experiment
-from framework.spec.problems import Locate, ProblemCollector, nowhere
-from framework.spec.validate import validate_experiment
-from framework.tasks import language_model  # noqa: F401 - makes the task known
+from framework.spec.problems import Locate, nowhere
 from framework.tasks.task import TASKS, Task
 from framework.weights.initializers import initial_weights
-
-_DTYPES = {"64-true": "float64"}
 
 
 @dataclass(frozen=True)
@@ -55,30 +48,6 @@ def prepare_experiment(experiment: Experiment, locate: Locate = nowhere) -> Prep
     return Prepared(filled, data, plan_experiment(filled, data.sizes, locate), TASKS[experiment.task.kind])
 
 
-def with_sizes(experiment: Experiment, sizes: Mapping[str, int], locate: Locate = nowhere) -> Experiment:
-    """The same experiment with ``${size:NAME}`` replaced by numbers."""
-    return validate_experiment(fill_sizes(resolved(experiment), sizes), locate)
-
-
-def plan_experiment(experiment: Experiment, sizes: Mapping[str, int], locate: Locate = nowhere) -> ModelPlan:
-    """Plans the model and checks it against the task.
-
-    Raises:
-        SpecError: shapes that do not fit, or a model that the task cannot be trained with.
-        UnsupportedArgument: a GRU must run on cuDNN and cannot; every reason is named.
-    """
-    dtype = _DTYPES.get(experiment.trainer.precision, "float32")
-    plan = plan_model(experiment.model, experiment.seed, experiment.backend, dtype=dtype, locate=locate)
-    collector = ProblemCollector(locate)
-    TASKS[experiment.task.kind].check(plan, experiment, sizes, collector)
-    if collector.problems:
-        raise SpecError(collector.problems)
-    refused = required_cudnn(plan, experiment.backend.name)
-    if refused:
-        raise UnsupportedArgument("use_cudnn: true cannot be had:\n" + "\n".join(f"  {line}" for line in refused))
-    return plan
-
-
 def local_sizes(experiment: Experiment) -> tuple[dict[str, int], str]:
     """The sizes that can be told without a download, and where from: ``declared`` in the config, or ``read`` from local text.
 
@@ -91,7 +60,7 @@ def local_sizes(experiment: Experiment) -> tuple[dict[str, int], str]:
     data = experiment.data
     if isinstance(data, TextDataSpec) and data.path is None and data.corpus is None:
         return sizes, "unknown"
-    return prepare(data, experiment.paths, experiment.seed).sizes, "read"
+    return dict(prepare(data, experiment.paths, experiment.seed).sizes), "read"
 
 
 def build_trainee(prepared: Prepared, weights: Mapping[str, Any] | None = None) -> tuple[Backend, Trainee]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from framework.engine.files import write_text
 from framework.engine.folder import RunFolder
 from framework.engine.recorder import read_records
-from framework.engine.files import write_text
 from framework.report.curves import plot_curves
 from framework.report.progress import duration
 

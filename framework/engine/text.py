@@ -12,8 +12,8 @@ from framework.decoding.generate import generate
 from framework.decoding.sampling import Sampling
 from framework.engine.checkpoint import CheckpointStore
 from framework.engine.folder import RunFolder
+from framework.engine.planning import plan_experiment
 from framework.engine.portable import PortableModel, chosen_checkpoint, model_weights, read_portable
-from framework.engine.prepare import plan_experiment
 from framework.errors import InputError
 from framework.spec.backend import BackendSpec
 from framework.spec.decoding import DecodingSpec

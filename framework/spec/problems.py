@@ -109,14 +109,18 @@ def _real_keys(loc: Sequence[str | int], value: Any, kind: str) -> tuple[str, ..
     keys: list[str] = []
     for position, part in enumerate(loc):
         last = position == len(loc) - 1
-        if isinstance(value, Mapping) and part in value:
-            value = value[part]
-        elif isinstance(value, Sequence) and not isinstance(value, str) and isinstance(part, int) and part < len(value):
+        if _holds(value, part):
             value = value[part]
         elif not (last and kind == "missing"):
             continue
         keys.append(str(part))
     return tuple(keys)
+
+
+def _holds(value: Any, part: str | int) -> bool:
+    if isinstance(value, Mapping):
+        return part in value
+    return isinstance(value, Sequence) and not isinstance(value, str) and isinstance(part, int) and part < len(value)
 
 
 @cache

@@ -146,11 +146,13 @@ def parse_model(collector: ProblemCollector, value: Any) -> ModelSpec | None:
     if inputs is None or layers is None:
         return None
     _check_wires(collector, inputs, layers, value["layers"], outputs)
-    if outputs is None or None in layers.values() or None in inputs.values():
+    valid_inputs = {name: one for name, one in inputs.items() if one is not None}
+    valid_layers = {name: one for name, one in layers.items() if one is not None}
+    if outputs is None or len(valid_inputs) < len(inputs) or len(valid_layers) < len(layers):
         return None
     named = outputs["output"] if list(outputs) == ["output"] and isinstance(value["outputs"], str) else outputs
     version = value.get("spec_version", SPEC_VERSION)
-    return ModelSpec.model_construct(spec_version=version, inputs=inputs, layers=layers, outputs=named)
+    return ModelSpec.model_construct(spec_version=version, inputs=valid_inputs, layers=valid_layers, outputs=named)
 
 
 def _parse_inputs(collector: ProblemCollector, value: Any) -> dict[str, InputSpec | None] | None:
