@@ -1,5 +1,6 @@
-"""Show what a config builds: each layer's shape, parameters, operations and memory, and for each GRU whether it runs on cuDNN,
-and every reason why not. Imports no backend and downloads nothing.
+"""Show what a config builds. Imports no backend and downloads nothing.
+
+Each layer's shape, parameters, operations and memory, and for each GRU whether it runs on cuDNN, and every reason why not.
 """
 
 from __future__ import annotations

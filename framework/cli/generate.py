@@ -38,22 +38,16 @@ def run(arguments: argparse.Namespace) -> int:
     settings = generator.settings(**{name: getattr(arguments, name) for name in names})
     prompts = [prompt for prompt in arguments.prompt or [settings.prompt] for _ in range(arguments.num)]
     started = time.perf_counter()
-    steps = 0
-    texts = list(prompts)
-    alone = len(prompts) == 1
-    for pieces in generator.stream(prompts, settings, arguments.seed):
-        if alone:
-            sys.stdout.write(pieces[0] if steps else prompts[0] + pieces[0])
+    if len(prompts) == 1:
+        sys.stdout.write(prompts[0])
+        for pieces in generator.stream(prompts, settings, arguments.seed):
+            sys.stdout.write(pieces[0])
             sys.stdout.flush()
-        else:
-            texts = [text + piece for text, piece in zip(texts, pieces, strict=True)]
-        steps += 1
-    seconds = time.perf_counter() - started
-    if alone:
         print()
     else:
-        for number, text in enumerate(texts, start=1):
+        for number, text in enumerate(generator.generate(prompts, settings, arguments.seed), start=1):
             print(f"--- {number}\n{text}")
+    seconds = time.perf_counter() - started
     rate = settings.length * len(prompts) / seconds
     print(f"{settings.length * len(prompts):,} tokens in {seconds:.2f} s, {rate:,.0f} a second", file=sys.stderr)
     return EXIT_DONE

@@ -1,0 +1,49 @@
+"""What makes two runs the same run."""
+
+from __future__ import annotations
+
+import pytest
+
+from framework.engine.digest import config_digest, differences, may_change, resolved
+from framework.spec.experiment import Experiment
+from framework.spec.validate import validate_experiment
+
+
+def experiment(**changes: object) -> Experiment:
+    mapping = {
+        "recipe": "mine",
+        "data": {"kind": "text", "path": "my.txt"},
+        "task": {"kind": "language_model"},
+        "optimizer": {"kind": "adam"},
+        "model": {
+            "inputs": {"tokens": {"shape": [None]}},
+            "layers": {"gru": {"kind": "embedding", "input_dim": "${size:tokens}", "output_dim": 4}},
+            "outputs": "gru",
+        },
+        **changes,
+    }
+    return validate_experiment(mapping)
+
+
+@pytest.mark.parametrize(
+    "same", [{"name": "x"}, {"tracking": {"kind": "none"}}, {"paths": {"runs_dir": "r"}}, {"resume": "never"}, {"seed": 0}]
+)
+def test_where_a_run_is_kept_does_not_change_its_digest(same: dict[str, object]) -> None:
+    assert config_digest(experiment(**same)) == config_digest(experiment())
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"optimizer": {"kind": "sgd"}}, {"backend": {"name": "tensorflow"}}])
+def test_what_a_run_computes_changes_its_digest(other: dict[str, object]) -> None:
+    assert config_digest(experiment(**other)) != config_digest(experiment())
+
+
+def test_differences_name_each_key() -> None:
+    found = differences(resolved(experiment()), resolved(experiment(seed=3, trainer={"max_epochs": 4})))
+    assert found == [("seed", 0, 3), ("trainer.max_epochs", 10, 4)]
+
+
+@pytest.mark.parametrize(
+    ("key", "may"), [("trainer.max_epochs", True), ("paths.runs_dir", True), ("trainer.precision", False), ("seed", False)]
+)
+def test_what_may_change_on_resume(key: str, may: bool) -> None:
+    assert may_change(key) is may
