@@ -1,0 +1,219 @@
+"""One run, or with ``-m`` a run for each combination of values, through Hydra's launchers and sweepers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from framework.config.compose import Composed, compose, for_hydra
+from framework.config.composition_errors import reworded
+from framework.config.location import PRIMARY, SearchPath
+from framework.config.overrides import OverrideReader
+from framework.config.session import hydra_session
+from framework.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER_INPUT, GateworkError, InputError, nearest
+
+_INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+
+Job = Callable[[Composed], object]
+"""What is done with one composed config. A function at the top of a module, so that other processes can run it."""
+
+
+@dataclass(frozen=True)
+class JobOutcome:
+    """How one job of a multirun ended.
+
+    Attributes:
+        number: position in the multirun, from 0.
+        overrides: everything that set this job apart and what all have in common, as a user would write it.
+        swept: those of them that differ from job to job.
+        exit_code: what the job alone would have ended with.
+        message: what went wrong; None when nothing did.
+        value: what the job returned.
+    """
+
+    number: int
+    overrides: tuple[str, ...]
+    swept: tuple[str, ...]
+    exit_code: int = EXIT_DONE
+    message: str | None = None
+    value: Any = None
+
+    def __float__(self) -> float:
+        """For sweepers that minimise what a job returns."""
+        if self.message is not None:
+            raise ValueError(self.message)
+        return float(self.value)
+
+
+@dataclass(frozen=True)
+class _JobRunner:
+    """The function that Hydra calls for each job: composes the job's config anew and keeps its failure from the others."""
+
+    job: Job
+    folders: tuple[Path, ...]
+    written: Mapping[str, str]
+    """What the user wrote for the keys that all jobs share, by the key in Hydra's grammar."""
+
+    def __call__(self, config: object) -> JobOutcome:
+        hydra = HydraConfig.get()
+        words = [str(word) for word in hydra.overrides.task]
+        shared = {word: self.written[_key(word)] for word in words if _key(word) in self.written}
+        swept = tuple(word.removeprefix("++") for word in words if word not in shared)
+        overrides = tuple(shared.get(word, word.removeprefix("++")) for word in words)
+        number = int(hydra.job.num)
+        print(f"job {number}: {' '.join(swept)}", flush=True)
+        try:
+            value = self.job(compose(overrides, self.folders, swept=swept))
+        except GateworkError as error:
+            return JobOutcome(number, overrides, swept, error.exit_code, str(error))
+        except Exception:
+            return JobOutcome(number, overrides, swept, EXIT_FAILED, traceback.format_exc())
+        return JobOutcome(number, overrides, swept, value=value)
+
+
+def add_launch_arguments(parser: argparse.ArgumentParser) -> None:
+    """The overrides, and Hydra's options that Gatework passes on."""
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="recipe=NAME, group choices, and values of any key")
+    parser.add_argument("--config-dir", action="append", default=[], type=Path, metavar="DIR", help="folder of configs, before ./configs")
+    parser.add_argument("-m", "--multirun", action="store_true", help="a run for each of the values a key has: key=a,b")
+    parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"), help="print the composed config instead of running")
+    parser.add_argument("--resolve", action="store_true", help="with --cfg: replace interpolations by their values")
+    parser.add_argument("-p", "--package", help="with --cfg: print only this part, such as model.layers")
+    parser.add_argument("--info", nargs="?", const="all", choices=_INFO, help="print what Hydra knows instead of running")
+
+
+def hydra_main(argv: Sequence[str], job: Job, program: str | None = None) -> int:
+    """Reads a command line as Hydra's own ``main`` does, and launches.
+
+    Args:
+        argv: the words of the command line.
+        job: see :func:`launch`.
+        program: name of the command, for its help.
+
+    Returns:
+        The exit code.
+    """
+    parser = argparse.ArgumentParser(prog=program, allow_abbrev=False)
+    add_launch_arguments(parser)
+    return launch(parser.parse_intermixed_args(list(argv)), job)
+
+
+def launch(arguments: argparse.Namespace, job: Job) -> int:
+    """Does what the arguments of :func:`add_launch_arguments` ask for: shows the config, runs the job, or runs it many times.
+
+    Args:
+        arguments: the parsed command line.
+        job: called with each run's config; what it returns must be picklable.
+
+    Returns:
+        0 when done; after a multirun 1 when a job failed, or 2 when every failure was the input's fault.
+
+    Raises:
+        GateworkError: the single run failed, or the command line is wrong.
+    """
+    if arguments.cfg or arguments.info:
+        _show(arguments)
+        return EXIT_DONE
+    if arguments.resolve or arguments.package:
+        raise InputError("--resolve and --package belong to --cfg")
+    if not arguments.multirun and not any(word.startswith("hydra.mode=") for word in arguments.overrides):
+        composed = compose(arguments.overrides, arguments.config_dir)
+        if not composed.multirun:
+            job(composed)
+            return EXIT_DONE
+    outcomes = multirun(arguments.overrides, arguments.config_dir, job)
+    return report(outcomes)
+
+
+def multirun(overrides: Sequence[str], config_dirs: Sequence[Path], job: Job) -> list[JobOutcome]:
+    """Runs a job for each combination of the values that the overrides (or ``hydra.sweeper.params``) give.
+
+    A job that fails does not keep the others from running.
+
+    Args:
+        overrides: as for :func:`~framework.config.compose.compose`, with ``key=a,b`` and Hydra's other sweeps.
+        config_dirs: folders searched before ``./configs`` and the shipped configs.
+        job: called with each run's config, perhaps in another process; what it returns must be picklable.
+
+    Raises:
+        SpecError: the overrides are wrong, or some combination cannot be composed; then no job has run.
+    """
+    search = SearchPath.of(config_dirs)
+    given = OverrideReader(search, multirun=True).read(overrides)
+    written = {_key(one.for_hydra): one.text for one in given if not one.sweeps}
+    with (
+        hydra_session(search) as hydra,
+        reworded(search, given),
+        tempfile.TemporaryDirectory(prefix="gatework-", ignore_cleanup_errors=True) as folder,
+    ):
+        words = [*for_hydra(given), "hydra.mode=MULTIRUN", f"hydra.sweep.dir={_quoted(folder)}", "hydra.sweep.subdir=."]
+        config = hydra.compose_config(PRIMARY, words, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
+        if "submitit_folder" in (config.hydra.launcher or {}):
+            # Its logs must outlive this call and be seen by every machine.
+            logs = Path(str(OmegaConf.select(config, "paths.runs_dir"))).absolute() / ".submitit" / "%j"
+            words.append(f"hydra.launcher.submitit_folder={_quoted(str(logs))}")
+        returned = hydra.multirun(PRIMARY, _JobRunner(job, search.own, written), words, with_log_configuration=False)
+        return sorted(_outcomes(returned), key=lambda outcome: outcome.number)
+
+
+def report(outcomes: Sequence[JobOutcome]) -> int:
+    """Tells on stderr which jobs of a multirun failed and why, and returns the exit code of the whole."""
+    failed = [outcome for outcome in outcomes if outcome.message is not None]
+    if not failed:
+        return EXIT_DONE
+    reasons: dict[str, list[JobOutcome]] = {}
+    for outcome in failed:
+        reasons.setdefault(outcome.message or "", []).append(outcome)
+    print(f"{len(failed)} of {len(outcomes)} jobs failed", file=sys.stderr)
+    for message, group in reasons.items():
+        for outcome in group:
+            print(f"job {outcome.number}: {' '.join(outcome.swept)}", file=sys.stderr)
+        print("\n".join(f"    {line}" for line in message.splitlines()), file=sys.stderr)
+    return EXIT_USER_INPUT if all(outcome.exit_code == EXIT_USER_INPUT for outcome in failed) else EXIT_FAILED
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    search = SearchPath.of(arguments.config_dir)
+    given = OverrideReader(search).read(arguments.overrides)
+    with hydra_session(search) as hydra, reworded(search, given):
+        if arguments.info:
+            hydra.show_info(arguments.info, PRIMARY, for_hydra(given))
+        else:
+            _check_package(arguments.package, hydra.compose_config(PRIMARY, for_hydra(given), RunMode.RUN))
+            hydra.show_cfg(PRIMARY, for_hydra(given), arguments.cfg, arguments.package, arguments.resolve)
+
+
+def _check_package(package: str | None, config: DictConfig) -> None:
+    if package in (None, "_global_") or OmegaConf.select(config, package) is not None:
+        return
+    parent = OmegaConf.select(config, package.rpartition(".")[0]) if "." in package else config
+    guess = nearest(package.rpartition(".")[2], map(str, parent)) if isinstance(parent, DictConfig) else None
+    raise InputError(f"the config has no part '{package}'" + (f"; did you mean {guess}?" if guess else ""))
+
+
+def _outcomes(returned: Any) -> Iterator[JobOutcome]:
+    """What the jobs returned, out of a sweeper's nested lists."""
+    if isinstance(returned, (list, tuple)):
+        for part in returned:
+            yield from _outcomes(part)
+    elif isinstance(getattr(returned, "return_value", None), JobOutcome):
+        yield returned.return_value
+
+
+def _key(word: str) -> str:
+    return word.split("=", 1)[0]
+
+
+def _quoted(text: str) -> str:
+    return QuotedString(text, Quote.single).with_quotes()

@@ -1,0 +1,136 @@
+"""An own recipe, model and data set, begun as copies of a recipe's, in the user's folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from framework.config.compose import Composed, compose
+from framework.config.location import SCHEMA_FOLDER, SearchPath, display
+from framework.config.schema import WHOLE, schema_header, write_schemas
+from framework.config.yaml_edit import append_default, insert_before, replace_scalars
+from framework.config.yaml_text import read_yaml
+from framework.errors import InputError
+from framework.spec.data import DATA_KINDS
+
+_NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
+_WORDS_OF_YAML = ("null", "true", "false", "yes", "no", "on", "off", "nan", "inf")
+_OWN = ("model", "data")
+"""Groups of which an own recipe gets its own file."""
+
+
+def new_experiment(name: str, source: str, into: Path) -> list[Path]:
+    """Writes ``recipe/NAME.yaml``, ``model/NAME.yaml`` and ``data/NAME.yaml``, comments kept and wired to each other.
+
+    Args:
+        name: of the new recipe.
+        source: recipe to copy, a shipped one or one of the user's.
+        into: the folder of configs, such as ``./configs``; made if it is missing.
+
+    Returns:
+        The files written, and the folder of schemas that their headers name.
+
+    Raises:
+        InputError: the name cannot be one, or is taken.
+        SpecError: there is no such recipe, or it cannot be composed.
+    """
+    _check_name(name)
+    composed = compose([f"recipe={source}"], [into] if into.is_dir() else [])
+    sources = _sources(composed)
+    targets = {group: into / group / f"{name}.yaml" for group in sources}
+    _check_free(name, targets, composed.search)
+    texts = {group: _copy(group, path, name, composed) for group, path in sources.items()}
+    for group, text in texts.items():
+        targets[group].parent.mkdir(parents=True, exist_ok=True)
+        targets[group].write_text(text, encoding="utf-8")
+    write_schemas(into / SCHEMA_FOLDER)
+    return [*targets.values(), into / SCHEMA_FOLDER]
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or name.lower() in _WORDS_OF_YAML:
+        raise InputError(f"'{name}' cannot be a recipe's name; begin with a letter, then letters, digits, _ and -")
+
+
+def _check_free(name: str, targets: Mapping[str, Path], search: SearchPath) -> None:
+    there = [path for path in targets.values() if path.exists()]
+    shadowed = [path for group in targets if (path := search.find(f"{group}/{name}"))]
+    taken = dict.fromkeys(display(path) for path in [*there, *shadowed])
+    if taken:
+        raise InputError(f"the name '{name}' is taken by {', '.join(taken)}; choose another one, or remove what is there")
+
+
+def _sources(composed: Composed) -> dict[str, Path]:
+    """The files to copy, by group; a recipe that writes its model or data out itself has none of that group."""
+    found = {group: composed.search.find(f"{group}/{composed.choices.get(group)}") for group in ("recipe", *_OWN)}
+    return {group: path for group, path in found.items() if path is not None}
+
+
+def _copy(group: str, path: Path, name: str, composed: Composed) -> str:
+    text = path.read_text(encoding="utf-8")
+    choice = f"{group}={composed.choices[group]}"
+    if group == "recipe":
+        text = _rewired(text, path, name, [own for own in _OWN if composed.choices.get(own)])
+    if group == "data":
+        text = _with_path(text, path)
+    return _with_header(text, group, name, choice)
+
+
+def _rewired(text: str, path: Path, name: str, groups: Iterable[str]) -> str:
+    """The recipe's text with its own name, and its own model and data chosen."""
+    content = read_yaml(path) or {}
+    missing = set(groups)
+    changes: dict[tuple[str, ...], str] = {}
+    for index, entry in enumerate(content.get("defaults") or ()):
+        for key in entry if isinstance(entry, Mapping) else ():
+            group = key.split()[-1].lstrip("/")
+            if group in missing:
+                changes["defaults", str(index), key] = name
+                missing.discard(group)
+    if "recipe" in content:
+        changes["recipe",] = name
+    text = replace_scalars(text, changes)
+    for group in sorted(missing):
+        text = append_default(text, f"override /{group}: {name}")
+    return text if "recipe" in content else f"{text.rstrip()}\n\nrecipe: {name}\n"
+
+
+def _with_path(text: str, path: Path) -> str:
+    """The data's text with a line for the user's own files, where its kind can read them."""
+    content = read_yaml(path) or {}
+    spec = DATA_KINDS.get(str(content.get("kind")))
+    if spec is None or "path" not in spec.model_fields or "path" in content:
+        return text
+    keys = list(content)
+    after = keys[keys.index("kind") + 1] if keys[-1] != "kind" else None
+    return insert_before(
+        text, after, "path: null                # your own text in place of the one named here: a file, folder, glob, or a list"
+    )
+
+
+def _with_header(text: str, group: str, name: str, choice: str) -> str:
+    """The text with a new header: package, schema, what it is, how to launch it; the old header's prose is kept."""
+    lines = text.splitlines()
+    body = next((index for index, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    old = lines[:body]
+    packages = [line for line in old if re.match(r"#\s*@package\b", line)]
+    whole = group == "recipe" or any(re.match(r"#\s*@package\s+_global_\b", line) for line in old)
+    told = f"# The {group} of {name}, begun as a copy of {choice}"
+    replaced = re.compile(r"#\s*(gatework \w|The \w+ of \S+, begun as a copy of )|.*\$schema=")
+    prose = [line for line in old if line not in packages and not replaced.match(line)]
+    while prose and prose[-1].strip() == "#":
+        prose.pop()
+    while prose and prose[0].strip() == "#":
+        prose.pop(0)
+    header = [
+        *packages,
+        schema_header(WHOLE if whole else group),
+        "#",
+        f"{told}:" if prose else f"{told}.",
+        *prose,
+        "#",
+        f"#   gatework check recipe={name}",
+        f"#   gatework train recipe={name}",
+    ]
+    return "\n".join([*header, *lines[body:]]) + "\n"
