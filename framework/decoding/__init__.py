@@ -1,0 +1,1 @@
+"""Choosing the next tokens, written once for every backend over ``step(tokens, state) -> logits, state``. NumPy alone."""
