@@ -25,4 +25,5 @@ class _Limited:
         return self.batches.batch_size
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        return islice(self.batches.epoch(epoch, start), len(steps_from(start, self.steps)))
+        left = len(steps_from(start, self.steps))
+        return islice(self.batches.epoch(epoch, start), left)

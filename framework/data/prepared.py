@@ -26,7 +26,7 @@ class PreparedData:
         source: where the data came from, for people.
     """
 
-    sizes: Mapping[str, int]
+    sizes: dict[str, int]
     digest: str
     vocabulary: Vocabulary
     train: Batches

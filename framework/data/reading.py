@@ -67,7 +67,7 @@ def _decoder_name(encoding: str) -> str:
     """The codec's own name, with the one of UTF-8 that accepts a byte-order mark."""
     try:
         name = codecs.lookup(encoding).name
-        b"".decode(encoding)  # refuses codecs that are no text encodings, such as base64
+        "a".encode(encoding)  # refuses codecs that are no text encodings, such as base64
         codecs.getincrementaldecoder(name)
     except (LookupError, ValueError) as error:
         known = {*aliases, *aliases.values(), "utf-8"}

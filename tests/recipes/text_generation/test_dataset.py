@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from framework.data.corpus import CORPORA
+from framework.data.plugins import load_plugins
+from framework.data.prepare import prepare
+from framework.errors import DataError
+from framework.spec.data import TextDataSpec
+from framework.spec.experiment import PathsSpec
+
+
+@pytest.fixture
+def dataset() -> ModuleType:
+    assert load_plugins() == {}
+    return sys.modules["framework.recipes.text_generation.dataset"]
+
+
+def test_the_offline_text_is_ascii_at_most_a_megabyte_and_always_the_same(dataset: ModuleType) -> None:
+    pieces = list(CORPORA.get("python_source")())
+    assert len(pieces) == len(dataset.MODULES)
+    text = "".join(pieces)
+    assert text.isascii()
+    assert 900_000 < len(text) <= 1_000_000
+    assert text == "".join(CORPORA.get("python_source")())
+    assert pieces[0] == Path(argparse.__file__).read_text(encoding="utf-8")
+    assert all(piece.endswith("\n") for piece in pieces)
+
+
+def test_it_trains_at_the_tutorials_size_without_network_or_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GATEWORK_DATA", raising=False)
+    data = prepare(TextDataSpec(corpus="python_source", validation_fraction=0.1), PathsSpec(), 0)
+    assert data.source == "corpus python_source"
+    assert data.train.steps > 100 and data.validation is not None and data.validation.steps > 10
+    assert set("\n" + "".join(map(chr, range(32, 127)))) >= set(data.vocabulary.tokens)
+
+
+def test_lines_that_are_not_ascii_and_what_is_over_a_megabyte_are_left_out(
+    dataset: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in dataset.MODULES:
+        (tmp_path / f"{module}.py").write_text(f"# {module}\n# é\nx = 1\n", encoding="utf-8")
+    monkeypatch.setattr(dataset.sysconfig, "get_path", lambda name: str(tmp_path))
+    pieces = list(dataset.read_python_source())
+    assert pieces == [f"# {module}\nx = 1\n" for module in dataset.MODULES]
+    monkeypatch.setattr(dataset, "MOST", 30)
+    assert "".join(dataset.read_python_source()) == "".join(pieces)[:30]
+
+
+def test_a_python_without_its_sources_is_told(dataset: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset.sysconfig, "get_path", lambda name: str(tmp_path))
+    with pytest.raises(DataError, match=r"corpus python_source: '.*argparse\.py' cannot be read .* data=text data\.path=FILE"):
+        list(dataset.read_python_source())
