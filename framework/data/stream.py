@@ -114,16 +114,17 @@ class _Characters:
         return [chr(point) for point in self._points]
 
 
-class _Words:
-    def __init__(self) -> None:
-        self._ids: dict[str, int] = {}
+class _Words(dict[str, int]):
+    def __missing__(self, word: str) -> int:
+        self[word] = number = len(self) + 1
+        return number
 
     def number(self, piece: str) -> NDArray[np.int32]:
-        ids = self._ids
-        return np.fromiter((ids.setdefault(word, len(ids) + 1) for word in words(piece)), np.int32)
+        found = words(piece)
+        return np.fromiter(map(self.__getitem__, found), np.int32, len(found))
 
     def tokens(self) -> list[str]:
-        return list(self._ids)
+        return list(self)
 
 
 class _Growing:

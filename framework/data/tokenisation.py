@@ -31,9 +31,9 @@ def code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
-def words(text: str) -> Iterator[str]:
+def words(text: str) -> list[str]:
     """The tokens at word level, in order."""
-    return (match.group() for match in WORD.finditer(text))
+    return WORD.findall(text)
 
 
 def whole_words(pieces: Iterable[str]) -> Iterator[str]:

@@ -167,7 +167,7 @@ class Vocabulary:
         return np.fromiter((known.get(word, missing) for word in words(text)), np.int32)
 
     def _unknown(self, text: str) -> DataError:
-        tokens = text if self.level == "character" else words(text)
+        tokens: Iterable[str] = text if self.level == "character" else words(text)
         unknown = list(dict.fromkeys(token for token in tokens if token not in self._ids))
         named = ", ".join(repr(token) for token in unknown[:_NAMED])
         more = f" and {len(unknown) - _NAMED:,} more" if len(unknown) > _NAMED else ""
