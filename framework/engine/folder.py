@@ -157,5 +157,4 @@ def _last(root: Path) -> RunFolder:
 
 
 def _mlflow_ids(run: RunFolder) -> list[str]:
-    mlflow = run.read_record().get("mlflow") or {}
-    return [str(mlflow.get("run_id"))]
+    return [str((read_json(run.path / "tracking.json") or {}).get("run_id"))]

@@ -105,7 +105,7 @@ def _train_locked(
     reporter.message(f"run {folder.path}")
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
-        tracker = stack.enter_context(open_tracker(folder, experiment, reporter.warn))
+        tracker = stack.enter_context(open_tracker(folder.path, experiment, reporter.warn))
         try:
             session = _Session(experiment, folder, prepared, signals, reporter)
             session.run()

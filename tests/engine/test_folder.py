@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from framework.errors import RunError
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
     for recipe, name, run_id in [("text", "torch-1a", "abc"), ("text", "torch-2b", "def"), ("other", "torch-2b", "ghi")]:
-        RunFolder(tmp_path / recipe / name).update_record(mlflow={"run_id": run_id})
+        RunFolder(tmp_path / recipe / name).update_record(status="finished")
+        (tmp_path / recipe / name / "tracking.json").write_text(json.dumps({"run_id": run_id}))
     return tmp_path
 
 

@@ -1,0 +1,51 @@
+"""Train a model as a run in runs/<recipe>/<name>, or go on with that run where it was left.
+
+gatework train recipe=text_generation
+gatework train recipe=text_generation backend=tensorflow model.layers.gru.units=512
+gatework train -m recipe=text_generation model.layers.gru.units=256,512
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from framework.config.compose import Composed
+from framework.config.launch import add_launch_arguments, launch
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    add_launch_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the verb."""
+    return launch(arguments, train_composed)
+
+
+def train_composed(composed: Composed) -> dict[str, Any]:
+    """Trains one composed config; a function at the top of a module, so that launchers can run it in other processes.
+
+    Raises:
+        KeyboardInterrupt: the run was stopped by a signal; its checkpoint is written.
+    """
+    from rich.console import Console
+
+    from framework.data.plugins import load_plugins
+    from framework.engine.train import train
+    from framework.report.progress import ConsoleReporter
+    from framework.spec.validate import validate_experiment
+
+    load_plugins()
+    experiment = validate_experiment(composed.mapping, composed.locate)
+    done = train(
+        experiment,
+        composed=composed.composed_yaml,
+        overrides=composed.overrides,
+        locate=composed.locate,
+        reporter=ConsoleReporter(Console()),
+    )
+    if done.status == "stopped":
+        raise KeyboardInterrupt
+    return {"run": str(done.path), "status": done.status}
