@@ -14,7 +14,7 @@ class Tracker(Protocol):
     """Delivers what a run records in its folder to somewhere else. Never stops a run, and never slows it down."""
 
     def finish(self, status: str, error: str | None = None) -> None:
-        """The run has ended as ``finished``, ``stopped``, ``failed`` or ``killed``; what is not delivered yet is, if that can be done soon."""
+        """The run has ended as ``finished``, ``stopped``, ``failed`` or ``killed``; delivers the rest, if that can be done soon."""
         ...
 
 
