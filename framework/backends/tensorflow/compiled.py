@@ -1,0 +1,104 @@
+"""The graphs that a model is trained and evaluated with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from framework.backends.tensorflow.objective import output_of
+from framework.data.batches import Batch
+from framework.errors import InputError
+
+TrainStep = Callable[[Any, tf.Tensor, tf.Tensor | None, tf.Tensor], tf.Tensor]
+
+
+class CompiledModel:
+    """Forward pass, loss and gradients of a native model as ``tf.function``s, each traced when first called.
+
+    A new shape of batches traces once more, with whatever differs left open; further shapes do not.
+
+    Args:
+        native: the model.
+        loss: called with targets, logits and weights.
+        output: name of the output that the loss reads.
+    """
+
+    def __init__(self, native: keras.Model, loss: keras.losses.Loss, output: str) -> None:
+        self.native = native
+        self.loss = loss
+        self.output = output
+        self.forward = _graph(self._forward)
+        self.evaluate = _graph(self._evaluate)
+        self.gradients = _graph(self._gradients)
+
+    def train_step(self, optimizer: keras.optimizers.Optimizer) -> TrainStep:
+        """One step of the optimizer, called with inputs, targets, weights and the learning rate; gives the loss without penalties."""
+
+        def step(inputs: Any, targets: tf.Tensor, weights: tf.Tensor | None, rate: tf.Tensor) -> tf.Tensor:
+            optimizer.learning_rate.assign(rate)
+            loss, gradients = self._loss_and_gradients(inputs, targets, weights, training=True)
+            optimizer.apply_gradients(zip(gradients, self.native.trainable_variables, strict=True))
+            return loss
+
+        compiled: TrainStep = _graph(step)
+        return compiled
+
+    def _forward(self, inputs: Any) -> dict[str, tf.Tensor] | tf.Tensor:
+        return self.native(inputs, training=False)
+
+    def _evaluate(self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+        return self._loss(inputs, targets, weights, training=False)
+
+    def _gradients(self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor | None) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        loss, gradients = self._loss_and_gradients(inputs, targets, weights, training=False)
+        zeros = (tf.zeros_like(variable.value) for variable in self.native.trainable_variables)
+        return loss, [zero if gradient is None else gradient for gradient, zero in zip(gradients, zeros, strict=True)]
+
+    def _loss_and_gradients(
+        self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor | None, training: bool
+    ) -> tuple[tf.Tensor, list[tf.Tensor | None]]:
+        """The loss without penalties, and the gradients of the loss with them by trainable variable."""
+        with tf.GradientTape() as tape:
+            loss = self._loss(inputs, targets, weights, training)
+            # Keras empties the list of penalties at each call of the model, so it holds those of this call.
+            objective = tf.add_n([loss, *(tf.cast(tf.reduce_sum(penalty), loss.dtype) for penalty in self.native.losses)])
+        return loss, _dense(tape.gradient(objective, self.native.trainable_variables))
+
+    def _loss(self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor | None, training: bool) -> tf.Tensor:
+        logits = output_of(self.native(inputs, training=training), self.output)
+        if logits.shape.rank != targets.shape.rank + 1:
+            raise InputError(
+                f"the model's output has the shape {tuple(logits.shape)} and the targets {tuple(targets.shape)}; "
+                "the output must have one axis more, the vocabulary"
+            )
+        return self.loss(targets, logits, sample_weight=weights)
+
+
+def _graph(function: Callable[..., Any]) -> Any:
+    """A ``tf.function`` that runs as written: no rewriting of Python's control flow, and errors as they were raised."""
+    return tf.function(function, reduce_retracing=True, autograph=False, jit_compile=False)
+
+
+def _dense(gradients: list[Any]) -> list[tf.Tensor | None]:
+    """Gradients of tables as whole arrays.
+
+    TensorFlow gives a gather's gradient as one slice an occurrence, and Keras 3's optimizers square and clip the slices as they are: a
+    token that occurs twice in a batch would count by the sum of two squares instead of the square of the sum.
+    """
+    return [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
+
+
+def model_inputs(native: keras.Model, inputs: Mapping[str, Any]) -> Any:
+    """Inputs by name in the form that the native model takes: bare where there is one."""
+    tensors = {name: tf.convert_to_tensor(value) for name, value in inputs.items()}
+    return tensors if isinstance(native.input, dict) else next(iter(tensors.values()))
+
+
+def batch_tensors(native: keras.Model, batch: Batch) -> tuple[Any, tf.Tensor, tf.Tensor | None]:
+    """Inputs, targets and weights of a batch as tensors."""
+    weights = None if batch.weights is None else tf.convert_to_tensor(batch.weights)
+    return model_inputs(native, batch.inputs), tf.convert_to_tensor(np.asarray(batch.targets)), weights

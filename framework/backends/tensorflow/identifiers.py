@@ -1,0 +1,49 @@
+"""From the spec's names of activations, initializers, regularizers and constraints to Keras' objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from framework.backends.tensorflow.gru.activations import resolve_activation
+from framework.errors import UnsupportedArgument
+from framework.spec.identifiers import Identifier
+
+
+def activation(identifier: Identifier | None) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The function; None is linear."""
+    return resolve_activation(None if identifier is None else identifier.class_name)
+
+
+def initializer(identifier: Identifier | None) -> keras.initializers.Initializer | None:
+    """The initializer; None is Keras' own choice."""
+    return _made(keras.initializers, identifier)
+
+
+def regularizer(identifier: Identifier | None) -> keras.regularizers.Regularizer | None:
+    """The regularizer; None is no penalty."""
+    return _made(keras.regularizers, identifier)
+
+
+def constraint(identifier: Identifier | None) -> keras.constraints.Constraint | None:
+    """The constraint; None is none."""
+    return _made(keras.constraints, identifier)
+
+
+def _made(module: ModuleType, identifier: Identifier | None) -> Any:
+    if identifier is None:
+        return None
+    made = getattr(module, class_name(identifier.class_name))
+    try:
+        return made(**identifier.config)
+    except (TypeError, ValueError) as error:
+        raise UnsupportedArgument(f"Keras refuses {identifier.class_name} with {identifier.config}: {error}") from error
+
+
+def class_name(name: str) -> str:
+    """``glorot_uniform`` to ``GlorotUniform``."""
+    return "".join(part.capitalize() for part in name.split("_"))

@@ -1,0 +1,8 @@
+"""Native Keras layers of the layer kinds; importing this package makes them known."""
+
+from __future__ import annotations
+
+from framework.backends.tensorflow.layers import dense, elementwise, merging, recurrent
+from framework.backends.tensorflow.layers.registry import BuildContext, build_layer, builds, keras_name
+
+__all__ = ["BuildContext", "build_layer", "builds", "dense", "elementwise", "keras_name", "merging", "recurrent"]

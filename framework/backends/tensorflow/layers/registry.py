@@ -1,0 +1,112 @@
+"""How a layer kind becomes a native Keras layer: one small builder a kind, found by the kind's name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import keras
+
+from framework.builder.plan import PlannedLayer
+from framework.errors import UnsupportedArgument
+from framework.spec.backend import BackendSpec
+from framework.spec.layers.gru import GRUSpec
+from framework.spec.trainer import TrainerSpec
+
+POLICIES = {"32-true": "float32", "64-true": "float64", "bf16-mixed": "mixed_bfloat16"}
+"""Keras' data type policies by precision."""
+
+LAYER_DTYPES = ("float16", "bfloat16", "float32", "float64")
+"""What a single layer may compute in."""
+
+
+@dataclass(frozen=True)
+class BuildContext:
+    """What the layers of one model share.
+
+    Attributes:
+        policy: Keras' data type policy of layers that do not say their own ``dtype``.
+        seed: seed of the model.
+        use_cudnn: what a GRU does that says ``auto`` itself.
+    """
+
+    policy: str
+    seed: int
+    use_cudnn: bool | Literal["auto"] = "auto"
+
+    @classmethod
+    def of(cls, seed: int, trainer: TrainerSpec, backend: BackendSpec) -> BuildContext:
+        """The context of a run."""
+        return cls(POLICIES[trainer.precision], seed, backend.use_cudnn)
+
+    def shared(self, planned: PlannedLayer) -> dict[str, Any]:
+        """``name``, ``dtype`` and ``trainable``, which every layer takes.
+
+        Raises:
+            UnsupportedArgument: the layer's ``dtype`` is none that Keras computes in.
+        """
+        spec = planned.spec
+        if spec.dtype is not None and spec.dtype not in LAYER_DTYPES:
+            raise UnsupportedArgument(f"model.layers.{planned.name}.dtype: no '{spec.dtype}' on TensorFlow; expected one of {LAYER_DTYPES}")
+        name = keras_name(getattr(spec, "name", None) or planned.name)
+        return {"name": name, "dtype": spec.dtype or self.policy, "trainable": spec.trainable}
+
+    def seed_of(self, name: str, given: int | None) -> int:
+        """Seed of a layer's random numbers: the given one, or one made from the model's seed and the layer's name."""
+        if given is not None:
+            return given
+        return int.from_bytes(hashlib.blake2b(f"{self.seed}/{name}".encode(), digest_size=4).digest(), "big")
+
+    def cudnn(self, spec: GRUSpec) -> bool | Literal["auto"]:
+        """What a GRU does about cuDNN."""
+        return self.use_cudnn if spec.use_cudnn == "auto" else spec.use_cudnn
+
+
+def keras_name(name: str) -> str:
+    """A name that TensorFlow takes for a scope: the config's, with anything else than letters, digits and ``_.-`` replaced."""
+    valid = re.sub(r"[^A-Za-z0-9_.\-]", "_", name)
+    return valid if re.match(r"[A-Za-z0-9.]", valid) else f"layer{valid}"
+
+
+Builder = Callable[[PlannedLayer, BuildContext], keras.layers.Layer]
+AnyBuilder = TypeVar("AnyBuilder", bound=Builder)
+
+BUILDERS: dict[str, Builder] = {}
+"""Builders by kind; filled by :func:`builds`."""
+
+
+def builds(kind: str) -> Callable[[AnyBuilder], AnyBuilder]:
+    """Makes a function the builder of a layer kind: it takes the planned layer and the context, and gives an unbuilt Keras layer.
+
+    Raises:
+        ValueError: the kind has another builder already.
+    """
+
+    def register(builder: AnyBuilder) -> AnyBuilder:
+        if BUILDERS.setdefault(kind, builder) is not builder:
+            raise ValueError(f"layer kind '{kind}' has a Keras builder already")
+        return builder
+
+    return register
+
+
+def build_layer(planned: PlannedLayer, context: BuildContext) -> keras.layers.Layer:
+    """The native layer, without weights yet.
+
+    Raises:
+        UnsupportedArgument: there is no builder for the kind, or Keras refuses an argument; the layer is named.
+    """
+    builder = BUILDERS.get(planned.kind)
+    if builder is None:
+        raise UnsupportedArgument(f"model.layers.{planned.name}.kind: no '{planned.kind}' on TensorFlow; it has {', '.join(BUILDERS)}")
+    try:
+        return builder(planned, context)
+    except (TypeError, ValueError) as error:
+        raise UnsupportedArgument(f"model.layers.{planned.name}: Keras refuses it: {error}") from error
+    except UnsupportedArgument as error:
+        if planned.name in str(error):
+            raise
+        raise UnsupportedArgument(f"model.layers.{planned.name}: {error}") from error

@@ -1,0 +1,216 @@
+"""A native Keras model with its optimizer: trained, saved, restored, asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from framework.backends.base.training import Arrays, Training, TrainingEvents
+from framework.backends.tensorflow.compiled import CompiledModel, TrainStep, batch_tensors, model_inputs
+from framework.backends.tensorflow.fitting import Fitting
+from framework.backends.tensorflow.layers import BuildContext
+from framework.backends.tensorflow.model import build_model
+from framework.backends.tensorflow.objective import token_loss, trained_output
+from framework.backends.tensorflow.optimizers import make_optimizer, optimizer_identity, optimizer_variables
+from framework.backends.tensorflow.progress import EpochLoss
+from framework.backends.tensorflow.stepper import KerasStepper
+from framework.backends.tensorflow.variables import ModelVariables, check, read, write
+from framework.builder.plan import ModelPlan
+from framework.data.batches import Batch, Batches
+from framework.errors import CheckpointError, DataError, TrainingError
+from framework.spec.backend import BackendSpec
+from framework.spec.trainer import TrainerSpec
+
+SECTIONS = ("weights", "optimizer", "states", "random", "progress")
+"""What the names of a saved state begin with."""
+
+
+class KerasTrainee:
+    """What :class:`framework.backends.base.backend.Trainee` promises, for Keras.
+
+    All but :meth:`fit` starts from zero states and leaves the states, weights and random numbers of the training as they were.
+
+    Args:
+        plan: what to build.
+        weights: initial weights by ``layer/weight``.
+        trainer: precision and clipping.
+        backend: cuDNN.
+
+    Attributes:
+        native: the functional ``keras.Model``; compiled once it is trained.
+        plan: what it was built from.
+        progress: the running mean of the epoch's loss.
+    """
+
+    def __init__(self, plan: ModelPlan, weights: Arrays, trainer: TrainerSpec, backend: BackendSpec) -> None:
+        self.plan = plan
+        self.context = BuildContext.of(plan.seed, trainer, backend)
+        self.trainer = trainer
+        self.native, layers = build_model(plan, self.context)
+        self.variables = ModelVariables(plan, layers)
+        self.progress = EpochLoss()
+        self._compiled: CompiledModel | None = None
+        self._train_step: TrainStep | None = None
+        self._optimizer_is: str | None = None
+        self._saved_optimizer: Arrays = {}
+        self.set_weights(weights)
+
+    @property
+    def compiled(self) -> CompiledModel:
+        """The model's graphs."""
+        if self._compiled is None:
+            self._compiled = CompiledModel(self.native, token_loss(self.trainer.precision), trained_output(self.plan))
+        return self._compiled
+
+    def weights(self) -> dict[str, NDArray[np.generic]]:
+        """Weights by ``layer/weight`` in Keras' layout and order, copied."""
+        return read(self.variables.weights)
+
+    def set_weights(self, weights: Arrays) -> None:
+        """Sets weights by ``layer/weight``.
+
+        Raises:
+            CheckpointError: a name is missing or unknown, or a shape differs.
+        """
+        write("weights", self.variables.weights, weights)
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """Everything that going on to the same bits needs, copied.
+
+        Names begin with ``weights/``, ``optimizer/`` (once trained), ``states/``, ``random/``, and ``progress/`` for the running mean of
+        the epoch's loss.
+
+        Raises:
+            TrainingError: the loss of a step that was not read yet is not finite.
+        """
+        progress = {f"progress/{name}": value for name, value in self.progress.arrays().items()}
+        return {
+            **read(self.variables.weights, "weights/"),
+            **{f"optimizer/{name}": np.array(value) for name, value in self._optimizer_arrays().items()},
+            **read(self.variables.states, "states/"),
+            **read(self.variables.random, "random/"),
+            **progress,
+        }
+
+    def load_state(self, state: Arrays) -> None:
+        """Takes back what :meth:`state` gave; the optimizer's part is taken when training starts.
+
+        Raises:
+            CheckpointError: it does not fit this model; nothing is changed then.
+        """
+        parts = _sections(state)
+        wanted: dict[str, Mapping[str, Any]] = {
+            "weights": self.variables.weights,
+            "states": self.variables.states,
+            "random": self.variables.random,
+            "progress": self.progress.arrays(),
+        }
+        for name, variables in wanted.items():
+            check(name, parts[name], variables)
+        for name in ("weights", "states", "random"):
+            write(name, wanted[name], parts[name])
+        self.progress.restore(parts["progress"])
+        self._saved_optimizer = {name: np.array(value) for name, value in parts["optimizer"].items()}
+        self._optimizer_is = None
+
+    def fit(self, training: Training, events: TrainingEvents) -> None:
+        """Trains with Keras' ``Model.fit`` and tells ``events``.
+
+        Raises:
+            TrainingError: the loss is not finite, memory ran out, or no layer is trainable.
+            CheckpointError: a loaded state is of another optimizer.
+        """
+        if not self.native.trainable_variables:
+            raise TrainingError("no layer of the model is trainable")
+        Fitting(self, self._prepare(training), training, events).run()
+
+    def evaluate(self, batches: Batches, limit: int | None = None) -> float:
+        """Mean loss in nats a token from zero states.
+
+        Raises:
+            DataError: there are no batches.
+        """
+        total, tokens = 0.0, 0
+        with self._aside():
+            for batch in islice(batches.epoch(0), limit):
+                total += float(self.compiled.evaluate(*batch_tensors(self.native, batch))) * batch.tokens
+                tokens += batch.tokens
+        if not tokens:
+            raise DataError("there are no batches to evaluate on")
+        return total / tokens
+
+    def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, NDArray[np.generic]]]:
+        """Loss without penalties, and the gradients that the optimizer would get, penalties included, by trainable weight.
+
+        From zero states, without dropout and clipping.
+        """
+        with self._aside():
+            loss, gradients = self.compiled.gradients(*batch_tensors(self.native, batch))
+        return float(loss), {name: value.numpy() for name, value in zip(self.variables.trainable(), gradients, strict=True)}
+
+    def predict(self, inputs: Arrays) -> dict[str, NDArray[np.generic]]:
+        """Model outputs by name for one batch, without dropout and from zero states; bfloat16 comes as float32."""
+        with self._aside():
+            result = self.compiled.forward(model_inputs(self.native, inputs))
+        outputs = result if isinstance(result, dict) else {next(iter(self.plan.outputs)): result}
+        return {name: (tf.cast(value, tf.float32) if value.dtype == tf.bfloat16 else value).numpy() for name, value in outputs.items()}
+
+    def stepper(self) -> KerasStepper:
+        """The derived decoding step with the weights of now.
+
+        Raises:
+            UnsupportedArgument: a layer on the way has no step form; it is named.
+        """
+        return KerasStepper(self.plan, self.weights(), self.context)
+
+    def reset_states(self) -> None:
+        """Puts the states of stateful layers to zeros."""
+        for state in self.variables.states.values():
+            state.assign(tf.zeros_like(state.value))
+
+    def _prepare(self, training: Training) -> TrainStep:
+        """Compiles the native model with the optimizer, unless it already is, and gives it back what was saved of it."""
+        wanted = optimizer_identity(training.optimizer, training.trainer)
+        if self._train_step is None or self._optimizer_is != wanted:
+            saved = self._optimizer_arrays()
+            optimizer = make_optimizer(training.optimizer, training.trainer, self.trainer.precision)
+            optimizer.build(self.native.trainable_variables)
+            if saved:
+                write(f"{training.optimizer.kind}'s variables", optimizer_variables(optimizer, self.variables.trainable()), saved)
+            self.native.compile(optimizer=optimizer, loss=self.compiled.loss, run_eagerly=False, jit_compile=False)
+            self._train_step = self.compiled.train_step(optimizer)
+            self._optimizer_is, self._saved_optimizer = wanted, {}
+        return self._train_step
+
+    def _optimizer_arrays(self) -> Arrays:
+        """What the optimizer keeps: of the running one, or as it was loaded."""
+        if self._saved_optimizer or self._optimizer_is is None:
+            return self._saved_optimizer
+        return read(optimizer_variables(self.native.optimizer, self.variables.trainable()))
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Zero states within, the states of before afterwards."""
+        before = {name: tf.identity(state.value) for name, state in self.variables.states.items()}
+        self.reset_states()
+        try:
+            yield
+        finally:
+            for name, state in self.variables.states.items():
+                state.assign(before[name])
+
+
+def _sections(state: Arrays) -> dict[str, dict[str, NDArray[np.generic]]]:
+    parts: dict[str, dict[str, NDArray[np.generic]]] = {name: {} for name in SECTIONS}
+    for name, value in state.items():
+        section, _, rest = name.partition("/")
+        if section not in parts:
+            raise CheckpointError(f"'{name}' is no part of a training state; names begin with {', '.join(SECTIONS)}")
+        parts[section][rest] = value
+    return parts

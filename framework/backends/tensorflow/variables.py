@@ -1,0 +1,85 @@
+"""Names of a native model's variables: weights, recurrent states, random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from framework.backends.base.training import Arrays
+from framework.builder.plan import ModelPlan, PlannedLayer
+from framework.errors import CheckpointError, UnsupportedArgument
+
+Variables = dict[str, keras.Variable]
+
+
+class ModelVariables:
+    """Every variable of a model that training changes, by name.
+
+    Attributes:
+        weights: by ``layer/weight``, in the plan's order, which is Keras'.
+        states: of stateful layers, by ``layer/state``; Keras keeps them outside ``model.variables``.
+        random: states of the random numbers of dropout, by ``layer/number``.
+    """
+
+    def __init__(self, plan: ModelPlan, layers: Mapping[str, keras.layers.Layer]) -> None:
+        self.weights: Variables = {}
+        self.states: Variables = {}
+        self.random: Variables = {}
+        for planned in plan.layers:
+            layer = layers[planned.name]
+            self.weights.update(_named_weights(planned, layer))
+            states = [state for state in getattr(layer, "states", None) or () if isinstance(state, keras.Variable)]
+            self.states.update({f"{planned.name}/{number}": state for number, state in enumerate(states)})
+            weights = {id(weight) for weight in layer.weights}
+            others = [variable for variable in layer.variables if id(variable) not in weights]
+            self.random.update({f"{planned.name}/{number}": variable for number, variable in enumerate(others)})
+
+    def trainable(self) -> Variables:
+        """The weights that the optimizer changes."""
+        return {name: weight for name, weight in self.weights.items() if weight.trainable}
+
+
+def _named_weights(planned: PlannedLayer, layer: keras.layers.Layer) -> Iterator[tuple[str, keras.Variable]]:
+    made = [(weight.name, tuple(weight.shape)) for weight in layer.weights]
+    wanted = [(weight.name.rpartition("/")[2], weight.shape) for weight in planned.weights]
+    if made != wanted:
+        raise UnsupportedArgument(f"model.layers.{planned.name}: Keras made the weights {made}, the plan has {wanted}")
+    for weight, variable in zip(planned.weights, layer.weights, strict=True):
+        yield f"{planned.name}/{weight.name}", variable
+
+
+def read(variables: Mapping[str, keras.Variable], prefix: str = "") -> dict[str, NDArray[np.generic]]:
+    """Copies of the values, by name with ``prefix`` in front."""
+    return {f"{prefix}{name}": np.array(variable.numpy()) for name, variable in variables.items()}
+
+
+def check(what: str, given: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Compares names and shapes.
+
+    Raises:
+        CheckpointError: a name is missing or unknown, or a shape differs; both sides are shown.
+    """
+    missing = [name for name in wanted if name not in given]
+    unknown = [name for name in given if name not in wanted]
+    if missing or unknown:
+        sides = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"unknown: {', '.join(unknown)}"] * bool(unknown)
+        raise CheckpointError(f"{what} do not fit this model; {'; '.join(sides)}; it has {', '.join(wanted) or 'none'}")
+    for name, value in wanted.items():
+        shape, expected = tuple(np.shape(given[name])), tuple(value.shape)
+        if shape != expected:
+            raise CheckpointError(f"{what} do not fit this model: {name} has the shape {shape}, the model's has {expected}")
+
+
+def write(what: str, variables: Mapping[str, keras.Variable], values: Arrays) -> None:
+    """Sets all ``variables``, or none of them.
+
+    Raises:
+        CheckpointError: names or shapes differ.
+    """
+    check(what, values, variables)
+    for name, variable in variables.items():
+        variable.assign(values[name])
