@@ -6,11 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from framework.backends.torch.backend import TorchBackend
     from framework.backends.torch.gru.layer import GRU
 
-_WHERE = {"GRU": "framework.backends.torch.gru.layer"}
+_WHERE = {"GRU": "framework.backends.torch.gru.layer", "TorchBackend": "framework.backends.torch.backend"}
 
-__all__ = ["GRU"]
+__all__ = ["GRU", "TorchBackend"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,104 @@
+"""A GRU's decoding step with its weights prepared once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from framework.backends.torch.gru.layer import GRU
+from framework.backends.torch.layers.base import Signal
+from framework.backends.torch.product import PreparedProduct
+
+LARGEST_TABLE = 64 * 2**20
+"""Bytes that an embedding folded into a GRU may take."""
+
+
+class DecodingCell:
+    """One step, or a whole prompt, of a GRU with its state given and taken.
+
+    With ``embeddings``, the inputs are token numbers: embedding and input product are one table ``(vocabulary, 3·units)``, and a step
+    looks its row up.
+
+    Args:
+        gru: the layer; its weights of now are used.
+        embeddings: ``(vocabulary, features)`` of an embedding that nothing but this layer reads, or None.
+    """
+
+    def __init__(self, gru: GRU, embeddings: Tensor | None = None) -> None:
+        assert gru.kernel is not None and gru.recurrent_kernel is not None
+        self.units = gru.units
+        self.dtype, self.device = gru.recurrent_kernel.dtype, gru.recurrent_kernel.device
+        self.zero_output_for_mask = gru.zero_output_for_mask
+        self.reader = _reader(gru)
+        self.prepared = gru.reset_after
+        self.table: Tensor | None = None
+        if not self.prepared:
+            return
+        self.activation, self.recurrent_activation = gru.activation, gru.recurrent_activation
+        input_bias, recurrent_bias = (None, None) if gru.bias is None else gru.bias.detach()
+        self.recurrent = PreparedProduct(gru.recurrent_kernel, recurrent_bias)
+        if embeddings is None:
+            self.input = PreparedProduct(gru.kernel, input_bias)
+        else:
+            table = embeddings.detach().to(self.dtype) @ gru.kernel.detach()
+            self.table = table if input_bias is None else table + input_bias
+
+    @staticmethod
+    def can_fold(gru: GRU, embeddings: Tensor) -> bool:
+        """Whether an embedding can be folded into this layer's input product, and the table is small enough."""
+        size = embeddings.shape[0] * 3 * gru.units * embeddings.element_size()
+        return gru.reset_after and size <= LARGEST_TABLE
+
+    def step(self, inputs: Signal, state: Tensor) -> tuple[Signal, Tensor]:
+        """One step.
+
+        Args:
+            inputs: ``(rows, features)``, or ``(rows,) int`` with a table; the mask ``(rows,)``.
+            state: ``(rows, units)``.
+
+        Returns:
+            The output ``(rows, units)`` and the new state, which is the same unless steps are masked.
+        """
+        new = self._new_state(inputs.value, state)
+        if inputs.mask is None:
+            return Signal(new), new
+        counts = inputs.mask.unsqueeze(-1)
+        new = torch.where(counts, new, state)
+        output = new * counts if self.zero_output_for_mask else new
+        return Signal(output, inputs.mask), new
+
+    def _new_state(self, inputs: Tensor, state: Tensor) -> Tensor:
+        if not self.prepared:
+            return self.reader.step(inputs.to(self.dtype), state)
+        projected = self.input(inputs.to(self.dtype)) if self.table is None else self.table.index_select(0, inputs)
+        inner = self.recurrent(state)
+        units = self.units
+        # z and r lie side by side: one addition and one activation for both.
+        gates = self.recurrent_activation(projected[:, : 2 * units] + inner[:, : 2 * units])
+        candidate = torch.addcmul(projected[:, 2 * units :], gates[:, units:], inner[:, 2 * units :])
+        return torch.lerp(self.activation(candidate), state, gates[:, :units])
+
+    def read(self, inputs: Signal, state: Tensor) -> tuple[Signal, Tensor]:
+        """A whole prompt.
+
+        Args:
+            inputs: ``(rows, time, features)``; the mask ``(rows, time)``.
+            state: ``(rows, units)``.
+
+        Returns:
+            The outputs ``(rows, time, units)``, and the last state.
+        """
+        outputs, last = self.reader(inputs.value.to(self.dtype), mask=inputs.mask, initial_state=state)
+        if inputs.mask is not None and not self.zero_output_for_mask:
+            # Before the first step that counts, the output is that of the step before the prompt, not the zeros of a new sequence.
+            outputs = torch.where(inputs.mask.cummax(1).values.unsqueeze(-1), outputs, state.unsqueeze(1))
+        return Signal(outputs, inputs.mask), last
+
+
+def _reader(gru: GRU) -> GRU:
+    """A GRU on the same weights that gives all outputs and its last state, keeps none, and drops nothing."""
+    changes = {"return_sequences": True, "return_state": True, "stateful": False, "time_major": False, "activity_regularizer": None}
+    reader = GRU.from_spec(gru.arguments.spec.model_copy(update=changes))
+    for name in ("kernel", "recurrent_kernel", "bias"):
+        reader.register_parameter(name, getattr(gru, name))
+    return reader.eval()

@@ -1,0 +1,143 @@
+"""A trainee's whole state as named arrays, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from framework.backends.base.training import Arrays
+from framework.backends.torch.arrays import as_array, as_tensor
+from framework.backends.torch.module import GraphModule
+from framework.backends.torch.optimizers import KerasOptimizer
+from framework.builder.plan import ModelPlan
+from framework.errors import CheckpointError, InputError, nearest
+
+if TYPE_CHECKING:
+    from framework.backends.torch.trainee import TorchTrainee
+
+PARTS = ("weights", "optimizer", "states", "random", "progress")
+"""What a state is made of, before the first ``/`` of its names."""
+
+
+def check_weights(plan: ModelPlan, weights: Arrays) -> None:
+    """Makes sure that weights are those of a plan.
+
+    Raises:
+        CheckpointError: a name is missing or unknown, or a shape differs; both sides are shown.
+    """
+    planned = {name: weight.shape for name, weight in plan.weight_names()}
+    for name, shape in planned.items():
+        if name not in weights:
+            raise CheckpointError(f"weight '{name}' {shape} is missing; given are {', '.join(weights) or 'none'}")
+        if tuple(weights[name].shape) != shape:
+            raise CheckpointError(f"weight '{name}' has the shape {tuple(weights[name].shape)}; the model's is {shape}")
+    for name in weights:
+        if name not in planned:
+            close = nearest(name, planned)
+            raise CheckpointError(f"the model has no weight '{name}'" + (f"; did you mean '{close}'?" if close else ""))
+
+
+def read_state(trainee: TorchTrainee) -> dict[str, NDArray[np.generic]]:
+    """Weights, optimizer, kept states, counts of dropout draws, and the running means of the epoch."""
+    graph, progress = trainee.native.graph, trainee.progress
+    state = {f"weights/{name}": value for name, value in trainee.weights().items()}
+    if trainee.pending_slots:
+        state.update({f"optimizer/{name}": value.copy() for name, value in trainee.pending_slots.items()})
+    elif trainee.native.optimizer is not None:
+        state.update({f"optimizer/{name}": value for name, value in _read_slots(trainee.native, trainee.native.optimizer).items()})
+    for path, gru in graph.stateful_grus():
+        if gru.state is not None:
+            state[f"states/{path}"] = as_array(gru.state)
+    for path, count in graph.draws():
+        state[f"random/{path}"] = as_array(count)
+    if progress.mean.total is not None:
+        state["progress/loss"] = as_array(progress.mean.total)
+        state["progress/tokens"] = np.array(progress.mean.tokens, dtype=np.int64)
+        state["progress/seconds"] = np.array(progress.seconds)
+    return state
+
+
+def _read_slots(module: GraphModule, optimizer: KerasOptimizer) -> dict[str, NDArray[np.generic]]:
+    slots: dict[str, NDArray[np.generic]] = {"step": np.array(optimizer.iterations, dtype=np.int64)}
+    for slot in optimizer.slots:
+        for name, weight in module.graph.weights():
+            value = optimizer.slot(slot, weight)
+            if value is not None:
+                slots[f"{slot}/{name}"] = as_array(value)
+    return slots
+
+
+def write_slots(module: GraphModule, optimizer: KerasOptimizer, slots: Arrays) -> None:
+    """Puts an optimizer's values back: ``step``, and ``slot/layer/weight``.
+
+    Raises:
+        CheckpointError: they are another optimizer's, or do not fit the weights.
+    """
+    weights = dict(module.graph.weights())
+    optimizer.iterations = int(slots["step"]) if "step" in slots else 0
+    for name, value in slots.items():
+        slot, _, weight = name.partition("/")
+        if name == "step":
+            continue
+        if slot not in optimizer.slots or weight not in weights:
+            kind = type(optimizer).__name__
+            raise CheckpointError(f"the checkpoint's 'optimizer/{name}' belongs to another optimizer or model, not to this {kind}")
+        if tuple(value.shape) != tuple(weights[weight].shape):
+            expected = tuple(weights[weight].shape)
+            raise CheckpointError(f"the checkpoint's 'optimizer/{name}' has the shape {tuple(value.shape)}; the model's is {expected}")
+        optimizer.set_slot(slot, weights[weight], as_tensor(value))
+
+
+def write_state(trainee: TorchTrainee, state: Arrays) -> None:
+    """Takes back what :func:`read_state` gave; what it has not is as in a new trainee.
+
+    Raises:
+        CheckpointError: it does not fit this model.
+    """
+    parts: dict[str, dict[str, NDArray[np.generic]]] = {part: {} for part in PARTS}
+    for name, value in state.items():
+        part, _, rest = name.partition("/")
+        if part not in parts:
+            raise CheckpointError(f"the checkpoint's '{name}' is not known; expected names that begin with {', '.join(PARTS)}")
+        parts[part][rest] = value
+    trainee.set_weights(parts["weights"])
+    trainee.native.optimizer = None
+    trainee.pending_slots = {name: value.copy() for name, value in parts["optimizer"].items()}
+    _write_states(trainee.native, parts["states"])
+    _write_draws(trainee.native, parts["random"])
+    _write_progress(trainee, parts["progress"])
+
+
+def _write_states(module: GraphModule, states: Arrays) -> None:
+    known = dict(module.graph.stateful_grus())
+    for path in states:
+        if path not in known:
+            raise CheckpointError(f"the checkpoint's 'states/{path}' belongs to no stateful layer of this model")
+    for path, gru in known.items():
+        if path not in states:
+            gru.state = None
+            continue
+        try:
+            gru.reset_states(as_tensor(states[path]))
+        except InputError as error:
+            raise CheckpointError(f"the checkpoint's 'states/{path}' does not fit: {error}") from error
+
+
+def _write_draws(module: GraphModule, counts: Arrays) -> None:
+    known = [path for path, _ in module.graph.draws()]
+    for path in counts:
+        if path not in known:
+            raise CheckpointError(f"the checkpoint's 'random/{path}' belongs to no layer of this model")
+    module.graph.set_draws({path: int(counts[path]) if path in counts else 0 for path in known})
+
+
+def _write_progress(trainee: TorchTrainee, values: Arrays) -> None:
+    progress = trainee.progress
+    progress.start_epoch()
+    if "loss" in values:
+        progress.mean.total = torch.tensor(float(values["loss"]), dtype=torch.float64)
+        progress.mean.tokens = int(values["tokens"])
+        progress.seconds = float(values["seconds"])

@@ -1,0 +1,137 @@
+"""A planned model as a plain torch module: named layers, run in the plan's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from framework.backends.torch.gru.layer import GRU
+from framework.backends.torch.layers import build_layer
+from framework.backends.torch.layers.base import Layer, Setting, Signal
+from framework.builder.plan import ModelPlan, Reference
+from framework.errors import InputError, nearest
+
+
+class Graph(nn.Module):
+    """The layers of a plan.
+
+    Args:
+        plan: of the whole model.
+        setting: what its layers have in common.
+
+    Raises:
+        UnsupportedArgument: a layer cannot be built as its config says; layer and argument are named.
+    """
+
+    def __init__(self, plan: ModelPlan, setting: Setting) -> None:
+        super().__init__()
+        self.plan = plan
+        self.layers = nn.ModuleDict({_key(layer.name): build_layer(layer, setting) for layer in plan.layers})
+
+    def layer(self, name: str) -> Layer:
+        """The layer of that name."""
+        found = self.layers[_key(name)]
+        assert isinstance(found, Layer)
+        return found
+
+    def weights(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Every weight as (``layer/weight``, parameter) in Keras' layout and order."""
+        for planned in self.plan.layers:
+            for name, weight in self.layer(planned.name).weights():
+                yield f"{planned.name}/{name}", weight
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Signal]:
+        """Runs the model.
+
+        Args:
+            inputs: by model input's name, ``(batch, time, …)``.
+
+        Returns:
+            The model's outputs by name, with their masks.
+
+        Raises:
+            InputError: an input is missing or unknown.
+        """
+        wires = {Reference(name): Signal(value) for name, value in self._checked(inputs).items()}
+        for planned in self.plan.layers:
+            signals = {field: tuple(wires[one] for one in found) for field, found in planned.references.items()}
+            read = signals.pop("inputs")
+            outputs = self.layer(planned.name)(read, {field: found[0] for field, found in signals.items()})
+            for name, signal in outputs.items():
+                wires[Reference(planned.name, name)] = signal
+        return {name: wires[reference] for name, reference in self.plan.outputs.items()}
+
+    def _checked(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        for name in self.plan.inputs:
+            if name not in inputs:
+                raise InputError(f"the model input '{name}' is missing; given: {', '.join(inputs) or 'none'}")
+        for name in inputs:
+            if name not in self.plan.inputs:
+                close = nearest(name, self.plan.inputs)
+                known = ", ".join(self.plan.inputs)
+                raise InputError(f"the model has no input '{name}', only {known}" + (f"; did you mean '{close}'?" if close else ""))
+        return inputs
+
+    def losses(self) -> list[Tensor]:
+        """Penalties of all layers, to add to the loss."""
+        return [loss for planned in self.plan.layers for loss in self.layer(planned.name).losses()]
+
+    def apply_constraints(self) -> None:
+        """Projects all constrained weights; called after each optimizer step."""
+        for planned in self.plan.layers:
+            self.layer(planned.name).apply_constraints()
+
+    def stateful_grus(self) -> Iterator[tuple[str, GRU]]:
+        """The GRUs that keep their state from batch to batch, by their path."""
+        for planned in self.plan.layers:
+            for path, module in self.layer(planned.name).named_modules():
+                if isinstance(module, GRU) and module.stateful:
+                    inner = path.removeprefix("gru").replace(".", "/").strip("/")
+                    yield "/".join(part for part in (planned.name, inner, "state") if part), module
+
+    def reset_states(self) -> None:
+        """Puts the kept states to zeros."""
+        for _, gru in self.stateful_grus():
+            gru.reset_states()
+
+    @contextmanager
+    def fresh_states(self) -> Iterator[None]:
+        """Within, stateful layers start from zeros, for a batch of any size; afterwards they have their states back."""
+        kept = [(gru, gru.state) for _, gru in self.stateful_grus()]
+        self._forget_states()
+        try:
+            yield
+        finally:
+            for gru, state in kept:
+                gru.state = state
+
+    def _forget_states(self) -> None:
+        for _, gru in self.stateful_grus():
+            gru.state = None
+
+    def draws(self) -> Iterator[tuple[str, Tensor]]:
+        """The counts that dropout masks are drawn by, as (path, scalar); see :class:`~framework.backends.torch.layers.dropout.Dropout`."""
+        for planned in self.plan.layers:
+            for path, value in self.layer(planned.name).state_dict().items():
+                if path.rpartition(".")[2] == "draws":
+                    yield f"{planned.name}/{path.replace('.', '/')}", value
+
+    def set_draws(self, counts: Mapping[str, int]) -> None:
+        """Puts the counts of :meth:`draws` back."""
+        for planned in self.plan.layers:
+            layer = self.layer(planned.name)
+            state = layer.state_dict()
+            for path in state:
+                name = f"{planned.name}/{path.replace('.', '/')}"
+                if name in counts:
+                    state[path] = torch.tensor(counts[name], dtype=torch.int64)
+            layer.load_state_dict(state)
+
+
+def _key(name: str) -> str:
+    """Name of a layer within ``nn.ModuleDict``, which has methods of its own and takes no dots."""
+    plain = name.replace(".", "_")
+    return f"{plain}_" if hasattr(nn.ModuleDict, plain) or plain == "training" else plain

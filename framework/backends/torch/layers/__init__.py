@@ -1,0 +1,32 @@
+"""The layer kinds on torch, one a file; importing this package makes them known to :func:`build_layer`."""
+
+from __future__ import annotations
+
+from framework.backends.torch.layers import (
+    activation,
+    add,
+    bidirectional,
+    concatenate,
+    dense,
+    dropout,
+    embedding,
+    gru,
+    layer_normalization,
+    masking,
+)
+from framework.backends.torch.layers.table import build_layer, builds
+
+__all__ = [
+    "activation",
+    "add",
+    "bidirectional",
+    "build_layer",
+    "builds",
+    "concatenate",
+    "dense",
+    "dropout",
+    "embedding",
+    "gru",
+    "layer_normalization",
+    "masking",
+]

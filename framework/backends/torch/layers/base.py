@@ -1,0 +1,156 @@
+"""What every layer of a graph shares on torch: signals in and out, weights in Keras' layout, penalties, constraints, data types."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from framework.backends.torch.identifiers import constraint, regularizer
+from framework.builder.plan import PlannedLayer
+from framework.errors import UnsupportedArgument, nearest
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""Data types that a layer can have of its own."""
+
+MIXED = {"mixed_bfloat16": torch.bfloat16, "mixed_float16": torch.float16}
+"""Keras' mixed policies: float32 weights, and what is computed in."""
+
+
+class Signal(NamedTuple):
+    """What flows along a wire.
+
+    Attributes:
+        value: ``(batch, time, …)`` or ``(batch, …)``; in a decoding step ``(rows, …)``, without time.
+        mask: which steps count, ``(batch, time) bool``, in a decoding step ``(rows,) bool``; None: all of them.
+    """
+
+    value: Tensor
+    mask: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a model's layers have in common.
+
+    Attributes:
+        dtype: of the weights, unless a layer has its own.
+        seed: that the seeds of dropout are derived from.
+        batch_size: rows of every batch where fixed.
+        use_cudnn: what a GRU that says ``auto`` does about cuDNN.
+    """
+
+    dtype: torch.dtype = torch.float32
+    seed: int = 0
+    batch_size: int | None = None
+    use_cudnn: bool | Literal["auto"] = "auto"
+
+    def derived_seed(self, name: str) -> int:
+        """A seed for the layer of that name: the same on every machine, another for every layer and model seed."""
+        return int.from_bytes(hashlib.sha256(f"dropout\0{self.seed}\0{name}".encode()).digest()[:8], "little") >> 1
+
+
+class Layer(nn.Module):
+    """One layer of a graph. A subclass gives :meth:`compute`, and :meth:`place` where weights lie in inner modules.
+
+    Args:
+        planned: the layer's plan.
+        setting: what it has in common with the model's other layers.
+
+    Raises:
+        UnsupportedArgument: its ``dtype`` is no floating-point type.
+    """
+
+    def __init__(self, planned: PlannedLayer, setting: Setting) -> None:
+        super().__init__()
+        self.planned = planned
+        name = planned.spec.dtype
+        if name is not None and name not in DTYPES and name not in MIXED:
+            known = [*DTYPES, *MIXED]
+            close = nearest(name, known)
+            suggestion = f"; did you mean '{close}'?" if close else ""
+            raise UnsupportedArgument(f"layer '{planned.name}': dtype '{name}' is not one of {', '.join(known)}{suggestion}")
+        self.mixed = MIXED.get(name or "")
+        self.own_dtype = DTYPES.get(name or "")
+        self.weight_dtype = torch.float32 if self.mixed else self.own_dtype or setting.dtype
+
+    def create_weights(self) -> None:
+        """Makes the planned weights, filled with zeros until they are set."""
+        for weight in self.planned.weights:
+            parameter = nn.Parameter(torch.zeros(weight.shape, dtype=self.weight_dtype), self.trains(weight.name))
+            where, _, name = self.place(weight.name).rpartition(".")
+            self.get_submodule(where).register_parameter(name, parameter)
+
+    def place(self, name: str) -> str:
+        """Where the planned weight of that name lies below this module, with dots."""
+        return name
+
+    def trains(self, name: str) -> bool:
+        """Whether the optimizer changes the planned weight of that name."""
+        return self.planned.spec.trainable
+
+    def weights(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The weights by their planned names, in Keras' order."""
+        for weight in self.planned.weights:
+            yield weight.name, self.get_parameter(self.place(weight.name))
+
+    def forward(self, inputs: Sequence[Signal], references: Mapping[str, Signal] | None = None) -> dict[str, Signal]:
+        """Runs the layer over a batch of sequences, or over one decoding step where it carries no state.
+
+        Args:
+            inputs: what ``inputs`` of the config names, in order.
+            references: what the other fields name, such as ``initial_state``.
+
+        Returns:
+            By name of the output.
+        """
+        device = inputs[0].value.device.type
+        dtype = self._input_dtype(device)
+        cast = [Signal(_cast(signal.value, dtype), signal.mask) for signal in inputs]
+        if self.planned.spec.dtype is None:
+            return self.compute(cast, references or {})
+        with self._own_precision(device):
+            return self.compute(cast, references or {})
+
+    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Signal]) -> dict[str, Signal]:
+        """What :meth:`forward` does once data types are settled."""
+        raise NotImplementedError
+
+    def _input_dtype(self, device: str) -> torch.dtype | None:
+        """What floating-point inputs are turned into: the data type that the layer computes in; None leaves it to autocast."""
+        if self.mixed or (self.own_dtype is None and torch.is_autocast_enabled(device)):
+            return None
+        weight = next(self.parameters(), None)
+        return self.own_dtype if weight is None else weight.dtype
+
+    def _own_precision(self, device: str) -> AbstractContextManager[Any]:
+        return torch.autocast(device, dtype=self.mixed, enabled=self.mixed is not None)
+
+    def losses(self) -> list[Tensor]:
+        """Penalties to add to the loss: of the regularized weights that are trained, and of the last output."""
+        penalties = []
+        for planned, (_, weight) in zip(self.planned.weights, self.weights(), strict=True):
+            if planned.regularizer is not None and weight.requires_grad:
+                penalties.append(regularizer(planned.regularizer)(weight))
+        return penalties
+
+    def apply_constraints(self) -> None:
+        """Projects the constrained weights, in place; called after each optimizer step."""
+        with torch.no_grad():
+            for planned, (_, weight) in zip(self.planned.weights, self.weights(), strict=True):
+                if planned.constraint is not None and weight.requires_grad:
+                    weight.copy_(constraint(planned.constraint)(weight))
+
+
+def single(signal: Signal) -> dict[str, Signal]:
+    """The outputs of a layer that has one."""
+    return {"output": signal}
+
+
+def _cast(value: Tensor, dtype: torch.dtype | None) -> Tensor:
+    return value if dtype is None or not value.is_floating_point() else value.to(dtype)

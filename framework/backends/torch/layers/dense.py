@@ -1,0 +1,46 @@
+"""A product with a matrix over the last axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from framework.backends.torch.activations import activation
+from framework.backends.torch.identifiers import regularizer
+from framework.backends.torch.layers.base import Layer, Setting, Signal, single
+from framework.backends.torch.layers.table import builds
+from framework.builder.plan import PlannedLayer
+from framework.spec.layers.dense import DenseSpec
+
+
+@builds("dense")
+class Dense(Layer):
+    """``activation(x · kernel + bias)`` with ``kernel (features, units)`` and ``bias (units,)``."""
+
+    kernel: nn.Parameter
+    bias: nn.Parameter
+
+    def __init__(self, planned: PlannedLayer, setting: Setting) -> None:
+        super().__init__(planned, setting)
+        assert isinstance(planned.spec, DenseSpec)
+        self.spec = planned.spec
+        self.activation = activation(planned.spec.activation)
+        penalty = planned.spec.activity_regularizer
+        self.activity_regularizer = None if penalty is None else regularizer(penalty)
+        self.activity_losses: list[Tensor] = []
+        self.create_weights()
+
+    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Signal]) -> dict[str, Signal]:
+        """``(batch, …, features)`` to ``(batch, …, units)``; the mask goes through."""
+        value, mask = inputs[0]
+        output = self.activation(functional.linear(value, self.kernel.t(), self.bias if self.spec.use_bias else None))
+        if self.activity_regularizer is not None and torch.is_grad_enabled():
+            self.activity_losses = [self.activity_regularizer(output) / len(output)]
+        return single(Signal(output, mask))
+
+    def losses(self) -> list[Tensor]:
+        """Penalties of the weights, and of the last output (a mean over its batch)."""
+        return [*super().losses(), *self.activity_losses]

@@ -1,0 +1,161 @@
+"""A planned model as a LightningModule, which any Lightning Trainer can train."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as lightning
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from framework.backends.torch.graph import Graph
+from framework.backends.torch.layers.base import Setting, Signal
+from framework.backends.torch.loss import cross_entropy
+from framework.backends.torch.optimizers import KerasOptimizer, clip_gradients, make_optimizer
+from framework.builder.plan import ModelPlan
+from framework.errors import TrainingError
+from framework.spec.optimizer import AdamSpec, OptimizerSpec
+
+Inputs = Mapping[str, Tensor] | Tensor
+NativeBatch = tuple[Any, ...]
+"""``(inputs, targets)`` or ``(inputs, targets, weights)``; inputs by name, or the one tensor of a model with one input."""
+
+
+class GraphModule(lightning.LightningModule):
+    """A model built from a plan: the loss is sparse categorical cross-entropy from its logits.
+
+    Works under a Trainer of one's own: batches are ``(inputs, targets)`` or ``(inputs, targets, weights)``, ``inputs (batch, time) int``,
+    ``targets (batch, time) int``, ``weights (batch, time) float``. Logs ``loss`` and ``val_loss``.
+
+    Args:
+        plan: of the whole model.
+        setting: what its layers have in common; that of the plan, in float32, when not given.
+
+    Attributes:
+        optimizer_spec: what :meth:`configure_optimizers` makes; Keras' Adam unless set.
+        learning_rate: rate by optimizer step, counted from 0; the optimizer's own, constant, when None.
+        steps: optimizer steps done.
+        optimizer: what :meth:`configure_optimizers` gives instead of a new one, where training goes on.
+        quiet: log nothing; for a Trainer that is told otherwise.
+
+    Raises:
+        UnsupportedArgument: a layer cannot be built as its config says; layer and argument are named.
+    """
+
+    def __init__(self, plan: ModelPlan, setting: Setting | None = None) -> None:
+        super().__init__()
+        self.plan = plan
+        self.graph = Graph(plan, setting or Setting(seed=plan.seed, batch_size=plan.batch_size))
+        self.optimizer_spec: OptimizerSpec = AdamSpec()
+        self.learning_rate: Callable[[int], float] | None = None
+        self.steps = 0
+        self.optimizer: KerasOptimizer | None = None
+        self.quiet = False
+
+    @property
+    def layers(self) -> nn.ModuleDict:
+        """The layers by name."""
+        return self.graph.layers
+
+    def forward(self, inputs: Inputs) -> Any:
+        """Logits ``(batch, time, vocabulary)``; by name for a model of several outputs."""
+        outputs = self.run(inputs)
+        if len(outputs) == 1:
+            return next(iter(outputs.values())).value
+        return {name: signal.value for name, signal in outputs.items()}
+
+    def run(self, inputs: Inputs) -> dict[str, Signal]:
+        """The outputs by name, with their masks."""
+        return self.graph({next(iter(self.plan.inputs)): inputs} if isinstance(inputs, Tensor) else inputs)  # type: ignore[no-any-return]
+
+    def loss(self, batch: NativeBatch) -> Tensor:
+        """Mean over the batch, in nats a token, penalties left out; from the output called ``output``, or the first."""
+        inputs, targets, *rest = batch
+        outputs = self.run(inputs)
+        signal = outputs.get("output") or next(iter(outputs.values()))
+        return cross_entropy(signal.value, targets, rest[0] if rest else None, signal.mask)
+
+    def optimized_loss(self, batch: NativeBatch) -> tuple[Tensor, Tensor]:
+        """The loss with penalties, and without."""
+        loss = self.loss(batch)
+        penalties = self.graph.losses()
+        return (loss if not penalties else loss + sum(penalty.to(loss.dtype) for penalty in penalties)), loss
+
+    def training_step(self, batch: NativeBatch, batch_idx: int) -> dict[str, Tensor]:
+        """The loss to optimize, and as ``reported`` the loss without penalties.
+
+        Raises:
+            TrainingError: the loss is not finite. Looked at on CPUs only: on a GPU, that would wait for the device.
+        """
+        total, loss = self.optimized_loss(batch)
+        if total.device.type == "cpu":
+            check_finite(float(total.detach()), self.steps + 1)
+        if not self.quiet:
+            self.log("loss", loss.detach(), prog_bar=True, batch_size=len(batch[1]))
+        return {"loss": total, "reported": loss.detach()}
+
+    def validation_step(self, batch: NativeBatch, batch_idx: int) -> Tensor:
+        """Mean over the batch, in nats a token, penalties left out."""
+        loss = self.loss(batch)
+        if not self.quiet:
+            self.log("val_loss", loss, prog_bar=True, batch_size=len(batch[1]))
+        return loss
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Any:
+        """What :meth:`forward` gives for the inputs of a batch, with or without targets."""
+        return self(batch[0] if isinstance(batch, (tuple, list)) else batch)
+
+    def configure_optimizers(self) -> KerasOptimizer:
+        """The optimizer for the weights that are trained."""
+        return self.optimizer or make_optimizer(self.optimizer_spec, self.parameters())
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Sets the learning rate of the step to come."""
+        if self.learning_rate is not None:
+            optimizer = self.trainer.optimizers[0]
+            assert isinstance(optimizer, KerasOptimizer)
+            optimizer.set_learning_rate(self.learning_rate(self.steps))
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clips as Keras does, where the Trainer is told to clip."""
+        if gradient_clip_val:
+            clip_gradients(self.parameters(), float(gradient_clip_val), gradient_clip_algorithm or "norm")
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        """One step, after which the constrained weights are projected."""
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        self.graph.apply_constraints()
+        self.steps += 1
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps the count of steps, which the learning rate depends on."""
+        checkpoint["gatework_steps"] = self.steps
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes the count of steps back."""
+        self.steps = int(checkpoint.get("gatework_steps", 0))
+
+    def set_weights(self, weights: Mapping[str, NDArray[np.generic]]) -> None:
+        """Sets weights by ``layer/weight``, which must be all of this model's, in its shapes."""
+        with torch.no_grad():
+            for name, parameter in self.graph.weights():
+                parameter.copy_(torch.from_numpy(np.ascontiguousarray(weights[name])))
+
+
+def check_finite(loss: float, step: int) -> None:
+    """Stops a training whose loss is no number any more.
+
+    Raises:
+        TrainingError: it names the step.
+    """
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the loss is {loss} at step {step:,}: training cannot go on; "
+            "a lower optimizer.learning_rate, a schedule with warmup_steps, or trainer.gradient_clip_val=1.0 may help"
+        )

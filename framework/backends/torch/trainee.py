@@ -1,0 +1,137 @@
+"""A built torch model with its optimizer: trained, evaluated, saved and restored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from framework.backends.base.training import Arrays, Training, TrainingEvents
+from framework.backends.torch.arrays import as_array, as_tensor
+from framework.backends.torch.checkpoint import check_weights, read_state, write_slots, write_state
+from framework.backends.torch.fit import fit
+from framework.backends.torch.loader import BatchLoader, as_tensors
+from framework.backends.torch.module import GraphModule
+from framework.backends.torch.optimizers import make_optimizer
+from framework.backends.torch.progress import Mean, Progress
+from framework.backends.torch.stepper import TorchStepper
+from framework.builder.plan import ModelPlan
+from framework.data.batches import Batch, Batches
+from framework.spec.optimizer import OptimizerSpec
+from framework.spec.trainer import TrainerSpec
+
+
+class TorchTrainee:
+    """Implements :class:`framework.backends.base.backend.Trainee`.
+
+    Args:
+        native: the model, its weights set.
+        trainer: the precision to compute in.
+        device: to run on.
+    """
+
+    def __init__(self, native: GraphModule, trainer: TrainerSpec, device: torch.device) -> None:
+        self.native: GraphModule = native
+        self.plan: ModelPlan = native.plan
+        self.precision = trainer.precision
+        self.device = device
+        self.progress = Progress()
+        # What load_state gave the optimizer, until the training that makes one.
+        self.pending_slots: dict[str, NDArray[np.generic]] = {}
+        self._optimizer_spec: OptimizerSpec | None = None
+
+    def weights(self) -> dict[str, NDArray[np.generic]]:
+        """Weights by ``layer/weight`` in Keras' layout and order, copied; bfloat16 as float32."""
+        return {name: as_array(weight) for name, weight in self.native.graph.weights()}
+
+    def set_weights(self, weights: Arrays) -> None:
+        """Sets weights by ``layer/weight``.
+
+        Raises:
+            CheckpointError: a name is missing or unknown, or a shape differs; both sides are shown.
+        """
+        check_weights(self.plan, weights)
+        self.native.set_weights(weights)
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """Everything that going on to the same bits needs, copied: also the running means of the epoch, as ``progress/…``."""
+        return read_state(self)
+
+    def load_state(self, state: Arrays) -> None:
+        """Takes back what :meth:`state` gave.
+
+        Raises:
+            CheckpointError: it does not fit this model.
+        """
+        write_state(self, state)
+
+    def fit(self, training: Training, events: TrainingEvents) -> None:
+        """Trains with Lightning's Trainer and tells ``events``; a further call with the same optimizer goes on with its state.
+
+        Raises:
+            TrainingError: the loss is not finite, or memory ran out.
+        """
+        if self.native.optimizer is None or self._optimizer_spec != training.optimizer:
+            self.native.optimizer_spec = self._optimizer_spec = training.optimizer
+            self.native.optimizer = make_optimizer(training.optimizer, (weight for _, weight in self.native.graph.weights()))
+        if self.pending_slots:
+            write_slots(self.native, self.native.optimizer, self.pending_slots)
+            self.pending_slots = {}
+        fit(self.native, training, events, self.progress, self.device)
+
+    def evaluate(self, batches: Batches, limit: int | None = None) -> float:
+        """Mean loss in nats a token from zero states; training states are left as they were."""
+        mean = Mean()
+        with torch.no_grad(), self._apart():
+            for batch in BatchLoader(batches, limit, device=self.device):
+                mean.add(self.native.loss(batch), batch[1].numel())
+        return mean.value()
+
+    def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, NDArray[np.generic]]]:
+        """Loss without penalties, and the gradients that the optimizer would get, penalties included, by trained weight.
+
+        From zero states, without dropout and clipping; nothing is changed.
+        """
+        trained = {name: weight for name, weight in self.native.graph.weights() if weight.requires_grad}
+        with torch.enable_grad(), self._apart():
+            total, loss = self.native.optimized_loss(as_tensors(batch, self.device))
+            found = torch.autograd.grad(total, list(trained.values()), allow_unused=True, materialize_grads=True)
+        return float(loss.detach()), {name: as_array(gradient) for name, gradient in zip(trained, found, strict=True)}
+
+    def predict(self, inputs: Arrays) -> dict[str, NDArray[np.generic]]:
+        """Model outputs by name for one batch, in inference mode, from zero states; training states are left as they were."""
+        with torch.no_grad(), self._apart():
+            outputs = self.native.run({name: as_tensor(array, self.device) for name, array in inputs.items()})
+        return {name: as_array(signal.value) for name, signal in outputs.items()}
+
+    def stepper(self) -> TorchStepper:
+        """The derived decoding step with the weights of now.
+
+        Raises:
+            UnsupportedArgument: a layer on the way has no step form; it is named.
+        """
+        self.native.to(self.device)
+        return TorchStepper(self.native.graph)
+
+    def reset_states(self) -> None:
+        """Puts the states of stateful layers to zeros."""
+        self.native.graph.reset_states()
+
+    @contextmanager
+    def _apart(self) -> Iterator[None]:
+        """Within, the model is in inference mode, on its device, in its precision, and its training states are put aside."""
+        training = self.native.training
+        self.native.to(self.device)
+        self.native.eval()
+        try:
+            with self.native.graph.fresh_states(), self._precision():
+                yield
+        finally:
+            self.native.train(training)
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16-mixed")
