@@ -164,7 +164,7 @@ def _other(error: Exception, search: SearchPath, given: Sequence[Given]) -> Prob
     message = str(error).strip() or str(error.__cause__ or "").strip() or type(error).__name__
     path = _named_file(message, search)
     origin = _override_origin(message, given) or (Origin(display(path)) if path else None)
-    unmatched = re.search(r"Could not override '([^']+)'", message)
+    unmatched = re.search(r"(?:Could not override|No earlier Group Default for) '([^']+)'", message)
     if unmatched:
         return _unmatched(unmatched[1], path, origin, search, reachable_files(search, given))
     choice = re.search(r"'override ([\w/]+): ([\w/-]+)'", message)

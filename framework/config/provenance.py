@@ -14,6 +14,8 @@ from framework.errors import Origin
 _NOT_VALUES = ("defaults", "hydra")
 """Keys at the top of a file that configure the composition."""
 
+_REQUIRED = "???"
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -120,6 +122,8 @@ class Provenance:
 def _set(key: _Key, node: Positioned, setting: Callable[[Positioned], Setting]) -> None:
     """A mapping is merged into a mapping; everything else replaces what was there."""
     made = setting(node)
+    if node.value == _REQUIRED and key.settings:
+        return  # it asks for a value, and there is one
     key.settings.append(made)
     if not (key.is_mapping and node.is_mapping):
         key.children.clear()

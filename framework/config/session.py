@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -37,6 +38,12 @@ def size_text(name: str) -> str:
     return f"${{size:{name}}}"
 
 
+def _register_sizes() -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*register_new_resolver")  # OmegaConf 2.4 renames it
+        OmegaConf.register_new_resolver("size", size_text, replace=True)
+
+
 @contextmanager
 def hydra_session(search: SearchPath) -> Iterator[Any]:
     """Hydra over these folders, for as long as the context lasts; another Hydra that was active is put back afterwards.
@@ -44,13 +51,16 @@ def hydra_session(search: SearchPath) -> Iterator[Any]:
     Yields:
         Hydra's own object, which composes, launches and shows configs.
     """
-    OmegaConf.register_new_resolver("size", size_text, replace=True)
+    _register_sizes()
     Plugins.instance().register(OwnFoldersFirst)
     active = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     token = _own_folders.set(search.folders[:-1])
     try:
-        with initialize_config_dir(str(search.folders[-1]), job_name=JOB_NAME, version_base=VERSION_BASE):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*version_base")  # Hydra 1.4 means to drop it
+            session = initialize_config_dir(str(search.folders[-1]), job_name=JOB_NAME, version_base=VERSION_BASE)
+        with session:
             yield GlobalHydra.instance().hydra
     finally:
         _own_folders.reset(token)

@@ -24,6 +24,7 @@ _FLOAT_STARTS = "-+0123456789."
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _MERGE = "tag:yaml.org,2002:merge"
 _WIDTH = 120
+_OTHER_LINE_ENDS = re.compile("[\r\x85\u2028\u2029]")
 
 
 def _with_omegaconf_scalars(kind: Any) -> Any:
@@ -42,7 +43,10 @@ _Dumper = _with_omegaconf_scalars(type("_Dumper", (yaml.SafeDumper,), {"ignore_a
 
 
 def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text.strip() else None)
+    style = "|" if "\n" in text.strip() else None
+    if _OTHER_LINE_ENDS.search(text):  # PyYAML folds these in every style but the one that escapes them
+        style = '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _write_text)

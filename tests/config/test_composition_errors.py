@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import pytest
+
+from framework.config.compose import compose
+from framework.errors import EXIT_USER_INPUT, SpecError
+from framework.spec.validate import validate_experiment
+
+GLOBAL = "# @package _global_\n"
+
+
+def problems(*overrides: str) -> str:
+    with pytest.raises(SpecError) as caught:
+        compose(overrides)
+    assert caught.value.exit_code == EXIT_USER_INPUT
+    return "\n".join(str(problem) for problem in caught.value.problems)
+
+
+def test_no_recipe(folder):
+    assert problems() == "no recipe is chosen\n    expected: recipe=text_generation or recipe=text_generation_stateless"
+
+
+def test_a_misspelt_recipe(folder):
+    assert problems("recipe=text_genration") == (
+        "recipe: no recipe 'text_genration'\n"
+        "    set in: override `recipe=text_genration`\n"
+        "    expected: one of text_generation, text_generation_stateless\n"
+        "    did you mean: text_generation"
+    )
+
+
+def test_own_recipes_are_offered_too(folder, write):
+    write("recipe/speech.yaml", GLOBAL)
+    assert "expected: one of speech, text_generation, text_generation_stateless\n    did you mean: speech" in problems("recipe=speach")
+
+
+def test_a_misspelt_group(folder):
+    assert problems("reciep=text_generation") == (
+        "reciep: unknown key 'reciep'\n"
+        "    set in: override `reciep=text_generation`\n"
+        "    did you mean: recipe=text_generation\n"
+        "no recipe is chosen\n"
+        "    expected: recipe=text_generation or recipe=text_generation_stateless"
+    )
+
+
+def test_a_misspelt_section_is_the_specs_to_refuse(folder):
+    composed = compose(["recipe=text_generation", "trianer.max_epochs=3"])
+    with pytest.raises(SpecError) as caught:
+        validate_experiment(composed.mapping, composed.locate)
+    (problem,) = caught.value.problems
+    assert problem.path == "trianer"
+    assert problem.suggestion == "trainer"
+    assert str(problem.origin) == "override `trianer.max_epochs=3`"
+
+
+def test_several_things_wrong_on_the_command_line(folder):
+    told = problems("recipe=x", "backend=torhc", "model")
+    assert "no recipe 'x'" in told
+    assert "no backend 'torhc'" in told
+    assert "'model' sets nothing" in told
+
+
+def test_a_misspelt_choice_in_a_recipe(folder, write):
+    write("recipe/own.yaml", GLOBAL + "defaults:\n  - override /data: text\n  - override /model: text_genertion\n")
+    assert problems("recipe=own") == (
+        "model: no model 'text_genertion'\n"
+        "    set in: configs/recipe/own.yaml:4\n"
+        "    expected: one of gru_reference, text_generation, text_generation_stateless\n"
+        "    did you mean: text_generation"
+    )
+
+
+def test_a_misspelt_group_in_a_recipe(folder, write):
+    write("recipe/own.yaml", GLOBAL + "defaults:\n  - override /modle: text_generation\n")
+    told = problems("recipe=own")
+    assert told.startswith("modle: the defaults list of this config has no entry 'modle' whose choice could be changed\n")
+    assert "    set in: configs/recipe/own.yaml:3\n" in told
+    assert told.endswith("    did you mean: model")
+
+
+def test_a_group_that_is_not_there(folder, write):
+    write("recipe/own.yaml", GLOBAL + "defaults:\n  - /modle: text_generation\n")
+    told = problems("recipe=own")
+    assert told.startswith("no config group 'modle'\n    set in: configs/recipe/own.yaml:3\n")
+    assert told.endswith("    did you mean: model")
+
+
+def test_broken_yaml(folder, write):
+    write("recipe/own.yaml", GLOBAL + "model: a: b\n")
+    told = problems("recipe=own")
+    assert told.startswith("the YAML cannot be read at column 9: mapping values are not allowed")
+    assert "    value: model: a: b\n    set in: configs/recipe/own.yaml:2" in told
+
+
+def test_yaml_that_ends_too_early(folder, write):
+    write("recipe/own.yaml", GLOBAL + "seed: [1,\n\ntrainer: 2\n")
+    told = problems("recipe=own")
+    assert "while parsing a flow sequence begun in line 2" in told
+    assert "configs/recipe/own.yaml:4" in told
+
+
+def test_a_tab(folder, write):
+    write("recipe/own.yaml", GLOBAL + "trainer:\n\tmax_epochs: 1\n")
+    told = problems("recipe=own")
+    assert "set in: configs/recipe/own.yaml:3\n    hint: indent with spaces" in told
+
+
+def test_duplicate_keys(folder, write):
+    write("recipe/own.yaml", GLOBAL + "seed: 1\ntrainer:\n  max_epochs: 1\n  precision: 32-true\n  max_epochs: 2\nseed: 2\n")
+    assert problems("recipe=own") == (
+        "the key 'max_epochs' stands twice in one mapping\n"
+        "    set in: configs/recipe/own.yaml:6\n"
+        "    hint: first in line 4\n"
+        "the key 'seed' stands twice in one mapping\n"
+        "    set in: configs/recipe/own.yaml:7\n"
+        "    hint: first in line 2"
+    )
+
+
+def test_a_file_in_another_encoding(folder, write):
+    write("recipe/own.yaml", "").write_bytes(b"# @package _global_\nseed: 1\nname: caf\xe9\n")
+    assert problems("recipe=own") == "the file is not written in UTF-8\n    set in: configs/recipe/own.yaml:3\n    expected: UTF-8 text"
+
+
+def test_a_circle(folder, write):
+    write("recipe/one.yaml", GLOBAL + "defaults:\n  - two\n")
+    write("recipe/two.yaml", GLOBAL + "seed: 1\ndefaults:\n  - one\n")
+    assert problems("recipe=one") == (
+        "the defaults lists go round in a circle: recipe/one -> recipe/two -> recipe/one\n    set in: configs/recipe/one.yaml:3"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "where"),
+    [
+        ("defaults: 3\n", "defaults must be a list", "configs/recipe/own.yaml"),
+        ("defaults:\n  - /data: text\n", "Multiple values for data", "configs/recipe/own.yaml:3"),
+        ("defaults:\n  - override /model: text_generation\n  - /data: text\n", "Overrides must be at the end", "configs/recipe/own.yaml"),
+        ("- 1\n- 2\n", "Cannot merge", "configs/recipe/own.yaml"),
+        ("hydra: 3\n", "HydraConf", "configs/recipe/own.yaml"),
+    ],
+)
+def test_what_only_hydra_can_say_comes_with_the_place(folder, write, text, what, where):
+    write("recipe/own.yaml", GLOBAL + text)
+    told = problems("recipe=own")
+    assert told.startswith("the config cannot be composed: ")
+    assert what in told
+    assert told.endswith(f"    set in: {where}")
+    assert "http" not in told
+
+
+def test_deleting_what_is_not_there(folder):
+    told = problems("recipe=text_generation", "~model.layers.gruu")
+    assert "'model.layers.gruu' does not exist" in told
+    assert "set in: override `~model.layers.gruu`" in told
+
+
+def test_unknown_settings_of_hydra(folder):
+    told = problems("recipe=text_generation", "hydra.foo=3")
+    assert told.startswith("hydra.foo: Hydra has no setting 'hydra.foo'\n    set in: override `hydra.foo=3`")
+    told = problems("recipe=text_generation", "hydra/launcher=basik")
+    assert told.startswith("hydra/launcher: no hydra/launcher 'basik'\n    set in: override `hydra/launcher=basik`")
+    assert told.endswith("did you mean: basic")
+
+
+def test_a_foreign_primary_config(folder, write):
+    write("config.yaml", "defaults:\n  - _self_\nlearning_rate: 3\n")
+    for overrides in ([], ["recipe=text_generation"]):
+        told = problems(*overrides)
+        assert told.startswith("configs/config.yaml takes the place of Gatework's own config.yaml, but its defaults have no recipe")
+        assert "hint: rename it" in told
+
+
+class TestInterpolations:
+    def test_all_are_reported_with_their_places(self, folder, write):
+        write(
+            "recipe/own.yaml",
+            GLOBAL
+            + "recipe: own\n"
+            + "seed: ${data.batch_sise}\n"
+            + "name: ${sise:tokens}\n"
+            + "trainer:\n  precision: ${task.kind}\ntask:\n  kind: ???\n"
+            + "paths:\n  runs_dir: ${paths.data_dir}\n  data_dir: ${paths.runs_dir}\n  cache_dir: ${oc.env:GATEWORK_NO_SUCH_VARIABLE}\n",
+        )
+        assert problems("recipe=own", "data=text", "decoding.top_k=${nothing.here}") == (
+            "name: unknown interpolation '${sise:…}'\n"
+            "    value: ${sise:tokens}\n"
+            "    set in: configs/recipe/own.yaml:4\n"
+            "    expected: ${size:…}, ${oc.env:…}, ${oc.select:…}, ${oc.decode:…}, ${oc.create:…}, ${oc.dict.keys:…}, "
+            "${oc.dict.values:…}, ${now:…}, ${hydra:…}\n"
+            "    did you mean: size\n"
+            "seed: there is no key 'data.batch_sise' to take the value from\n"
+            "    value: ${data.batch_sise}\n"
+            "    set in: configs/recipe/own.yaml:3\n"
+            "    did you mean: data.batch_size\n"
+            "paths.runs_dir: the interpolation has no value: recursive interpolation detected\n"
+            "    value: ${paths.data_dir}\n"
+            "    set in: configs/recipe/own.yaml:10\n"
+            "paths.data_dir: the interpolation has no value: recursive interpolation detected\n"
+            "    value: ${paths.runs_dir}\n"
+            "    set in: configs/recipe/own.yaml:11\n"
+            "paths.cache_dir: the interpolation has no value: environment variable 'GATEWORK_NO_SUCH_VARIABLE' not found\n"
+            "    value: ${oc.env:GATEWORK_NO_SUCH_VARIABLE}\n"
+            "    set in: configs/recipe/own.yaml:12\n"
+            "trainer.precision: it stands for a value that is still required (???)\n"
+            "    value: ${task.kind}\n"
+            "    set in: configs/recipe/own.yaml:6\n"
+            "decoding.top_k: there is no key 'nothing.here' to take the value from\n"
+            "    value: ${nothing.here}\n"
+            "    set in: override `decoding.top_k=${nothing.here}`\n"
+            "task.kind: a value is required\n"
+            "    value: ???\n"
+            "    set in: configs/recipe/own.yaml:8\n"
+            "    hint: set it with task.kind=…"
+        )
+
+    def test_what_cannot_even_be_read(self, folder, write):
+        write("recipe/own.yaml", GLOBAL + "seed: ${\nname: ${a b}\n")
+        write("recipe/other.yaml", GLOBAL + "seed: ${\n")
+        told = problems("recipe=own")
+        assert told.startswith(
+            "seed: the interpolation cannot be read\n"
+            "    value: ${\n"
+            "    set in: configs/recipe/own.yaml:2\n"
+            "    expected: ${key} or ${size:NAME}\n"
+            "    hint: a text that holds ${ itself is written \\${\n"
+            "name: "
+        )
+        assert "other.yaml" not in told
+
+    def test_on_the_command_line(self, folder):
+        assert problems("recipe=text_generation", "name=a${").startswith(
+            "name: the interpolation cannot be read\n    value: a${\n    set in: override `name=a${`"
+        )
+
+    def test_an_escaped_one_is_text(self, folder, write):
+        write("recipe/own.yaml", GLOBAL + "decoding:\n  prompt: \\${x}\n")
+        assert compose(["recipe=own"]).mapping["decoding"]["prompt"] == "${x}"
