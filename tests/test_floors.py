@@ -33,6 +33,7 @@ NEIGHBOURS: frozenset[tuple[str, str]] = frozenset(
     {
         ("spec", "errors"),  # a spec reports its problems
         ("backends.base", "builder.plan"),  # a backend builds what was planned
+        ("tasks", "builder.plan"),  # a task checks what was planned
     }
 )
 

@@ -24,6 +24,7 @@ class PreparedData:
         validation: batches to validate on, in order; None where nothing is held out.
         tokens: tokens read, of all parts.
         source: where the data came from, for people.
+        characters_per_token: mean length of a token in the text, in characters; 1 where tokens are characters.
     """
 
     sizes: dict[str, int]
@@ -33,6 +34,7 @@ class PreparedData:
     validation: Batches | None
     tokens: int
     source: str
+    characters_per_token: float = 1.0
 
 
 def check_declared_sizes(spec: DataSpec, sizes: Mapping[str, int]) -> None:

@@ -63,6 +63,7 @@ def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int) -> PreparedDat
         validation=_batches(validation, spec, None) if spec.validation_fraction > 0 else None,
         tokens=int(stream.size),
         source=source,
+        characters_per_token=_characters_per_token(vocabulary, stream),
     )
 
 
@@ -84,6 +85,14 @@ def open_text(spec: TextDataSpec, paths: PathsSpec) -> tuple[Iterable[str], str]
         return read_files([file], spec.encoding), str(file)
     hint = f"set data.path=FILE, or choose {OFFLINE}"
     raise DataError(str(Problem("data.path", "is missing", expected="a file, folder or glob of text files", hint=hint)))
+
+
+def _characters_per_token(vocabulary: Vocabulary, stream: Tokens) -> float:
+    """``[UNK]`` counts as one character: what it stands for is not known any more."""
+    if vocabulary.level == "character":
+        return 1.0
+    lengths = [1 if number == vocabulary.unknown_id else len(token) for number, token in enumerate(vocabulary.tokens)]
+    return float(np.bincount(stream, minlength=vocabulary.size) @ np.array(lengths)) / stream.size
 
 
 def _describe(files: list[Path]) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from framework.builder.costs import layer_cost, model_cost
 from framework.builder.cudnn import CudnnVerdict
-from framework.builder.plan import ModelPlan, PlannedLayer
-from framework.builder.rule import show
+from framework.builder.plan import ModelPlan, PlannedLayer, PlannedTensor
 from framework.builder.step import derive_step
 from framework.spec.experiment import Experiment
 
@@ -33,20 +33,21 @@ def print_explanation(
     out.print(_layer_table(experiment, plan, batch_size, time))
     cost = model_cost(plan, batch_size, time)
     named = ", ".join(f"{name} {size:,} ({source})" for name, size in sizes.items())
-    out.print(f"parameters: {plan.parameters:,}   sizes: {named}", highlight=False)
+    out.print(f"parameters: {plan.parameters:,}   sizes: {named}", highlight=False, soft_wrap=True)
     out.print(
         f"a training step of {batch_size} rows × {time} steps: {_flops(cost.flops)}, activations {_bytes(cost.activation_bytes)}",
         highlight=False,
+        soft_wrap=True,
     )
     obstacles = derive_step(plan, next(iter(plan.inputs))).obstacles
-    out.print("decoding step: " + ("; ".join(f"{name}: {why}" for name, why in obstacles.items()) or "derived"), highlight=False)
+    out.print("decoding step: " + ("; ".join(f"{name}: {why}" for name, why in obstacles.items()) or "derived"), highlight=False, soft_wrap=True)
     for layer in plan.layers:
         for backend, verdict in layer.cudnn.items():
-            out.print(f"cuDNN {layer.name} on {backend}: {_verdict(verdict)}", highlight=False, markup=False)
+            out.print(f"cuDNN {layer.name} on {backend}: {_verdict(verdict)}", highlight=False, markup=False, soft_wrap=True)
             for condition in verdict.obstacles:
-                out.print(f"    {condition.argument}: {condition.reason}; to lift it: {condition.change}", highlight=False, markup=False)
+                out.print(f"    {condition.argument}: {condition.reason}; to lift it: {condition.change}", highlight=False, markup=False, soft_wrap=True)
             for condition in verdict.lifted:
-                out.print(f"    {condition.argument}: no obstacle, {condition.lift}", highlight=False, markup=False)
+                out.print(f"    {condition.argument}: no obstacle, {condition.lift}", highlight=False, markup=False, soft_wrap=True)
 
 
 def explain_json(experiment: Experiment, plan: ModelPlan, sizes: Mapping[str, int], source: str) -> dict[str, Any]:
@@ -69,17 +70,23 @@ def _extent(experiment: Experiment) -> tuple[int, int]:
 
 
 def _layer_table(experiment: Experiment, plan: ModelPlan, batch_size: int, time: int) -> Table:
-    table = Table(title=f"{experiment.recipe} on {experiment.backend.name}", title_justify="left")
-    for heading in ("layer", "kind", "reads", "output"):
+    table = Table(title=f"{experiment.recipe} on {experiment.backend.name}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("layer (kind)", "reads", "output"):
         table.add_column(heading, overflow="fold")
-    for heading in ("parameters", "FLOPs a step", "activations"):
-        table.add_column(heading, justify="right")
+    for heading in ("parameters", "FLOPs", "activations"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for layer in plan.layers:
         cost = layer_cost(layer, batch_size, time)
+        name = layer.name if layer.name == layer.kind else f"{layer.name} ({layer.kind})"
         reads = ", ".join(str(reference) for references in layer.references.values() for reference in references)
-        shapes = "\n".join(show(tensor.shape) + (" masked" if tensor.masked else "") for tensor in layer.outputs.values())
-        table.add_row(layer.name, layer.kind, reads, shapes, f"{layer.parameters:,}", _flops(cost.flops), _bytes(cost.activation_bytes))
+        shapes = "\n".join(_extent_of(tensor, batch_size, time) for tensor in layer.outputs.values())
+        table.add_row(name, reads, shapes, f"{layer.parameters:,}", _flops(cost.flops), _bytes(cost.activation_bytes))
     return table
+
+
+def _extent_of(tensor: PlannedTensor, batch_size: int, time: int) -> str:
+    lengths = [str(length or (batch_size if axis == 0 else time)) for axis, length in enumerate(tensor.shape)]
+    return f"({', '.join(lengths)})" + (" masked" if tensor.masked else "")
 
 
 def _layer_json(layer: PlannedLayer, batch_size: int, time: int) -> dict[str, Any]:

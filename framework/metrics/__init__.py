@@ -1,0 +1,1 @@
+"""What a loss means in other units. NumPy alone."""
