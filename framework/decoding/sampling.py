@@ -131,8 +131,7 @@ class Sampler:
         largest = scores.item(scores.argmax())
         if not math.isfinite(largest):
             _refuse(0, largest)
-        scores -= largest
-        self._weigh()
+        self._weigh(largest)
         cumulative = np.add.accumulate(scores, 0, None, scores)
         return np.array([cumulative.searchsorted(uniform * cumulative.item(-1), "right")], np.int32)
 
@@ -148,24 +147,24 @@ class Sampler:
         largest = scores.max(axis=1, keepdims=True)
         for row in np.flatnonzero(~np.isfinite(largest)):
             _refuse(int(row), largest.item(row))
-        scores -= largest
-        self._weigh()
+        self._weigh(largest)
         cumulative = np.add.accumulate(scores, 1, None, scores)
         below = cumulative <= (uniforms * cumulative[:, -1])[:, np.newaxis]
         return np.asarray(below.sum(axis=1), np.int32)
 
-    def _weigh(self) -> None:
-        """Turns scores, at most 0, into unnormalized probabilities, at most 1, and 0 where ruled out; in place."""
+    def _weigh(self, largest: float | NDArray[np.float64]) -> None:
+        """Turns scores into unnormalized probabilities, 1 for the largest and 0 for what is ruled out; in place."""
         scores, top_k, top_p = self._scores, self.sampling.top_k, self.sampling.top_p
         if top_k is not None and top_k < self._shape[1]:
             for row in scores:
                 _keep_top_k(row, top_k)
+        scores -= largest
         if self._temperature != 1.0:
             scores /= self._temperature
-        np.exp(scores, scores)
         if top_p is not None and top_p < 1:
             for row in scores:
                 _keep_top_p(row, top_p)
+        np.exp(scores, scores)
 
 
 def log_probabilities(logits: NDArray[np.floating[Any]], ids: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
@@ -196,17 +195,19 @@ def _keep_top_k(scores: NDArray[np.float64], k: int) -> None:
     scores[~kept] = -np.inf
 
 
-def _keep_top_p(weights: NDArray[np.float64], share: float) -> None:
-    """Puts the weights ``(vocabulary,)`` to 0 that are not needed to reach ``share`` of their sum, in place."""
+def _keep_top_p(scores: NDArray[np.float64], share: float) -> None:
+    """Puts those of ``(vocabulary,)`` to minus infinity that are not needed to reach ``share`` of the probability, in place."""
+    weights = np.exp(scores)
     whole = weights.sum()
     # All weights below this floor have less than the rest of the probability together: none of them is needed, nor sorted.
     candidates = np.flatnonzero(weights >= (1 - share) * whole / len(weights))
-    largest_first = candidates[np.argsort(-weights[candidates], kind="stable")]
+    # By score: a difference that is lost in the weights still says which of two comes first.
+    largest_first = candidates[np.argsort(-scores[candidates], kind="stable")]
     reached = weights[largest_first].cumsum()
     kept = largest_first[: reached.searchsorted(share * whole) + 1]
-    kept_weights = weights[kept]
-    weights.fill(0.0)
-    weights[kept] = kept_weights
+    kept_scores = scores[kept]
+    scores.fill(-np.inf)
+    scores[kept] = kept_scores
 
 
 def _refuse(row: int, largest: float) -> None:

@@ -17,7 +17,8 @@ from framework.spec.decoding import DecodingSpec
 LOGITS = hnp.arrays(
     np.float32,
     st.tuples(st.integers(1, 5), st.integers(2, 12)),
-    elements=st.one_of(st.integers(-3, 3).map(float), st.floats(-20, 20, width=32)),
+    # Steps of 2^-16: smaller differences are lost in probabilities, and the reference loses others than float64 arrays do.
+    elements=st.one_of(st.integers(-3, 3).map(float), st.integers(-20 * 2**16, 20 * 2**16).map(lambda number: number / 2**16)),
 )
 UNIFORM = st.integers(0, 2**32 - 1).map(lambda number: (number + 0.5) / 2**32)
 
@@ -113,6 +114,12 @@ def test_ties_at_the_border_keep_the_lower_ids() -> None:
     assert drawn == {0, 1, 3}
     drawn = {choose(np.zeros((1, 4), np.float32), [uniform], top_p=0.5)[0] for uniform in np.linspace(0, 1, 101)[:-1]}
     assert drawn == {0, 1}
+
+
+def test_a_difference_too_small_for_probabilities_still_ranks() -> None:
+    logits = np.float32([[0.0, 1e-30, -1.0]])
+    for chosen in ({"strategy": "greedy"}, {"top_k": 1}, {"top_p": 1e-9}, {"top_p": 1e-9, "temperature": 1e6}, {"temperature": 1e-300}):
+        assert choose(logits, [0.4], **chosen) == [1]
 
 
 def test_top_p_is_applied_to_what_top_k_leaves() -> None:
