@@ -16,6 +16,9 @@ from framework.spec.identifiers import Activation as ActivationIdentifier
 
 Activation = Callable[[Tensor], Tensor]
 
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+"""Constants of Klambauer et al. 2017, equation 2."""
+
 _IDENTIFIER: TypeAdapter[Identifier] = TypeAdapter(ActivationIdentifier)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from framework.backends.torch.gru.loop import Cell, Weights, loop, step
+from framework.backends.torch.gru.loop import Cell, Weights, step
 from framework.backends.torch.gru.masks import read_mask, visible_steps
+from framework.backends.torch.gru.routes import Sequences, choose, run_route
 from framework.backends.torch.gru.surface import GRUSurface
 from framework.builder.cudnn import CudnnVerdict, GRUTraits, judge
 from framework.errors import InputError, UnsupportedArgument
@@ -53,11 +54,10 @@ class GRUCalls(GRUSurface):
         if self.go_backwards:
             sequence = sequence.flip(0)
             time_mask = None if time_mask is None else time_mask.flip(0)
-        hidden = self._run(sequence, state, time_mask, self.training if training is None else training)
-        last = hidden[-1]
+        hidden, last = self._run(sequence, state, time_mask, self.training if training is None else training)
         if self.stateful:
             self._keep(last)
-        output = self._output(hidden, time_mask)
+        output = self._output(hidden, last, time_mask)
         results = [output, last] if self.return_state else [output]
         self._record_activity(results)
         return results if self.return_state else output
@@ -141,27 +141,29 @@ class GRUCalls(GRUSurface):
                 "every batch must have the same number of rows (reset_states(states) with another number changes it)"
             )
 
-    def _run(self, sequence: Tensor, state: Tensor, mask: Tensor | None, training: bool) -> Tensor:
-        """Every state ``(time, batch, units)`` of a sequence in the order of processing."""
+    def _run(self, sequence: Tensor, state: Tensor, mask: Tensor | None, training: bool) -> tuple[Tensor, Tensor]:
+        """Every state ``(time, batch, units)`` of a sequence in the order of processing, and the last one ``(batch, units)``."""
         batch, features = sequence.shape[1:]
-        input_masks = recurrent_masks = None
+        input_masks: list[Tensor] = []
+        recurrent_masks: list[Tensor] = []
         if training and self.dropout:
             input_masks = self.dropout_masks.apply_next(batch, sequence, features, 3 if self.implementation == 1 else 1)
         if training and self.recurrent_dropout:
             recurrent_masks = self.recurrent_dropout_masks.apply_next(batch, sequence, self.units, 3)
-        self._tell_about_cudnn(sequence, mask)
-        return loop(sequence, state, self._cast_weights(sequence.dtype), self._cell(), mask, input_masks, recurrent_masks)
+        given = Sequences(sequence, state, mask, input_masks, recurrent_masks)
+        weights, cell = self._cast_weights(sequence.dtype), self._cell()
+        route = choose(given, weights, cell, self._on_cudnn(sequence, mask))
+        # Everything is in the data type of the computation by now; autocast would only cast again.
+        with torch.autocast(sequence.device.type, enabled=False):
+            return run_route(route, given, weights, cell)
 
-    def _output(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+    def _output(self, hidden: Tensor, last: Tensor, mask: Tensor | None) -> Tensor:
         """The outputs in the layout of the inputs, or the last one."""
-        if mask is not None:
-            visible = visible_steps(mask, self.zero_output_for_mask)
-            if not self.return_sequences:
-                hidden, visible = hidden[-1:], visible[-1:]
-            hidden = hidden * visible[:, :, None]
+        visible = None if mask is None else visible_steps(mask, self.zero_output_for_mask)[:, :, None]
         if not self.return_sequences:
-            return hidden[-1]
-        return hidden if self.time_major else hidden.transpose(0, 1)
+            return last if visible is None else last * visible[-1]
+        shown = hidden if visible is None else hidden * visible
+        return shown if self.time_major else shown.transpose(0, 1)
 
     def _cell(self) -> Cell:
         return Cell(self.activation, self.recurrent_activation, self.reset_after)
@@ -190,17 +192,18 @@ class GRUCalls(GRUSurface):
         if not verdict.eligible:
             raise UnsupportedArgument(f"{self.label}: use_cudnn=True, but cuDNN cannot run it: " + " | ".join(verdict.reasons()))
 
-    def _tell_about_cudnn(self, sequence: Tensor, mask: Tensor | None) -> None:
-        """Refuses what was demanded and cannot be had, and says once why a layer on a GPU is not on cuDNN."""
-        if self.use_cudnn is False or (self.use_cudnn == "auto" and (self._told or not sequence.is_cuda)):
-            return
+    def _on_cudnn(self, sequence: Tensor, mask: Tensor | None) -> bool:
+        """Whether cuDNN runs this call. Refuses what was demanded and cannot be had, and says once why a layer on a GPU is elsewhere."""
+        if self.use_cudnn is False or (self.use_cudnn == "auto" and not sequence.is_cuda):
+            return False
         dtype = str(sequence.dtype).removeprefix("torch.")
         verdict = self.cudnn_verdict("gpu" if sequence.is_cuda else "cpu", dtype, mask is not None)
         if self.use_cudnn is True:
             self._require(verdict)
-        elif not verdict.eligible:
+        elif not verdict.eligible and not self._told:
             logger.warning("%s does not run on cuDNN: %s", self.label, " | ".join(verdict.reasons()))
-        self._told = True
+            self._told = True
+        return verdict.eligible
 
     def _clear_derived(self) -> None:
         """Forgets what belongs to calls and not to the layer."""

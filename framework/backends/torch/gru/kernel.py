@@ -1,0 +1,60 @@
+"""torch's own GRU kernel, cuDNN's on a GPU, with what it lacks lifted around it: Keras' weights, no bias, and any mask."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from framework.backends.torch.gru.loop import Weights
+
+
+def run_kernel(inputs: Tensor, state: Tensor, weights: Weights, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Every state of a sequence, and the last one, for tanh, sigmoid and ``reset_after``; differentiable.
+
+    Args:
+        inputs: ``(time, batch, features)``.
+        state: ``(batch, units)`` before the first step.
+        weights: in Keras' layout; a missing bias runs as zeros.
+        mask: ``(time, batch) bool`` of any pattern; a step that is False carries the state on.
+
+    Returns:
+        ``(time, batch, units)``, the state after each step, and ``(batch, units)``, the last.
+    """
+    if mask is None:
+        return _call(inputs, state, weights)
+    places = mask.cumsum(0)
+    order = torch.argsort(mask.logical_not().to(torch.uint8), dim=0, stable=True)
+    longest = len(inputs) if mask.is_cuda else max(1, int(places[-1].max()))
+    # What masked steps hold must not reach the weights' gradients, not even as 0 times infinity.
+    valid = inputs.masked_fill(~mask[:, :, None], 0.0)
+    compact = valid.gather(0, order[:longest, :, None].expand(-1, -1, inputs.shape[2]))
+    # A row's steps after its valid ones come last: they change none of the states that are read back.
+    states, _ = _call(compact, state, weights)
+    states = torch.cat([state[None], states]).gather(0, places[:, :, None].expand(-1, -1, weights.units))
+    return states, states[-1]
+
+
+def _call(inputs: Tensor, state: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
+    parameters = _parameters(weights)
+    states, last = torch.gru(inputs, state[None].contiguous(), parameters, True, 1, 0.0, False, False, False)
+    return states, last[0]
+
+
+def _parameters(weights: Weights) -> list[Tensor]:
+    """The ``weight_ih (3·units, features)``, ``weight_hh``, ``bias_ih`` and ``bias_hh`` of torch, gates r, z, n.
+
+    They lie in one stretch of memory in this order: cuDNN reads weights there without copying them once more.
+    """
+    bias = weights.bias if weights.bias is not None else weights.kernel.new_zeros(2, 3 * weights.units)
+    ordered = [_swap(weights.kernel).t(), _swap(weights.recurrent_kernel).t(), _swap(bias[0]), _swap(bias[1])]
+    flat = torch.cat([one.flatten() for one in ordered])
+    ends = accumulate(one.numel() for one in ordered)
+    return [flat[end - one.numel() : end].view(one.shape) for end, one in zip(ends, ordered, strict=True)]
+
+
+def _swap(weight: Tensor) -> Tensor:
+    """Gates z, r, h along the last axis to r, z, h."""
+    z, r, h = weight.chunk(3, dim=-1)
+    return torch.cat([r, z, h], dim=-1)

@@ -1,0 +1,86 @@
+"""Which way a GRU runs a batch of sequences: the rules, and what was measured for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from framework.backends.torch.gru.kernel import run_kernel
+from framework.backends.torch.gru.loop import Cell, Weights, loop
+from framework.backends.torch.gru.scan import scan, scannable
+
+Route = Literal["cudnn", "kernel", "scan", "loop"]
+
+KERNEL_SIZE = 1 << 15
+"""Up to how many values a step, ``batch · units``, torch's own kernel is the faster one on a CPU without gradients.
+
+It runs its loop over time in C++ where the scan's is in Python, some 15 microseconds a step; the scan's products are faster.
+"""
+
+KERNEL_WEIGHTS = 1 << 18
+"""Up to how many weights that holds: the kernel wants torch's gate order, and Keras' weights are rearranged at every call."""
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """A batch of sequences to run.
+
+    Attributes:
+        inputs: ``(time, batch, features)`` in the order of processing.
+        state: ``(batch, units)`` before the first step.
+        mask: ``(time, batch) bool`` or None.
+        input_masks: dropout on the inputs: none, one mask ``(batch, features)``, or three for z, r, h.
+        recurrent_masks: dropout on the state: none, or three masks ``(batch, units)``.
+    """
+
+    inputs: Tensor
+    state: Tensor
+    mask: Tensor | None = None
+    input_masks: Sequence[Tensor] = ()
+    recurrent_masks: Sequence[Tensor] = ()
+
+
+def choose(given: Sequences, weights: Weights, cell: Cell, use_cudnn: bool) -> Route:
+    """The way to run a batch.
+
+    - ``cudnn``: on a GPU where cuDNN may and can run the layer.
+    - ``loop``: activations whose derivatives are not written by hand (``softmax``, a function of one's own), and empty batches.
+    - ``kernel``: torch's own kernel for a CPU, for small layers without gradients.
+    - ``scan``: everything else.
+    """
+    steps, batch, _ = given.inputs.shape
+    if not batch or not scannable(cell):
+        return "loop"
+    if given.inputs.is_cuda:
+        return "cudnn" if use_cudnn else "scan"
+    small = batch * weights.units <= KERNEL_SIZE and weights.recurrent_kernel.numel() + weights.kernel.numel() <= KERNEL_WEIGHTS
+    wide = given.inputs.dtype in (torch.float32, torch.float64)
+    if small and wide and steps > 1 and fits_kernel(given, cell) and not _differentiated(given, weights):
+        return "kernel"
+    return "scan"
+
+
+def fits_kernel(given: Sequences, cell: Cell) -> bool:
+    """Whether torch's kernels compute what the layer asks for."""
+    plain = cell.activation is torch.tanh and cell.recurrent_activation is torch.sigmoid and cell.reset_after
+    return plain and not given.recurrent_masks and len(given.input_masks) < 2
+
+
+def run_route(route: Route, given: Sequences, weights: Weights, cell: Cell) -> tuple[Tensor, Tensor]:
+    """Every state ``(time, batch, units)`` of a batch, and the last one ``(batch, units)``."""
+    if route in ("cudnn", "kernel"):
+        inputs = given.inputs * given.input_masks[0] if given.input_masks else given.inputs
+        return run_kernel(inputs, given.state, weights, given.mask)
+    if route == "scan":
+        return scan(given.inputs, given.state, weights, cell, given.mask, given.input_masks, given.recurrent_masks)
+    states = loop(given.inputs, given.state, weights, cell, given.mask, given.input_masks, given.recurrent_masks)
+    return states, states[-1]
+
+
+def _differentiated(given: Sequences, weights: Weights) -> bool:
+    tensors = (given.inputs, given.state, weights.kernel, weights.recurrent_kernel, weights.bias)
+    return torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in tensors)

@@ -1,0 +1,174 @@
+"""The GRU over a whole sequence as one differentiable operation with a hand-written backward pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from framework.backends.torch.gru.gates import kernel_gradient, project, project_back
+from framework.backends.torch.gru.loop import Cell, Masks, Weights, loop
+from framework.backends.torch.gru.slopes import slope_of
+from framework.backends.torch.gru.tape import Recurrence, Tape, run, run_back
+
+
+def scannable(cell: Cell) -> bool:
+    """Whether the scan can run a cell: its activations must have hand-written derivatives."""
+    return slope_of(cell.activation) is not None and slope_of(cell.recurrent_activation) is not None
+
+
+def scan(
+    inputs: Tensor,
+    state: Tensor,
+    weights: Weights,
+    cell: Cell,
+    mask: Tensor | None = None,
+    input_masks: Masks = None,
+    recurrent_masks: Masks = None,
+) -> tuple[Tensor, Tensor]:
+    """Every state of a sequence, and the last one; the same numbers as :func:`framework.backends.torch.gru.loop.loop`.
+
+    Three things make it fast: one product projects the inputs of all steps, and one gives each weight gradient; the derivatives are
+    written by hand, as factors made for many steps at once; the products of the steps use oneDNN's prepacked form where it is faster.
+
+    Args:
+        inputs: ``(time, batch, features)``.
+        state: ``(batch, units)`` before the first step.
+        weights: of the layer.
+        cell: of the layer; see :func:`scannable`.
+        mask: ``(time, batch) bool``; a step that is False carries the state on, and what its input holds does not matter.
+        input_masks: dropout on the inputs, one mask ``(batch, features)`` or three for z, r, h.
+        recurrent_masks: dropout on the state, three masks ``(batch, units)``.
+
+    Returns:
+        ``(time, batch, units)``, the state after each step, and ``(batch, units)``, the last.
+    """
+    if input_masks and len(input_masks) == 1:
+        inputs, input_masks = inputs * input_masks[0], None
+    if mask is not None:
+        inputs = inputs.masked_fill(~mask[:, :, None], 0.0)
+    tensors = (inputs, state, weights.kernel, weights.recurrent_kernel, weights.bias)
+    keep = torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in tensors)
+    settings = _Settings(cell, mask, tuple(input_masks or ()), tuple(recurrent_masks or ()), keep)
+    states, last = _Scan.apply(*tensors, settings)  # type: ignore[no-untyped-call]
+    return states, last
+
+
+class _Settings:
+    """What of a scan is not differentiated."""
+
+    def __init__(
+        self, cell: Cell, mask: Tensor | None, input_masks: tuple[Tensor, ...], recurrent_masks: tuple[Tensor, ...], keep: bool
+    ) -> None:
+        self.cell, self.mask, self.input_masks, self.recurrent_masks, self.keep = cell, mask, input_masks, recurrent_masks, keep
+
+    def recurrence(self, weights: Weights) -> Recurrence:
+        activation, recurrent_activation = slope_of(self.cell.activation), slope_of(self.cell.recurrent_activation)
+        assert activation is not None and recurrent_activation is not None
+        skipped = None if self.mask is None else ~self.mask[:, :, None]
+        bias = weights.recurrent_bias
+        kernel = weights.recurrent_kernel
+        return Recurrence(activation, recurrent_activation, self.cell.reset_after, kernel, bias, self.recurrent_masks, skipped)
+
+
+class _Scan(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, inputs: Tensor, state: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None, settings: _Settings
+    ) -> tuple[Tensor, Tensor]:
+        weights = Weights(kernel, recurrent_kernel, bias)
+        gates = project(inputs, kernel, weights.input_bias, settings.input_masks)
+        tape = run(gates, state, settings.recurrence(weights), settings.keep)
+        if settings.keep:
+            ctx.settings = settings
+            ctx.set_materialize_grads(False)
+            ctx.save_for_backward(inputs, state, kernel, recurrent_kernel, bias, tape.states, tape.gates, tape.inner)
+        return tape.states[1:], tape.states[-1].clone()
+
+    @staticmethod
+    def backward(ctx: Any, d_states: Tensor | None, d_last: Tensor | None) -> tuple[Tensor | None, ...]:
+        inputs, state, kernel, recurrent_kernel, bias, states, gates, inner = ctx.saved_tensors
+        if d_states is None and d_last is None:
+            return (None,) * 6
+        settings: _Settings = ctx.settings
+        weights = Weights(kernel, recurrent_kernel, bias)
+        needed: tuple[bool, ...] = ctx.needs_input_grad
+        if torch.is_grad_enabled():
+            return _differentiable_backward(inputs, state, weights, settings, needed, d_states, d_last)
+        recurrence = settings.recurrence(weights)
+        gradients, d_state = run_back(Tape(states, gates, inner), recurrence, d_states, d_last)
+        return (*_weight_gradients(inputs, states, gates, weights, settings, gradients, d_state, needed), None)
+
+
+def _weight_gradients(
+    inputs: Tensor,
+    states: Tensor,
+    gates: Tensor,
+    weights: Weights,
+    settings: _Settings,
+    gradients: Tensor,
+    d_state: Tensor,
+    needed: tuple[bool, ...],
+) -> tuple[Tensor | None, ...]:
+    """Gradients of inputs, first state, kernel, recurrent kernel and bias; one product each."""
+    units, before = weights.units, states[:-1]
+    of_inputs = gradients[..., : 3 * units]  # n, z, r
+    input_masks = (settings.input_masks[2], *settings.input_masks[:2]) if settings.input_masks else ()
+    d_inputs = d_kernel = d_recurrent = d_bias = None
+    if needed[0]:
+        d_inputs = project_back(of_inputs, _last_first(weights.kernel, units), input_masks)
+    if needed[2]:
+        d_kernel = _first_last(kernel_gradient(inputs, of_inputs, input_masks), units)
+    if needed[3]:
+        masks = settings.recurrent_masks
+        if settings.cell.reset_after:
+            d_recurrent = kernel_gradient(before, gradients[..., units:], masks)
+        else:
+            slope = slope_of(settings.cell.recurrent_activation)
+            assert slope is not None
+            reset = slope.value(gates[..., : 2 * units])[..., units:] * before
+            of_gates, of_candidate = gradients[..., units:], gradients[..., :units]
+            d_recurrent = torch.cat(
+                [kernel_gradient(before, of_gates, masks[:2]), kernel_gradient(reset, of_candidate, masks[2:])],
+                dim=1,
+            )
+    if weights.bias is not None and needed[4]:
+        summed = gradients.sum((0, 1))
+        d_input_bias = _first_last(summed[: 3 * units], units)
+        d_bias = torch.stack([d_input_bias, summed[units:]]) if settings.cell.reset_after else d_input_bias
+    return d_inputs, d_state if needed[1] else None, d_kernel, d_recurrent, d_bias
+
+
+def _last_first(kernel: Tensor, units: int) -> Tensor:
+    """Gates z, r, h to h, z, r."""
+    return torch.cat([kernel[..., 2 * units :], kernel[..., : 2 * units]], dim=-1)
+
+
+def _first_last(kernel: Tensor, units: int) -> Tensor:
+    """Gates h, z, r to z, r, h."""
+    return torch.cat([kernel[..., units:], kernel[..., :units]], dim=-1)
+
+
+def _differentiable_backward(
+    inputs: Tensor,
+    state: Tensor,
+    weights: Weights,
+    settings: _Settings,
+    needed: tuple[bool, ...],
+    d_states: Tensor | None,
+    d_last: Tensor | None,
+) -> tuple[Tensor | None, ...]:
+    """Gradients that can be differentiated again: the sequence is run once more as the plain loop."""
+    tensors = (inputs, state, weights.kernel, weights.recurrent_kernel, weights.bias)
+    with torch.enable_grad():
+        states = loop(inputs, state, weights, settings.cell, settings.mask, settings.input_masks, settings.recurrent_masks)
+        outputs = [(states, d_states), (states[-1], d_last)]
+        given = [(output, gradient) for output, gradient in outputs if gradient is not None]
+        wanted = [one for one, need in zip(tensors, needed, strict=False) if need and one is not None]
+        found = iter(
+            torch.autograd.grad(
+                [output for output, _ in given], wanted, [gradient for _, gradient in given], create_graph=True, allow_unused=True
+            )
+        )
+    return (*(next(found) if need and one is not None else None for one, need in zip(tensors, needed, strict=False)), None)

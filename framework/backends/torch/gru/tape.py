@@ -1,0 +1,185 @@
+"""The two time loops of the scan: forwards, keeping what the derivatives need, and backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from framework.backends.torch.gru.gates import StateProduct
+from framework.backends.torch.gru.products import Product
+from framework.backends.torch.gru.slopes import Slope
+
+CHUNK = 1 << 17
+"""Values of one gate whose factors are made at once: many steps of a small layer (fewer calls), one of a large one (they stay in cache)."""
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """What the loops need beside the sequence.
+
+    Attributes:
+        activation: of the candidate.
+        recurrent_activation: of the gates.
+        reset_after: whether the reset gate is applied after the product.
+        kernel: ``(units, 3·units)``, gates z, r, h.
+        bias: ``(3·units,)`` with ``reset_after``, or None.
+        masks: none, or dropout masks ``(batch, units)`` of z, r, h.
+        skipped: ``(time, batch, 1) bool``, the steps that carry the state on; or None.
+    """
+
+    activation: Slope
+    recurrent_activation: Slope
+    reset_after: bool
+    kernel: Tensor
+    bias: Tensor | None
+    masks: Sequence[Tensor]
+    skipped: Tensor | None
+
+    @property
+    def units(self) -> int:
+        """Width of the state."""
+        return self.kernel.shape[0]
+
+    def gate_product(self, rows: int, steps: int, *, backward: bool = False) -> StateProduct:
+        """The product of the state with the kernels of the gates: z, r and h, or z and r where h multiplies the reset state."""
+        gates = 3 if self.reset_after else 2
+        kernel = self.kernel[:, : gates * self.units]
+        return StateProduct(kernel, self.bias, self.masks[:gates], rows, steps, backward=backward)
+
+
+@dataclass(frozen=True)
+class Tape:
+    """What a forward pass leaves.
+
+    Attributes:
+        states: ``(time + 1, batch, units)``, the first one before the first step.
+        gates: ``(time, batch, 3·units)``, z, r and the candidate n as their activations left them.
+        inner: with ``reset_after``, ``(time, batch, units)``: the product that the reset gate multiplied; empty where it is not kept.
+    """
+
+    states: Tensor
+    gates: Tensor
+    inner: Tensor
+
+
+def run(gates: Tensor, state: Tensor, recurrence: Recurrence, keep: bool) -> Tape:
+    """All steps of a sequence.
+
+    Args:
+        gates: ``(time, batch, 3·units)``, the projected inputs; written over.
+        state: ``(batch, units)`` before the first step.
+        recurrence: weights, activations, masks.
+        keep: whether a backward pass is to come.
+    """
+    steps, batch, _ = gates.shape
+    units = recurrence.units
+    product = recurrence.gate_product(batch, steps)
+    candidate = None if recurrence.reset_after else Product(recurrence.kernel[:, 2 * units :], None, batch, steps)
+    states = gates.new_empty(steps + 1, batch, units)
+    states[0].copy_(state)
+    inner = gates.new_empty(steps if keep and recurrence.reset_after else 0, batch, units)
+    reset = gates.new_empty(batch if candidate is not None else 0, units)
+    gate_steps, new_steps = gates[..., : 2 * units].unbind(0), gates[..., 2 * units :].unbind(0)
+    state_steps, inner_steps = states.unbind(0), inner.unbind(0)
+    skipped = None if recurrence.skipped is None else recurrence.skipped.unbind(0)
+    apply_gate, apply_new = recurrence.recurrent_activation.apply_, recurrence.activation.apply_
+    for t in range(steps):
+        before = state_steps[t]
+        hidden = product.add_to(gate_steps[t], before)
+        z, r = apply_gate(gate_steps[t]).chunk(2, dim=1)
+        if candidate is None:
+            assert hidden is not None
+            if keep:
+                inner_steps[t].copy_(hidden)
+            new_steps[t].addcmul_(r, hidden)
+        else:
+            torch.mul(r, before, out=reset)
+            if recurrence.masks:
+                reset.mul_(recurrence.masks[2])
+            new_steps[t].add_(candidate(reset))
+        n = apply_new(new_steps[t])
+        if skipped is not None:
+            z.masked_fill_(skipped[t], 1.0)
+        torch.lerp(n, before, z, out=state_steps[t + 1])
+    return Tape(states, gates, inner)
+
+
+def run_back(tape: Tape, recurrence: Recurrence, d_states: Tensor | None, d_last: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The gradients of the pre-activations and of the first state.
+
+    With h' = z h + (1 - z) n, every gate's gradient is the gradient of h' times a factor that depends on the forward pass alone (with
+    ``reset_after=False``, r's is behind one more product). The factors of many steps are made at once; a step is then one
+    multiplication, one product and two additions.
+
+    Args:
+        tape: of the forward pass; it is left as it is.
+        recurrence: that of the forward pass.
+        d_states: ``(time, batch, units)``, the gradient of every state; None is zeros.
+        d_last: ``(batch, units)``, the gradient of the last state; None is zeros.
+
+    Returns:
+        The gradients of n, z, r and, with ``reset_after``, of the product that r multiplied, ``(time, batch, 3·units or 4·units)``; and of
+        the first state ``(batch, units)``.
+    """
+    steps, batch, _ = tape.gates.shape
+    units = recurrence.units
+    gradients = tape.gates.new_empty(steps, batch, (4 if recurrence.reset_after else 3) * units)
+    product = recurrence.gate_product(batch, steps, backward=True)
+    candidate = None if recurrence.reset_after else Product(recurrence.kernel[:, 2 * units :].t(), None, batch, steps)
+    d_state = tape.gates.new_zeros(batch, units) if d_last is None else d_last.clone(memory_format=torch.contiguous_format)
+    chunk = max(1, CHUNK // max(1, batch * units))
+    for end in range(steps, 0, -chunk):
+        start = max(0, end - chunk)
+        z, reset = _factors(tape, recurrence, gradients, start, end)
+        scaled = gradients[start:end].view(end - start, batch, -1, units)
+        scaled = scaled if candidate is None else scaled[:, :, :2]
+        for t in range(end - 1, start - 1, -1):
+            if d_states is not None:
+                d_state.add_(d_states[t])
+            scaled[t - start].mul_(d_state.unsqueeze(1))
+            here = gradients[t]
+            if candidate is not None:
+                d_reset = candidate(here[:, :units])
+                here[:, 2 * units :].mul_(d_reset)
+            through_gates = product.back(here[:, units:])
+            torch.addcmul(through_gates, d_state, z[t - start], out=d_state)
+            if candidate is not None:
+                d_state.addcmul_(d_reset, reset[t - start])
+    return gradients, d_state
+
+
+def _factors(tape: Tape, recurrence: Recurrence, gradients: Tensor, start: int, end: int) -> tuple[Tensor, Tensor]:
+    """Writes the factors of some steps into ``gradients``; gives z, and what turns the gradient of the reset state into the state's."""
+    units = recurrence.units
+    before = tape.states[start:end]
+    kept = tape.gates[start:end]
+    kept_gates, kept_new = kept[..., : 2 * units], kept[..., 2 * units :]
+    gate_times, new_times = recurrence.recurrent_activation.times, recurrence.activation.times
+    z, r = recurrence.recurrent_activation.value(kept_gates).chunk(2, dim=-1)
+    n = recurrence.activation.value(kept_new)
+    kept_z, kept_r = kept_gates.chunk(2, dim=-1)
+    skipped = None if recurrence.skipped is None else recurrence.skipped[start:end]
+    if skipped is not None and recurrence.recurrent_activation.keeps_input:
+        z.masked_fill_(skipped, 1.0)
+    of_n, of_z, of_r, *of_inner = gradients[start:end].chunk(4 if recurrence.reset_after else 3, dim=-1)
+    torch.sub(before, n, out=of_z)
+    gate_times(of_z, kept_z, of_z)
+    if skipped is not None:
+        of_z.masked_fill_(skipped, 0.0)
+    torch.neg(z, out=of_n).add_(1.0)
+    new_times(of_n, kept_new, of_n)
+    if of_inner:
+        torch.mul(of_n, r, out=of_inner[0])
+        torch.mul(of_n, tape.inner[start:end], out=of_r)
+        gate_times(of_r, kept_r, of_r)
+        return z, r
+    reset = r
+    of_r.copy_(before)
+    if recurrence.masks:
+        of_r.mul_(recurrence.masks[2])
+        reset = r * recurrence.masks[2]
+    gate_times(of_r, kept_r, of_r)
+    return z, reset
