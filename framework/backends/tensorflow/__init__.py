@@ -19,6 +19,7 @@ __all__ = ["GRU"]
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import_module("framework.backends.tensorflow.environment").prepare()
     return getattr(import_module(_HOMES[name]), name)
 
 

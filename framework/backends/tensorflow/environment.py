@@ -1,31 +1,70 @@
-"""What must hold before TensorFlow and Keras are imported."""
+"""What must hold before TensorFlow and Keras are imported, and their import."""
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 
 from framework.errors import BackendUnavailable
+
+CHATTER = (b"before absl::InitializeLog()", b"cudart_stub.cc", b"cuda_platform.cc", b"cpu_feature_guard.cc", b"oneDNN custom operations")
+"""What TensorFlow writes while it is imported on a machine without a GPU, whatever its log level."""
 
 _REMEDY = "set KERAS_BACKEND=tensorflow, or unset it"
 
 
 def prepare() -> None:
-    """Makes Keras run on TensorFlow, and TensorFlow quiet unless the user wants to hear it.
+    """Imports TensorFlow and Keras; Keras on TensorFlow, and both quiet unless the user wants to hear them.
 
     ``KERAS_BACKEND`` wins over the user's ``keras.json``, so it is set where it is not; nothing that the user set is changed.
 
     Raises:
         BackendUnavailable: the environment asks for Keras on another library, or Keras already runs on one.
+        ImportError: TensorFlow or Keras is not there.
 
     Source: Keras documentation, "Configuring your backend"; TensorFlow's log level ``TF_CPP_MIN_LOG_LEVEL``: 0 all, 1 without
     information, 2 without warnings, 3 nothing.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     wanted = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if wanted != "tensorflow":
         raise BackendUnavailable(f"backend=tensorflow needs Keras on TensorFlow, but KERAS_BACKEND={wanted} is set; {_REMEDY}")
-    keras = sys.modules.get("keras")
-    if keras is not None and hasattr(keras, "config") and keras.config.backend() != "tensorflow":
-        running = keras.config.backend()
+    if "tensorflow" in sys.modules and "keras" in sys.modules:
+        _check_running()
+        return
+    with _hushed(os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")):
+        tensorflow = import_module("tensorflow")
+        import_module("keras")
+        tensorflow.config.list_physical_devices("GPU")
+    _check_running()
+
+
+def _check_running() -> None:
+    running = import_module("keras").config.backend()
+    if running != "tensorflow":
         raise BackendUnavailable(f"Keras was imported on {running} before; {_REMEDY}, and start a new process")
+
+
+@contextmanager
+def _hushed(level: str) -> Iterator[None]:
+    """Takes :data:`CHATTER` out of what is written to the standard error within; the rest is passed on afterwards."""
+    if level not in ("2", "3"):
+        yield
+        return
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as heard:
+        before = os.dup(2)
+        os.dup2(heard.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(before, 2)
+            os.close(before)
+            heard.seek(0)
+            for line in heard:
+                if not any(chatter in line for chatter in CHATTER):
+                    os.write(2, line)

@@ -13,7 +13,7 @@ from framework.backends.tensorflow.gru.step import Step, project
 from framework.backends.tensorflow.identifiers import activation
 from framework.backends.tensorflow.layers import BuildContext, build_layer
 from framework.backends.tensorflow.model import weights_at_zero
-from framework.builder.plan import ModelPlan, PlannedLayer, Reference
+from framework.builder.plan import ModelPlan, PlannedLayer, PlannedTensor, Reference
 from framework.errors import UnsupportedArgument
 from framework.spec.layers.gru import GRUSpec
 from framework.spec.layers.merging import ConcatenateSpec
@@ -87,7 +87,7 @@ class StepGraph:
         native = build_layer(replace(layer, spec=spec), self.context)
         if layer.weights:
             with weights_at_zero(native):
-                native.build((None, *layer.inputs[0].shape[2:]))
+                native.build(_without_time(layer.inputs[0]))
             native.set_weights([self.weights[f"{layer.name}/{weight.name}"] for weight in layer.weights])
         return lambda read, tokens, state: (native(read if len(read) > 1 else read[0]), None)
 
@@ -126,6 +126,12 @@ class StepGraph:
         if embedding.references["inputs"][0].node not in self.plan.inputs or table.shape[0] * kernel.shape[1] > LARGEST_TABLE:
             return None
         return project(table, kernel, bias)
+
+
+def _without_time(tensor: PlannedTensor) -> tuple[int | None, ...]:
+    """Shape of one step of ``(batch, time) int`` or ``(batch, time, features)``; of what has no time, the shape itself."""
+    has_time = tensor.dtype.startswith("int") or len(tensor.shape) > 2
+    return (None, *tensor.shape[2:]) if has_time else tensor.shape
 
 
 def _checked(plan: ModelPlan, output: Reference) -> list[PlannedLayer]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -57,8 +58,8 @@ class KerasTrainee:
         self.progress = EpochLoss()
         self._compiled: CompiledModel | None = None
         self._train_step: TrainStep | None = None
-        self._optimizer_is: str | None = None
-        self._saved_optimizer: Arrays = {}
+        self._optimizer_identity = ""
+        self._loaded: Arrays | None = None
         self.set_weights(weights)
 
     @property
@@ -116,8 +117,7 @@ class KerasTrainee:
         for name in ("weights", "states", "random"):
             write(name, wanted[name], parts[name])
         self.progress.restore(parts["progress"])
-        self._saved_optimizer = {name: np.array(value) for name, value in parts["optimizer"].items()}
-        self._optimizer_is = None
+        self._loaded = {name: np.array(value) for name, value in parts["optimizer"].items()}
 
     def fit(self, training: Training, events: TrainingEvents) -> None:
         """Trains with Keras' ``Model.fit`` and tells ``events``.
@@ -175,23 +175,33 @@ class KerasTrainee:
             state.assign(tf.zeros_like(state.value))
 
     def _prepare(self, training: Training) -> TrainStep:
-        """Compiles the native model with the optimizer, unless it already is, and gives it back what was saved of it."""
-        wanted = optimizer_identity(training.optimizer, training.trainer)
-        if self._train_step is None or self._optimizer_is != wanted:
-            saved = self._optimizer_arrays()
+        """The compiled step; the native model is compiled with the optimizer, which has what was loaded, or goes on as it is."""
+        identity = optimizer_identity(training.optimizer, training.trainer)
+        kept = self._optimizer_arrays()
+        if self._train_step is None or self._optimizer_identity != identity:
             optimizer = make_optimizer(training.optimizer, training.trainer, self.trainer.precision)
             optimizer.build(self.native.trainable_variables)
-            if saved:
-                write(f"{training.optimizer.kind}'s variables", optimizer_variables(optimizer, self.variables.trainable()), saved)
+            self._restore_optimizer(optimizer, training.optimizer.kind, kept)
             self.native.compile(optimizer=optimizer, loss=self.compiled.loss, run_eagerly=False, jit_compile=False)
-            self._train_step = self.compiled.train_step(optimizer)
-            self._optimizer_is, self._saved_optimizer = wanted, {}
+            self._train_step, self._optimizer_identity = self.compiled.train_step(optimizer), identity
+        elif self._loaded is not None:
+            self._restore_optimizer(self.native.optimizer, training.optimizer.kind, kept)
+        self._loaded = None
         return self._train_step
 
+    def _restore_optimizer(self, optimizer: keras.optimizers.Optimizer, kind: str, kept: Arrays) -> None:
+        """Gives the optimizer what was kept of one; of nothing, its start."""
+        variables = optimizer_variables(optimizer, self.variables.trainable())
+        if kept:
+            write(f"{kind}'s variables", variables, kept)
+        else:
+            for variable in variables.values():
+                variable.assign(tf.zeros_like(variable.value))
+
     def _optimizer_arrays(self) -> Arrays:
-        """What the optimizer keeps: of the running one, or as it was loaded."""
-        if self._saved_optimizer or self._optimizer_is is None:
-            return self._saved_optimizer
+        """What the optimizer keeps: as it was loaded, or else of the running one, or nothing."""
+        if self._loaded is not None or self._train_step is None:
+            return self._loaded or {}
         return read(optimizer_variables(self.native.optimizer, self.variables.trainable()))
 
     @contextmanager

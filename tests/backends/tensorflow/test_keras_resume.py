@@ -1,0 +1,165 @@
+"""A training that is interrupted and gone on with ends with the same bits as one that was not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from framework.backends.base.training import EpochResult, Position
+from framework.errors import CheckpointError
+from framework.spec.optimizer import RMSpropSpec, SGDSpec
+
+pytestmark = pytest.mark.tensorflow
+
+
+@pytest.fixture(scope="module")
+def model(kit: Any) -> dict[str, Any]:
+    """Everything that has a state: a stateful layer, three kinds of dropout, a frozen layer."""
+    return kit.model(
+        4,
+        drop={"kind": "dropout", "rate": 0.3},
+        gru={"kind": "gru", "units": 7, "return_sequences": True, "stateful": True, "dropout": 0.2, "recurrent_dropout": 0.2},
+        normal={"kind": "layer_normalization", "trainable": False},
+    )
+
+
+def bits(state: Any) -> dict[str, bytes]:
+    return {name: value.tobytes() + str((value.dtype, value.shape)).encode() for name, value in state.items()}
+
+
+@pytest.fixture(scope="module")
+def straight(kit: Any, model: dict[str, Any]) -> dict[str, Any]:
+    """A training of two epochs of 4 and 3 steps without interruption, and the states on the way."""
+    trainee, recorder = kit.trainee(model), kit.Recorder(stop_after_step=7)
+    on_the_way = {0: trainee.state()}
+    recorder.at_step = lambda result: on_the_way.update({result.position.step: trainee.state()})
+    trainee.fit(plan(kit), recorder)
+    return {"trainee": trainee, "recorder": recorder, "states": on_the_way}
+
+
+@pytest.fixture(scope="module")
+def other(kit: Any, model: dict[str, Any]) -> Any:
+    """Another trainee of the same model, with other weights and random numbers."""
+    return kit.trainee(model, seed=77)
+
+
+def plan(kit: Any, start: Position | None = None) -> Any:
+    rate, data = (lambda step: 0.05 / (1 + step)), kit.Sentences(4)
+    return kit.training(data, kit.Sentences(2, seed=9), start, rate=rate, max_epochs=2, reset=False, gradient_clip_val=0.5)
+
+
+def go_on(kit: Any, trainee: Any, state: Any, start: Position) -> Any:
+    recorder = kit.Recorder(stop_after_step=7)
+    trainee.load_state(state)
+    assert bits(trainee.state()) == bits(state)
+    trainee.fit(plan(kit, start), recorder)
+    return recorder
+
+
+def test_going_on_within_an_epoch(kit: Any, other: Any, straight: dict[str, Any]) -> None:
+    start = Position(0, 3, 3)
+    recorder = go_on(kit, other, straight["states"][3], start)
+    assert recorder.heard[0] == (start, 4)
+    assert [one.loss for one in recorder.steps] == [one.loss for one in straight["recorder"].steps[3:]]
+    assert bits(other.state()) == bits(straight["states"][7])
+    assert recorder.epochs[0].loss == straight["recorder"].epochs[0].loss
+    assert recorder.epochs[0].val_loss == straight["recorder"].epochs[0].val_loss
+
+
+def test_going_on_after_the_last_step_of_an_epoch(kit: Any, other: Any, straight: dict[str, Any]) -> None:
+    recorder = go_on(kit, other, straight["states"][4], Position(0, 4, 4))
+    assert isinstance(recorder.heard[1], EpochResult)
+    assert recorder.heard[1].position == Position(1, 0, 4)
+    assert (recorder.heard[1].loss, recorder.heard[1].val_loss) == (
+        straight["recorder"].epochs[0].loss,
+        straight["recorder"].epochs[0].val_loss,
+    )
+    assert bits(other.state()) == bits(straight["states"][7])
+
+
+def test_what_a_state_holds(straight: dict[str, Any]) -> None:
+    state = straight["states"][3]
+    assert {name for name in state if name.startswith(("states/", "random/", "progress/"))} == {
+        "states/gru/0", "random/drop/0", "random/gru/0", "progress/total", "progress/tokens",
+    }  # fmt: skip
+    assert {"optimizer/iterations", "optimizer/momentum/gru/kernel", "optimizer/velocity/embedding/embeddings"} <= set(state)
+    assert not [name for name in state if name.startswith("optimizer/") and "normal" in name]
+    assert {"weights/normal/gamma", "weights/logits/bias"} <= set(state)
+    assert state["optimizer/iterations"] == 3
+    # Dropout is at work, and the data differs from step to step: else the other tests could not fail.
+    assert bits(state)["random/drop/0"] != bits(straight["states"][4])["random/drop/0"]
+    assert bits(state)["states/gru/0"] != bits(straight["states"][4])["states/gru/0"]
+
+
+def test_a_second_fit_goes_on_with_the_optimizer_and_a_loaded_start_begins_anew(kit: Any, straight: dict[str, Any]) -> None:
+    trainee = straight["trainee"]
+    graph = trainee._train_step
+    trainee.load_state(straight["states"][0])
+    trainee.fit(plan(kit), kit.Recorder(stop_after_step=3))
+    trainee.fit(plan(kit, Position(0, 3, 3)), kit.Recorder(stop_after_step=7))
+    assert trainee._train_step is graph
+    assert bits(trainee.state()) == bits(straight["states"][7])
+
+
+def test_a_state_is_a_copy(other: Any, straight: dict[str, Any]) -> None:
+    trainee = other
+    trainee.load_state(straight["states"][3])
+    state = trainee.state()
+    for value in state.values():
+        value[...] = 0
+    assert bits(trainee.state()) == bits(straight["states"][3])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weights/gru/kernel": None}, "weights do not fit this model; missing: gru/kernel"),
+        ({"states/gru/0": None}, "states do not fit this model; missing: gru/0"),
+        ({"states/gru/0": np.zeros((8, 7), np.float32)}, r"states do not fit this model: gru/0 has the shape \(8, 7\), .* \(4, 7\)"),
+        ({"random/other/0": np.zeros(2)}, "random do not fit this model; unknown: other/0"),
+        ({"progress/total": None}, "progress do not fit this model; missing: total"),
+        ({"loops/batch": np.zeros(())}, "'loops/batch' is no part of a training state"),
+    ],
+)
+def test_states_that_do_not_fit(other: Any, straight: dict[str, Any], change: Any, message: str) -> None:
+    trainee = other
+    before = bits(trainee.state())
+    changed = {name: value for name, value in {**straight["states"][3], **change}.items() if value is not None}
+    with pytest.raises(CheckpointError, match=message):
+        trainee.load_state(changed)
+    assert bits(trainee.state()) == before
+
+
+def test_a_state_of_another_optimizer(kit: Any, other: Any, straight: dict[str, Any]) -> None:
+    trainee = other
+    trainee.load_state(straight["states"][3])
+    with pytest.raises(CheckpointError, match="sgd's variables do not fit this model; unknown: momentum/embedding/embeddings"):
+        trainee.fit(kit.training(kit.Sentences(4), optimizer=SGDSpec()), kit.Recorder())
+    assert bits(trainee.state()) == bits(straight["states"][3])
+
+
+def test_slots_of_a_centered_rmsprop(kit: Any) -> None:
+    trainee = kit.trainee(kit.model(None, hidden={"kind": "dense", "units": 2}))
+    spec = RMSpropSpec(momentum=0.5, centered=True)
+    trainee.fit(kit.training(kit.Sentences(2), optimizer=spec), kit.Recorder())
+    state = trainee.state()
+    for slot in ("velocity", "momentum", "average_gradient"):
+        for name, value in trainee.weights().items():
+            assert state[f"optimizer/{slot}/{name}"].shape == value.shape
+    assert len([name for name in state if name.startswith("optimizer/")]) == 1 + 3 * len(trainee.weights())
+
+
+def test_the_same_training_twice_gives_the_same_bits(kit: Any) -> None:
+    layers = {
+        "gru": {"kind": "gru", "units": 96, "return_sequences": True, "recurrent_dropout": 0.1},
+        "normal": {"kind": "layer_normalization"},
+    }
+    trainee = kit.trainee(kit.model(32, **layers))
+    start, found = trainee.state(), []
+    for _ in range(2):
+        trainee.load_state(start)
+        trainee.fit(kit.training(kit.Sentences(3, batch_size=32, time=40), gradient_clip_val=1.0), kit.Recorder())
+        found.append(bits(trainee.state()))
+    assert found[0] == found[1]

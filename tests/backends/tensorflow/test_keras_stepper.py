@@ -1,0 +1,193 @@
+"""The derived decoding step against the native model over whole sequences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from framework.errors import InputError, UnsupportedArgument
+
+pytestmark = pytest.mark.tensorflow
+
+GRU = {"kind": "gru", "units": 7, "return_sequences": True}
+TOKENS = np.random.default_rng(5).integers(0, 11, (3, 6))
+
+
+def skipping(kit: Any) -> dict[str, Any]:
+    """A model whose branches meet again."""
+    return kit.model(
+        None,
+        drop={"kind": "dropout", "rate": 0.5},
+        first=GRU,
+        second={**GRU, "inputs": "first", "reset_after": False, "activation": "relu", "recurrent_activation": "hard_sigmoid"},
+        joined={"kind": "concatenate", "axis": 2, "inputs": ["embedding", "second"]},
+        normal={"kind": "layer_normalization"},
+        squashed={"kind": "dense", "units": 7, "use_bias": False, "activation": "tanh"},
+        summed={"kind": "add", "inputs": ["squashed", "first"]},
+        active={"kind": "activation", "activation": "hard_sigmoid_tf2"},
+    )
+
+
+def masked(kit: Any, **gru: Any) -> dict[str, Any]:
+    model = kit.model(None, **{"gru": {**GRU, **gru}, "last": {**GRU, "use_bias": False}})
+    model["layers"]["embedding"]["mask_zero"] = True
+    return model
+
+
+def masking_layer(kit: Any) -> dict[str, Any]:
+    return kit.model(None, relu={"kind": "activation", "activation": "relu"}, masking={"kind": "masking"}, gru=GRU)
+
+
+def stateful(kit: Any) -> dict[str, Any]:
+    return kit.model(3, gru={**GRU, "stateful": True, "dropout": 0.4, "recurrent_dropout": 0.4})
+
+
+def last_only(kit: Any) -> dict[str, Any]:
+    return kit.model(None, gru={**GRU, "return_sequences": False})
+
+
+MODELS = {
+    "plain": lambda kit: kit.model(None),
+    "skipping": skipping,
+    "masked": masked,
+    "masked with zeros": lambda kit: masked(kit, zero_output_for_mask=True),
+    "masking layer": masking_layer,
+    "stateful with dropout": stateful,
+    "last output only": last_only,
+    "no recurrence": lambda kit: kit.model(None, hidden={"kind": "dense", "units": 3}),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_steps_and_prompts_give_what_the_model_gives(kit: Any, name: str) -> None:
+    trainee = kit.trainee(MODELS[name](kit))
+    whole = trainee.predict({"tokens": TOKENS.astype(np.int32)})["output"]
+    stepper = trainee.stepper()
+    state = stepper.initial_state(3)
+    for time in range(6):
+        logits, state = stepper(TOKENS[:, time], state)
+        assert logits.dtype == np.float32
+        if whole.ndim == 3:
+            np.testing.assert_allclose(logits, whole[:, time], rtol=1e-5, atol=2e-6)
+    np.testing.assert_allclose(logits, whole[:, -1] if whole.ndim == 3 else whole, rtol=1e-5, atol=2e-6)
+    # A prompt at once, and in two parts of other lengths, without another graph.
+    at_once, state_at_once = stepper(TOKENS, stepper.initial_state(3))
+    _, between = stepper(TOKENS[:, :2], stepper.initial_state(3))
+    in_parts, state_in_parts = stepper(TOKENS[:, 2:], between)
+    for found, found_state in ((at_once, state_at_once), (in_parts, state_in_parts)):
+        np.testing.assert_array_equal(found, logits)
+        for key, value in state.items():
+            np.testing.assert_array_equal(found_state[key], value)
+
+
+@pytest.fixture(scope="module")
+def plain(kit: Any) -> Any:
+    """A trainee and its stepper."""
+    trainee = kit.trainee(kit.model(None))
+    return trainee, trainee.stepper()
+
+
+@settings(max_examples=25)
+@given(rows=st.integers(1, 9), time=st.integers(1, 9), seed=st.integers(0, 99))
+def test_any_number_of_rows_and_any_length(plain: Any, rows: int, time: int, seed: int) -> None:
+    _, stepper = plain
+    tokens = np.random.default_rng(seed).integers(0, 11, (rows, time))
+    together, _ = stepper(tokens, stepper.initial_state(rows))
+    for row in range(rows):
+        state = stepper.initial_state(1)
+        for one in tokens[row]:
+            alone, state = stepper(np.array([one]), state)
+        np.testing.assert_allclose(together[row], alone[0], rtol=1e-5, atol=2e-6)
+
+
+def test_rows_can_be_chosen_and_repeated(plain: Any) -> None:
+    _, stepper = plain
+    _, state = stepper(TOKENS, stepper.initial_state(3))
+    assert set(state) == {"gru/state"}
+    rows = np.array([2, 0, 2, 2])
+    chosen = stepper.select(state, rows)
+    found, _ = stepper(np.full(4, 5), chosen)
+    expected, _ = stepper(np.full(3, 5), state)
+    np.testing.assert_allclose(found, expected[rows], rtol=1e-5, atol=2e-6)
+    assert stepper(np.zeros(0, int), stepper.select(state, np.zeros(0, int)))[0].shape == (0, 11)
+
+
+def test_a_stepper_keeps_the_weights_that_it_was_made_with(kit: Any, plain: Any) -> None:
+    trainee, stepper = plain
+    before, _ = stepper(TOKENS, stepper.initial_state(3))
+    weights = trainee.weights()
+    trainee.set_weights({name: 2 * value for name, value in weights.items()})
+    again, _ = stepper(TOKENS, stepper.initial_state(3))
+    new = trainee.stepper()
+    other, _ = new(TOKENS, new.initial_state(3))
+    trainee.set_weights(weights)
+    np.testing.assert_array_equal(again, before)
+    assert np.abs(other - before).max() > 0.01
+
+
+def test_a_table_too_large_to_fold_gives_the_same(kit: Any, plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainee, folded = plain
+    monkeypatch.setattr("framework.backends.tensorflow.steps.LARGEST_TABLE", 0)
+    stepper = trainee.stepper()
+    found, _ = stepper(TOKENS, stepper.initial_state(3))
+    expected, _ = folded(TOKENS, folded.initial_state(3))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-6)
+
+
+def test_bfloat16_training_steps_in_float32(kit: Any, plain: Any) -> None:
+    trainee, exact = plain
+    mixed = kit.trainee(kit.model(None), trainee.weights(), precision="bf16-mixed").stepper()
+    state = mixed.initial_state(3)
+    assert state["gru/state"].dtype == "float32"
+    np.testing.assert_array_equal(mixed(TOKENS, state)[0], exact(TOKENS, exact.initial_state(3))[0])
+
+
+def test_float64_steps_in_float64(kit: Any) -> None:
+    trainee = kit.trainee(kit.model(None), precision="64-true")
+    stepper = trainee.stepper()
+    logits, state = stepper(TOKENS, stepper.initial_state(3))
+    assert state["gru/state"].dtype == "float64"
+    whole = trainee.predict({"tokens": TOKENS.astype(np.int32)})["output"]
+    np.testing.assert_array_equal(logits, whole[:, -1].astype(np.float32))
+
+
+def test_prompts_without_a_step(plain: Any) -> None:
+    _, stepper = plain
+    for tokens in (np.zeros((3, 0), int), np.zeros((3, 1, 1), int), np.array(4)):
+        with pytest.raises(InputError, match=r"tokens have the shape .* expected \(rows,\), or \(rows, time\) with at least one step"):
+            stepper(tokens, stepper.initial_state(3))
+
+
+def refused(kit: Any, model: dict[str, Any]) -> str:
+    trainee = kit.trainee(model)
+    with pytest.raises(UnsupportedArgument) as caught:
+        trainee.stepper()
+    return str(caught.value)
+
+
+def test_models_that_cannot_generate(kit: Any) -> None:
+    both = {"kind": "bidirectional", "layer": GRU}
+    assert refused(kit, kit.model(None, both=both)) == "model.layers.both: bidirectional has no step form, so the model cannot generate"
+    message = refused(kit, kit.model(None, gru={**GRU, "go_backwards": True}))
+    assert message.startswith("model.layers.gru: gru with go_backwards has no step form")
+    started = kit.model(None, first={**GRU, "return_state": True}, second={**GRU, "initial_state": "first.state"})
+    assert refused(kit, started).startswith("model.layers.second.initial_state: read from within the sequence")
+    assert refused(kit, kit.single(4, **GRU)).startswith("model.inputs.x is float32 (None, None, 4): a decoding step reads tokens")
+    two = kit.model(None, joined={"kind": "add", "inputs": ["embedding", "other_embedding"]})
+    two["inputs"]["other"] = {"dtype": "int32", "shape": [None]}
+    two["layers"]["embedding"]["inputs"] = "tokens"
+    two["layers"]["other_embedding"] = {"kind": "embedding", "inputs": "other", "input_dim": 3, "output_dim": 5}
+    assert refused(kit, two) == "the model reads tokens, other: a decoding step reads one sequence of tokens"
+
+
+def test_layers_beside_the_way_need_no_step_form(kit: Any) -> None:
+    model = kit.model(None, backwards={**GRU, "go_backwards": True}, gru={**GRU, "inputs": "embedding"})
+    model["outputs"] = {"output": "logits", "aside": "backwards"}
+    trainee = kit.trainee(model)
+    stepper = trainee.stepper()
+    logits, _ = stepper(TOKENS, stepper.initial_state(3))
+    np.testing.assert_allclose(logits, trainee.predict({"tokens": TOKENS.astype(np.int32)})["output"][:, -1], rtol=1e-5, atol=2e-6)
