@@ -55,17 +55,17 @@ def train(
         GateworkError: the run cannot be started or gone on with, or training failed; the run's record holds the error.
     """
     told = reporter or SilentReporter()
-    folder, fresh = _choose_folder(experiment, told)
+    folder, fresh = _choose_folder(experiment)
     if folder is None:
         raise RunError("resume=must, but there is no run to go on with")
     if not fresh and _is_finished(folder, experiment):
         told.message(f"run {folder.path} is finished already; resume=never starts a new one, a larger trainer.max_epochs goes on")
         return Run(folder)
     with RunLock(folder.path):
-        return _train_locked(experiment, folder, composed, overrides, locate, told)
+        return _train_locked(experiment, folder, fresh, composed, overrides, locate, told)
 
 
-def _choose_folder(experiment: Experiment, reporter: Reporter) -> tuple[RunFolder | None, bool]:
+def _choose_folder(experiment: Experiment) -> tuple[RunFolder | None, bool]:
     """The folder to train in, and whether it is a new one.
 
     Raises:
@@ -84,7 +84,6 @@ def _choose_folder(experiment: Experiment, reporter: Reporter) -> tuple[RunFolde
         lines = [f"  {key}: {before!r} in the run, {after!r} now" for key, before, after in conflicts]
         head = f"run {folder.path} has another config; only trainer.max_epochs, tracking and paths may change:"
         raise RunError("\n".join([head, *lines, "  start another run with another name=…, or with resume=never"]))
-    reporter.message(f"going on with {folder.path}")
     return folder, False
 
 
@@ -96,13 +95,19 @@ def _is_finished(folder: RunFolder, experiment: Experiment) -> bool:
 
 
 def _train_locked(
-    experiment: Experiment, folder: RunFolder, composed: str | None, overrides: Sequence[str], locate: Locate, reporter: Reporter
+    experiment: Experiment,
+    folder: RunFolder,
+    fresh: bool,
+    composed: str | None,
+    overrides: Sequence[str],
+    locate: Locate,
+    reporter: Reporter,
 ) -> Run:
     prepared = prepare_experiment(experiment, locate)
     _check_data(folder, prepared)
     _write_start(folder, experiment, prepared, composed, overrides)
     remember_last(folder, experiment.paths.runs_dir)
-    reporter.message(f"run {folder.path}")
+    reporter.message(f"{'run' if fresh else 'going on with'} {folder.path}")
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
         tracker = stack.enter_context(open_tracker(folder.path, experiment, reporter.warn))
