@@ -1,1 +1,1 @@
-"""What a loss means in other units. NumPy alone."""
+"""What a model is measured by, in NumPy or plain Python. Knows no backend."""
