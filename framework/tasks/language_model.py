@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from framework.builder.plan import ModelPlan
-from framework.decoding.generate import generate
-from framework.decoding.sampling import Sampling
-from framework.decoding.stepper import Stepper
 from framework.errors import DataError
 from framework.metrics.language import bits_per_token, perplexity
 from framework.spec.data import TextDataSpec
@@ -16,6 +13,10 @@ from framework.spec.experiment import Experiment
 from framework.spec.problems import ProblemCollector
 from framework.spec.task import LanguageModelTaskSpec
 from framework.tasks.task import task
+
+if TYPE_CHECKING:
+    from framework.decoding.sampling import Sampling
+    from framework.decoding.stepper import Stepper
 
 
 @task("language_model")
@@ -62,6 +63,8 @@ class LanguageModelTask:
 
     def sample(self, stepper: Stepper, data: Any, sampling: Sampling, experiment: Experiment, seed: int) -> str:
         """The configured prompt and what the model makes of it; the text's own first token where the prompt has unknown ones."""
+        from framework.decoding.generate import generate  # NumPy, which checking a config does not need
+
         vocabulary = data.vocabulary
         try:
             prompt = vocabulary.encode(experiment.decoding.prompt)

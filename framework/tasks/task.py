@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from framework.builder.plan import ModelPlan
-from framework.decoding.sampling import Sampling
-from framework.decoding.stepper import Stepper
 from framework.spec.experiment import Experiment
 from framework.spec.problems import ProblemCollector
+
+if TYPE_CHECKING:
+    from framework.decoding.sampling import Sampling
+    from framework.decoding.stepper import Stepper
 
 
 class Task(Protocol):
