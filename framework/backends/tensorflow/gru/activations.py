@@ -48,3 +48,23 @@ def resolve_activation(identifier: Any, argument: str = "activation") -> Activat
 def serialize_activation(function: Activation) -> Any:
     """What a config stores: the plain name where there is one."""
     return "hard_sigmoid_tf2" if function is hard_sigmoid_tf2 else keras.activations.serialize(function)
+
+
+_SLOPES: tuple[tuple[tuple[Any, ...], Activation], ...] = (
+    ((keras.activations.tanh, keras.ops.tanh, tf.tanh), lambda y: 1.0 - y * y),
+    ((keras.activations.sigmoid, keras.ops.sigmoid, tf.sigmoid), lambda y: y * (1.0 - y)),
+    ((keras.activations.relu, keras.ops.relu, tf.nn.relu), lambda y: tf.cast(y > 0, y.dtype)),
+    ((keras.activations.linear,), tf.ones_like),
+    ((keras.activations.hard_sigmoid, keras.ops.hard_sigmoid), lambda y: tf.cast((y > 0) & (y < 1), y.dtype) / 6.0),
+    ((hard_sigmoid_tf2,), lambda y: tf.cast((y > 0) & (y < 1), y.dtype) * 0.2),
+    ((keras.activations.softsign, keras.ops.softsign, tf.nn.softsign), lambda y: tf.square(1.0 - tf.abs(y))),
+    ((keras.activations.exponential, tf.exp), tf.identity),
+)
+
+
+def slope(function: Activation) -> Activation | None:
+    """The derivative of an activation as a function of its output, or None where it is not known here."""
+    for same, derivative in _SLOPES:
+        if any(function is one for one in same):
+            return derivative
+    return None

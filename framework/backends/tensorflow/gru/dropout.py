@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from framework.backends.tensorflow.gru.errors import ArgumentError
+from framework.backends.tensorflow.gru.graphs import current_graph
 
 
 class MaskCache:
@@ -29,6 +30,10 @@ class MaskCache:
         self._masks: list[tf.Tensor] = []
         self._graph: Any = None
         self._spent = False
+
+    def put(self, masks: Sequence[Any]) -> None:
+        """Makes the next call apply these masks, each ``(batch, features)``: one for every gate, or one each for z, r, n."""
+        self._masks, self._graph, self._spent = [tf.convert_to_tensor(mask) for mask in masks], current_graph(), False
 
     def reset(self) -> None:
         """Forgets the masks."""
@@ -76,13 +81,13 @@ class MaskCache:
         if self._spent or not self._usable():
             self._draw(like, training, count)
         self._check(like)
-        yield list(self._masks)
+        yield [tf.cast(mask, like.dtype) for mask in self._masks]
         self._spent = True
         if self._graph is not None:
             self.reset()
 
     def _usable(self) -> bool:
-        return bool(self._masks) and self._graph is _current_graph()
+        return bool(self._masks) and self._graph is current_graph()
 
     def _check(self, like: tf.Tensor) -> None:
         for mask in self._masks:
@@ -98,7 +103,7 @@ class MaskCache:
         masks = [self._dropped(ones) for _ in range(count)]
         if tf.is_tensor(training):
             masks = [tf.where(tf.cast(training, tf.bool), mask, ones) for mask in masks]
-        self._masks, self._graph, self._spent = masks, _current_graph(), False
+        self._masks, self._graph, self._spent = masks, current_graph(), False
 
     def _dropped(self, ones: tf.Tensor) -> tf.Tensor:
         if self.rate >= 1.0:
@@ -154,7 +159,3 @@ class DropoutMasks:
 
 def _off(training: Any) -> bool:
     return not tf.is_tensor(training) and not training
-
-
-def _current_graph() -> Any:
-    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -11,9 +12,11 @@ import tensorflow as tf
 
 from framework.backends.tensorflow.gru import arguments, calls, masks
 from framework.backends.tensorflow.gru.activations import resolve_activation, serialize_activation
+from framework.backends.tensorflow.gru.cudnn import cudnn_obstacles, run_cudnn
 from framework.backends.tensorflow.gru.dropout import DropoutMasks, MaskCache
 from framework.backends.tensorflow.gru.errors import ArgumentError, NotStateful
 from framework.backends.tensorflow.gru.loop import loop
+from framework.backends.tensorflow.gru.scan import can_scan, scan
 from framework.backends.tensorflow.gru.step import Step, project
 
 DOCUMENTED = (
@@ -231,14 +234,32 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
 
     def _run(self, sequence: tf.Tensor, state: tf.Tensor, mask: tf.Tensor | None, training: Any) -> tf.Tensor:
         """The states after each step, ``(time, batch, units)``, from time-major inputs in the order of processing."""
-        kernel, recurrent_kernel, bias, recurrent_bias = self._weights()
+        weights = kernel, recurrent_kernel, bias, recurrent_bias = self._weights()
         input_count = 3 if self.implementation == 1 else 1
+        on_cudnn = self._on_cudnn(mask is not None)
         with (
             self._dropout_masks.applied(sequence[0], training, input_count) as input_masks,
             self._recurrent_dropout_masks.applied(state, training, 3) as state_masks,
         ):
+            if on_cudnn and len(input_masks) < 2:
+                return run_cudnn(sequence * input_masks[0] if input_masks else sequence, state, mask, weights)
             step = Step(recurrent_kernel, recurrent_bias, self.activation, self.recurrent_activation, self.reset_after, state_masks)
-            return loop(step, project(sequence, kernel, bias, input_masks), state, mask, self.unroll)
+            projection = partial(project, kernel=kernel, bias=bias, masks=input_masks)
+            run = loop if training is False or not can_scan(step) else scan
+            return run(step, projection, sequence, state, mask, self.unroll)
+
+    def _on_cudnn(self, masked: bool) -> bool:
+        """Whether this call runs on cuDNN.
+
+        Raises:
+            ArgumentError: ``use_cudnn=True``, and it cannot.
+        """
+        if self.use_cudnn is False:
+            return False
+        obstacles = cudnn_obstacles(self, masked)
+        if obstacles and self.use_cudnn is True:
+            raise ArgumentError(f"layer {self.name!r} has use_cudnn=True but cannot run on cuDNN: " + "; ".join(obstacles))
+        return not obstacles
 
     def _results(self, states: tf.Tensor, mask: tf.Tensor | None) -> Any:
         """What the layer returns, from the states after each step."""

@@ -1,10 +1,10 @@
 """The equations of the GRU: the product of the inputs, and one step.
 
-Gates stand in Keras' order z (update), r (reset), h (candidate)::
+Gates stand in Keras' order z (update), r (reset), n (candidate)::
 
     z = s(x Wz + bz + h Uz + cz)        r = s(x Wr + br + h Ur + cr)        h' = z h + (1 - z) n
-    reset_after:      n = f(x Wh + bh + r (h Uh + ch))
-    not reset_after:  n = f(x Wh + bh + (r h) Uh)
+    reset_after:      n = f(x Wn + bn + r (h Un + cn))
+    not reset_after:  n = f(x Wn + bn + (r h) Un)
 
 Source: Cho et al. 2014, "Learning Phrase Representations using RNN Encoder-Decoder", equations 5 to 8 (arXiv 1406.1078, v3 for the reset
 before the product, v1 for the reset after it).
@@ -14,10 +14,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from framework.backends.tensorflow.gru.activations import Activation
+
+
+class Gates(NamedTuple):
+    """What one step computes, each ``(batch, units)``.
+
+    Attributes:
+        z: update gate.
+        r: reset gate.
+        new: candidate state n.
+        inner: ``h Un + cn``, or ``r h`` where the reset comes before the product.
+    """
+
+    z: tf.Tensor
+    r: tf.Tensor
+    new: tf.Tensor
+    inner: tf.Tensor
 
 
 @dataclass(frozen=True)
@@ -30,7 +47,7 @@ class Step:
         activation: f.
         recurrent_activation: s.
         reset_after: whether the reset gate comes after the product.
-        masks: dropout masks of the state for z, r, h, each ``(batch, units)``; empty for none.
+        masks: dropout masks of the state for z, r, n, each ``(batch, units)``; or one for all; empty for none.
     """
 
     recurrent_kernel: tf.Tensor
@@ -40,46 +57,53 @@ class Step:
     reset_after: bool
     masks: Sequence[tf.Tensor] = ()
 
+    @property
+    def units(self) -> int:
+        """Width of the state."""
+        return int(self.recurrent_kernel.shape[0])
+
     def __call__(self, projected: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
-        """The next state.
+        """The next state ``(batch, units)``; arguments as for :meth:`gates`."""
+        return mix(self.gates(projected, state), state)
+
+    def gates(self, projected: tf.Tensor, state: tf.Tensor) -> Gates:
+        """All but the last line of the equations.
 
         Args:
             projected: ``x W + b`` of this step, ``(batch, 3 units)``.
             state: ``(batch, units)``.
         """
-        x_z, x_r, x_h = tf.split(projected, 3, axis=-1)
-        if self.reset_after:
-            h_z, h_r, h_h = self._recurrent(state)
-            z, r = self.recurrent_activation(x_z + h_z), self.recurrent_activation(x_r + h_r)
-            new = self.activation(x_h + r * h_h)
-        else:
-            units = self.recurrent_kernel.shape[0]
-            h_z, h_r = self._gates(state)
-            z, r = self.recurrent_activation(x_z + h_z), self.recurrent_activation(x_r + h_r)
-            masked = state * self.masks[2] if self.masks else state
-            new = self.activation(x_h + (r * masked) @ self.recurrent_kernel[:, 2 * units :])
-        return z * state + (1.0 - z) * new
+        units = self.units
+        if not self.reset_after:
+            hidden = self.product(state, self.recurrent_kernel[:, : 2 * units])
+            z, r = tf.split(self.recurrent_activation(projected[:, : 2 * units] + hidden), 2, axis=-1)
+            inner = r * state
+            new = self.activation(projected[:, 2 * units :] + self.product(inner, self.recurrent_kernel[:, 2 * units :], first=2))
+            return Gates(z, r, new, inner)
+        hidden = self.product(state, self.recurrent_kernel)
+        if self.recurrent_bias is not None:
+            hidden += self.recurrent_bias
+        z, r = tf.split(self.recurrent_activation(projected[:, : 2 * units] + hidden[:, : 2 * units]), 2, axis=-1)
+        inner = hidden[:, 2 * units :]
+        return Gates(z, r, self.activation(projected[:, 2 * units :] + r * inner), inner)
 
-    def _recurrent(self, state: tf.Tensor) -> list[tf.Tensor]:
-        """``h U + c`` for z, r, h."""
-        if not self.masks:
-            product = state @ self.recurrent_kernel
-            return list(tf.split(product if self.recurrent_bias is None else product + self.recurrent_bias, 3, axis=-1))
-        kernels = tf.split(self.recurrent_kernel, 3, axis=-1)
-        products = [(state * mask) @ kernel for mask, kernel in zip(self.masks, kernels, strict=True)]
-        if self.recurrent_bias is None:
-            return products
-        return [product + bias for product, bias in zip(products, tf.split(self.recurrent_bias, 3, axis=-1), strict=True)]
+    def product(self, state: tf.Tensor, kernel: tf.Tensor, first: int = 0) -> tf.Tensor:
+        """``h U`` of neighbouring gates, with dropout.
 
-    def _gates(self, state: tf.Tensor) -> list[tf.Tensor]:
-        """``h U`` for z and r, for the reset before the product, which has no recurrent bias."""
-        units = self.recurrent_kernel.shape[0]
-        if not self.masks:
-            return list(tf.split(state @ self.recurrent_kernel[:, : 2 * units], 2, axis=-1))
-        return [
-            (state * mask) @ kernel
-            for mask, kernel in zip(self.masks[:2], tf.split(self.recurrent_kernel[:, : 2 * units], 2, axis=-1), strict=True)
-        ]
+        Args:
+            state: ``(batch, units)``.
+            kernel: their columns of the recurrent kernel.
+            first: the gate that the columns begin with: 0 for z, 2 for n.
+        """
+        if len(self.masks) < 2:
+            return (state * self.masks[0] if self.masks else state) @ kernel
+        parts = tf.split(kernel, kernel.shape[1] // self.units, axis=-1)
+        return tf.concat([(state * mask) @ part for mask, part in zip(self.masks[first:], parts, strict=False)], axis=-1)
+
+
+def mix(gates: Gates, state: tf.Tensor) -> tf.Tensor:
+    """``z h + (1 - z) n``."""
+    return gates.new + gates.z * (state - gates.new)
 
 
 def project(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None, masks: Sequence[tf.Tensor] = ()) -> tf.Tensor:
@@ -89,15 +113,14 @@ def project(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None, masks:
         inputs: ``(time, batch, features)``, or ``(batch, features)`` for one step.
         kernel: ``(features, 3 units)``.
         bias: ``(3 units,)``, or None.
-        masks: no dropout mask, one, or one each for z, r, h; each ``(batch, features)``.
+        masks: no dropout mask of the inputs, one, or one each for z, r, n; each ``(batch, features)``.
 
     Returns:
         ``(time, batch, 3 units)``, or ``(batch, 3 units)``.
     """
     if len(masks) == 3:
         kernels = tf.split(kernel, 3, axis=-1)
-        products = [_product(inputs * mask, part) for mask, part in zip(masks, kernels, strict=True)]
-        product = tf.concat(products, axis=-1)
+        product = tf.concat([_product(inputs * mask, part) for mask, part in zip(masks, kernels, strict=True)], axis=-1)
     else:
         product = _product(inputs * masks[0] if masks else inputs, kernel)
     return product if bias is None else product + bias

@@ -1,0 +1,109 @@
+"""The cuDNN kernel: whether this layer may run on it here, and the call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+
+from framework.backends.tensorflow.gru.activations import Activation, serialize_activation
+from framework.backends.tensorflow.gru.compaction import Compaction
+from framework.backends.tensorflow.gru.graphs import in_xla
+from framework.builder.cudnn import GRUTraits, judge
+
+if TYPE_CHECKING:
+    from framework.backends.tensorflow.gru.layer import GRU
+
+_SAME_FUNCTIONS: dict[str, Sequence[Any]] = {
+    "tanh": (keras.activations.tanh, keras.ops.tanh, tf.tanh),
+    "sigmoid": (keras.activations.sigmoid, keras.ops.sigmoid, tf.sigmoid),
+}
+
+
+def cudnn_obstacles(layer: GRU, masked: bool) -> list[str]:
+    """Why the layer cannot run on cuDNN here and now, one line a reason; empty where it can.
+
+    Args:
+        layer: any built or unbuilt layer.
+        masked: whether a mask comes with the inputs.
+    """
+    traits = GRUTraits(
+        backend="tensorflow",
+        device="gpu" if tf.config.list_logical_devices("GPU") else "cpu",
+        dtype=layer.compute_dtype,
+        masked=masked,
+        activation=_name(layer.activation),
+        recurrent_activation=_name(layer.recurrent_activation),
+        use_bias=layer.use_bias,
+        reset_after=layer.reset_after,
+        dropout=layer.dropout,
+        recurrent_dropout=layer.recurrent_dropout,
+        implementation=layer.implementation,
+        unroll=layer.unroll,
+        time_major=layer.time_major,
+        go_backwards=layer.go_backwards,
+        zero_output_for_mask=layer.zero_output_for_mask,
+        use_cudnn=layer.use_cudnn,
+    )
+    reasons = judge(traits).reasons()
+    if in_xla():
+        reasons.append("jit_compile: XLA has no cuDNN recurrent kernel; jit_compile=False lifts it")
+    return reasons
+
+
+def run_cudnn(
+    sequence: tf.Tensor,
+    state: tf.Tensor,
+    mask: tf.Tensor | None,
+    weights: tuple[tf.Tensor, tf.Tensor, tf.Tensor | None, tf.Tensor | None],
+) -> tf.Tensor:
+    """The states after each step, carried over masked steps, from one call of cuDNN's kernel.
+
+    Args:
+        sequence: ``(time, batch, features)``, dropout applied.
+        state: first state, ``(batch, units)``.
+        mask: ``(time, batch) bool`` of any pattern, or None.
+        weights: kernel, recurrent kernel, bias, recurrent bias; biases None are zeros.
+
+    Returns:
+        ``(time, batch, units)``.
+    """
+    shape = tf.shape(sequence)
+    compaction = None if mask is None else Compaction.of(mask)
+    states, *_ = tf.raw_ops.CudnnRNNV3(
+        input=sequence if compaction is None else compaction.compact(sequence),
+        input_h=state[None],
+        input_c=tf.zeros((), sequence.dtype),
+        params=cudnn_parameters(*weights),
+        sequence_lengths=tf.fill([shape[1]], shape[0]) if compaction is None else compaction.lengths,
+        rnn_mode="gru",
+        is_training=True,
+        time_major=True,
+    )
+    states.set_shape((sequence.shape[0], sequence.shape[1], state.shape[1]))
+    return states if compaction is None else compaction.spread(states, state)
+
+
+def cudnn_parameters(kernel: tf.Tensor, recurrent_kernel: tf.Tensor, bias: tf.Tensor | None, recurrent_bias: tf.Tensor | None) -> tf.Tensor:
+    """The weights as the one vector that the kernel reads: transposed matrices, then biases, gates in the order r, z, h."""
+    if bias is None or recurrent_bias is None:
+        bias = recurrent_bias = tf.zeros((kernel.shape[1],), kernel.dtype)
+    matrices = [tf.transpose(gate) for matrix in (kernel, recurrent_kernel) for gate in _kernel_order(matrix)]
+    vectors = [gate for vector in (bias, recurrent_bias) for gate in _kernel_order(vector)]
+    return tf.concat([tf.reshape(part, [-1]) for part in (*matrices, *vectors)], axis=0)
+
+
+def _kernel_order(weight: tf.Tensor) -> list[tf.Tensor]:
+    z, r, h = tf.split(weight, 3, axis=-1)
+    # AMD's MIOpen behind the same operation keeps Keras' order.
+    return [z, r, h] if tf.sysconfig.get_build_info().get("is_rocm_build") else [r, z, h]
+
+
+def _name(function: Activation) -> str:
+    for name, same in _SAME_FUNCTIONS.items():
+        if any(function is one for one in same):
+            return name
+    name = serialize_activation(function)
+    return name if isinstance(name, str) and name not in _SAME_FUNCTIONS else f"{getattr(function, '__name__', 'a function')} (own)"

@@ -1,0 +1,165 @@
+"""The loop over time with a backward pass written by hand.
+
+TensorFlow's own derivative of a loop makes, in every step, one product for the weight gradient and one with a transposed matrix. Here the
+weight gradient is one product over all steps, the matrix is transposed once, and the derivatives of the gates come from saved outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import tensorflow as tf
+
+from framework.backends.tensorflow.gru.activations import slope
+from framework.backends.tensorflow.gru.loop import Projection, array, number_of_steps, per_step, run_steps, stacked
+from framework.backends.tensorflow.gru.step import Gates, Step, mix
+
+
+def can_scan(step: Step) -> bool:
+    """Whether the derivatives of both activations are known."""
+    return slope(step.activation) is not None and slope(step.recurrent_activation) is not None
+
+
+def scan(step: Step, projection: Projection, sequence: tf.Tensor, state: tf.Tensor, mask: tf.Tensor | None, unroll: bool) -> tf.Tensor:
+    """The same as :func:`~framework.backends.tensorflow.gru.loop.loop`, for steps that :func:`can_scan`."""
+    weights = [step.recurrent_kernel] if step.recurrent_bias is None else [step.recurrent_kernel, step.recurrent_bias]
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def run(projected: tf.Tensor, state: tf.Tensor, kernel: tf.Tensor, *bias: tf.Tensor) -> Any:
+        forward = replace(step, recurrent_kernel=kernel, recurrent_bias=bias[0] if bias else None)
+        saved = _forward(forward, projected, state, mask, unroll)
+        states = stacked(saved[-1], projected, state)
+
+        def backward(gradient: tf.Tensor) -> Sequence[tf.Tensor]:
+            return _backward(forward, gradient, saved[:-1], mask, unroll)
+
+        return states, backward
+
+    result: tf.Tensor = run(projection(sequence), state, *weights)
+    return result
+
+
+def _forward(step: Step, projected: tf.Tensor, state: tf.Tensor, mask: tf.Tensor | None, unroll: bool) -> Sequence[tf.TensorArray]:
+    """Arrays of the states before each step, z, r, n and inner, and of the states after each step."""
+    steps = number_of_steps(projected)
+    inputs, valid = per_step(projected), None if mask is None else per_step(mask)
+
+    def body(time: Any, now: tf.Tensor, *saved: tf.TensorArray) -> Sequence[Any]:
+        gates = step.gates(inputs.read(time), now)
+        new = mix(gates, now)
+        if valid is not None:
+            new = tf.where(valid.read(time)[:, None], new, now)
+        return new, *(one.write(time, value) for one, value in zip(saved, (now, *gates, new), strict=True))
+
+    return run_steps(body, steps, (state, *(array(steps, state) for _ in range(6))), unroll)[1:]
+
+
+def _backward(
+    step: Step, gradient: tf.Tensor, saved: Sequence[tf.TensorArray], mask: tf.Tensor | None, unroll: bool
+) -> Sequence[tf.Tensor]:
+    """Gradients of projected inputs, first state, recurrent kernel and, if there is one, recurrent bias.
+
+    Args:
+        step: the equations.
+        gradient: of the states, ``(time, batch, units)``.
+        saved: all but the last of what :func:`_forward` gives.
+        mask: as in the forward pass.
+        unroll: as in the forward pass.
+    """
+    steps = number_of_steps(gradient)
+    given, valid = per_step(gradient), None if mask is None else per_step(mask)
+    derive = _Derivatives(step)
+
+    def body(time: Any, later: tf.Tensor, *written: tf.TensorArray) -> Sequence[Any]:
+        total = later + given.read(time)
+        now, *gates = (one.read(time) for one in saved)
+        if valid is None:
+            earlier, *parts = derive(total, now, Gates(*gates))
+        else:
+            ours, none = valid.read(time)[:, None], tf.zeros_like(total)
+            earlier, *parts = derive(tf.where(ours, total, none), now, Gates(*gates))
+            earlier += tf.where(ours, none, total)
+        return earlier, *(one.write(time, part) for one, part in zip(written, parts, strict=True))
+
+    state = tf.zeros_like(gradient[0])
+    wide = tf.concat([state] * 3, axis=-1)
+    arrays = [array(steps, wide) for _ in range(2 if step.reset_after else 1)]
+    first, *written = run_steps(body, steps, (state, *arrays), unroll, backwards=True)
+    of_inputs = stacked(written[0], gradient, wide)
+    of_products = stacked(written[-1], gradient, wide)
+    before, *_, inner = (stacked(one, gradient, state) for one in saved)
+    return of_inputs, first, *derive.weights(before, inner, of_products)
+
+
+class _Derivatives:
+    """The derivatives of one step, and of the weights over all steps."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self.transposed = tf.transpose(step.recurrent_kernel)
+        self.slope = slope(step.activation) or tf.identity
+        self.gate_slope = slope(step.recurrent_activation) or tf.identity
+
+    def __call__(self, total: tf.Tensor, now: tf.Tensor, gates: Gates) -> Sequence[tf.Tensor]:
+        """One step.
+
+        Args:
+            total: gradient of the state after the step, ``(batch, units)``.
+            now: state before the step.
+            gates: as the forward pass had them.
+
+        Returns:
+            Gradients of the state before the step ``(batch, units)``, of the projected input ``(batch, 3 units)``, and, with
+            ``reset_after``, of the product with the state ``(batch, 3 units)``, which is the same as that of the input otherwise.
+        """
+        z, r, new, inner = gates
+        d_new = total * (1.0 - z) * self.slope(new)
+        d_z = total * (now - new) * self.gate_slope(z)
+        if self.step.reset_after:
+            d_r = d_new * inner * self.gate_slope(r)
+            d_product = tf.concat([d_z, d_r, d_new * r], axis=-1)
+            earlier = total * z + self._back(d_product, 0)
+            return earlier, tf.concat([d_z, d_r, d_new], axis=-1), d_product
+        d_inner = self._back(d_new, 2)
+        d_gates = tf.concat([d_z, d_inner * now * self.gate_slope(r)], axis=-1)
+        earlier = total * z + d_inner * r + self._back(d_gates, 0)
+        return earlier, tf.concat([d_gates, d_new], axis=-1)
+
+    def weights(self, before: tf.Tensor, inner: tf.Tensor, products: tf.Tensor) -> Sequence[tf.Tensor]:
+        """Gradients of the recurrent kernel ``(units, 3 units)`` and, if there is one, of the recurrent bias ``(3 units,)``.
+
+        Args:
+            before: states before each step, ``(time, batch, units)``.
+            inner: of each step's gates, ``(time, batch, units)``.
+            products: gradient of each step's product, ``(time, batch, 3 units)``.
+        """
+        units, masks = self.step.units, self.step.masks
+        if len(masks) < 2 and self.step.reset_after:
+            kernel = _sum_of_products(before * masks[0] if masks else before, products)
+        else:
+            factors = (before, before, before if self.step.reset_after else inner)
+            every: Sequence[Any] = masks if len(masks) == 3 else [*masks, None][:1] * 3
+            masked = [factor if mask is None else factor * mask for factor, mask in zip(factors, every, strict=True)]
+            parts = [products[..., gate * units : (gate + 1) * units] for gate in range(3)]
+            kernel = tf.concat([_sum_of_products(*pair) for pair in zip(masked, parts, strict=True)], axis=-1)
+        return (kernel,) if self.step.recurrent_bias is None else (kernel, tf.reduce_sum(products, axis=(0, 1)))
+
+    def _back(self, gradient: tf.Tensor, first: int) -> tf.Tensor:
+        """Gradient of the state from that of its product with neighbouring gates' columns, the gate ``first`` leading."""
+        units, masks = self.step.units, self.step.masks
+        if len(masks) < 2:
+            rows = self.transposed[first * units : first * units + gradient.shape[1]]
+            product = gradient @ rows
+            return product * masks[0] if masks else product
+        gates = gradient.shape[1] // units
+        parts = tf.split(gradient, gates, axis=-1)
+        rows = [self.transposed[gate * units : (gate + 1) * units] for gate in range(first, first + gates)]
+        return tf.add_n([(part @ row) * mask for part, row, mask in zip(parts, rows, masks[first:], strict=False)])
+
+
+def _sum_of_products(factors: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+    """Sum over all steps and rows of outer products: ``(time, batch, units)``, ``(time, batch, columns)`` -> ``(units, columns)``."""
+    left, right = (tf.reshape(part, (-1, part.shape[2])) for part in (factors, gradients))
+    return tf.matmul(left, right, transpose_a=True)
