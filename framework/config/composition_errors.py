@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
@@ -15,7 +14,6 @@ from framework.config.interpolation import is_grammatical, ungrammatical
 from framework.config.layers import ConfigFile, default_entries, reachable_files
 from framework.config.location import PRIMARY, SearchPath, display
 from framework.config.overrides import Given, no_option, one_of
-from framework.config.yaml_text import Positioned, duplicate_keys
 from framework.errors import GateworkError, Origin, Problem, SpecError, nearest
 
 
@@ -31,24 +29,21 @@ def reworded(search: SearchPath, given: Sequence[Given]) -> Iterator[None]:
         yield
     except GateworkError:
         raise
-    except yaml.YAMLError as error:
-        raise SpecError(_yaml_problems(error)) from error
-    except (UnicodeDecodeError, RecursionError, HydraException, OmegaConfBaseException) as error:
+    except (RecursionError, HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError, OSError) as error:
         raise SpecError(_problems(error, search, given)) from error
-    except (ValueError, TypeError, AssertionError, OSError) as error:
-        raise SpecError([_other(error, search, given)]) from error
 
 
 def _problems(error: Exception, search: SearchPath, given: Sequence[Given]) -> list[Problem]:
+    if GrammarParseError in (type(error), type(error.__cause__)):
+        bad = [one for one in given if isinstance(one.value, str) and not is_grammatical(one.value)]
+        if bad:
+            return [ungrammatical(one.key, one.value, one.origin) for one in bad]
     files = reachable_files(search, given)
-    if isinstance(error, UnicodeDecodeError):
-        return [_encoding_problem(files)]
     if isinstance(error, RecursionError):
         return [_circle(files)]
     if isinstance(error, MissingConfigException):
         return [_missing(error, search, given, files)]
-    bad = _bad_interpolations(files, given) if GrammarParseError in (type(error), type(error.__cause__)) else []
-    return bad or [_other(error, search, given)]
+    return [_other(error, search, given, files)]
 
 
 def foreign_primary(search: SearchPath) -> Problem | None:
@@ -64,43 +59,6 @@ def foreign_primary(search: SearchPath) -> Problem | None:
         origin=Origin(display(path), 1),
         hint=f"rename it if it belongs to something else, or begin with a copy of {display(search.folders[-1] / path.name)}",
     )
-
-
-def _yaml_problems(error: yaml.YAMLError) -> list[Problem]:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    if mark is None:
-        return [Problem("", f"a YAML file cannot be read: {str(error).splitlines()[0]}")]
-    path = Path(mark.name)
-    what = getattr(error, "problem", None) or "it is no YAML"
-    if "duplicate key" in what:
-        return [
-            Problem("", f"the key '{key}' stands twice in one mapping", origin=Origin(display(path), second), hint=f"first in line {first}")
-            for key, first, second in duplicate_keys(path)
-        ]
-    context, start = getattr(error, "context", None), getattr(error, "context_mark", None)
-    where = f", {context}" if context else ""
-    begun = f" begun in line {start.line + 1}" if start is not None and start.line != mark.line else ""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-    line = lines[mark.line] if mark.line < len(lines) else ""
-    return [
-        Problem(
-            "",
-            f"the YAML cannot be read at column {mark.column + 1}: {what}{where}{begun}",
-            value=line.strip() or None,
-            origin=Origin(display(path), min(mark.line + 1, max(len(lines), 1))),
-            hint="indent with spaces" if "\t" in line else None,
-        )
-    ]
-
-
-def _encoding_problem(files: Sequence[ConfigFile]) -> Problem:
-    for file in files:
-        try:
-            file.path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as found:
-            line = file.path.read_bytes()[: found.start].count(b"\n") + 1
-            return Problem("", "the file is not written in UTF-8", origin=Origin(display(file.path), line), expected="UTF-8 text")
-    return Problem("", "a YAML file is not written in UTF-8", expected="UTF-8 text")
 
 
 def _circle(files: Sequence[ConfigFile]) -> Problem:
@@ -142,34 +100,16 @@ def _entry_origin(name: str, files: Sequence[ConfigFile]) -> Origin | None:
     return None
 
 
-def _bad_interpolations(files: Sequence[ConfigFile], given: Sequence[Given]) -> list[Problem]:
-    found = [ungrammatical(one.key, one.value, one.origin) for one in given if isinstance(one.value, str) and not is_grammatical(one.value)]
-    for file in files:
-        whole = "@package _global_" in file.path.read_text(encoding="utf-8", errors="replace")
-        package = "" if whole else file.name.rpartition("/")[0].replace("/", ".")
-        for key, node in _texts(file.content, package) if file.content else ():
-            if not is_grammatical(node.value):
-                found.append(ungrammatical(key, node.value, Origin(display(file.path), node.line)))
-    return found
-
-
-def _texts(node: Positioned, path: str) -> Iterator[tuple[str, Positioned]]:
-    if isinstance(node.value, str) and "${" in node.value:
-        yield path, node
-    for name, child in node.children.items():
-        yield from _texts(child, f"{path}.{name}" if path else name)
-
-
-def _other(error: Exception, search: SearchPath, given: Sequence[Given]) -> Problem:
+def _other(error: Exception, search: SearchPath, given: Sequence[Given], files: Sequence[ConfigFile]) -> Problem:
     message = str(error).strip() or str(error.__cause__ or "").strip() or type(error).__name__
     path = _named_file(message, search)
     origin = _override_origin(message, given) or (Origin(display(path)) if path else None)
     unmatched = re.search(r"(?:Could not override|No earlier Group Default for) '([^']+)'", message)
     if unmatched:
-        return _unmatched(unmatched[1], path, origin, search, reachable_files(search, given))
+        return _unmatched(unmatched[1], path, origin, search, files)
     choice = re.search(r"'override ([\w/]+): ([\w/-]+)'", message)
     if choice:
-        origin = _entry_origin(f"{choice[1]}/{choice[2]}", reachable_files(search, given)) or origin
+        origin = _entry_origin(f"{choice[1]}/{choice[2]}", files) or origin
     words = (line.strip() for line in message.splitlines())
     told = " ".join(word for word in words if word and not word.startswith(("See http", "full_key:", "object_type")))
     return Problem("", f"the config cannot be composed: {told}", origin=origin)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,8 @@ _DEFAULTS: Schema = {
 def json_schema() -> Schema:
     """The schema of a whole experiment, or of any part of one: a recipe, a file of the package ``_global_``."""
     definitions: Schema = {}
-    properties = {name: _experiment_field(name, definitions) for name in Experiment.model_fields}
+    fields = Experiment.model_json_schema()["properties"]
+    properties = {name: _experiment_field(name, fields[name], definitions) for name in Experiment.model_fields}
     return _file(
         "A Gatework experiment, or a part of one.",
         {"type": "object", "properties": {**properties, "hydra": {"type": "object"}}, "additionalProperties": False},
@@ -103,8 +106,7 @@ def _file(description: str, content: Schema, definitions: Schema) -> Schema:
     return {**schema, "$defs": {"interpolation": _INTERPOLATION, **dict(sorted(definitions.items()))}}
 
 
-def _experiment_field(name: str, definitions: Schema) -> Schema:
-    whole = Experiment.model_json_schema()["properties"][name]
+def _experiment_field(name: str, whole: Schema, definitions: Schema) -> Schema:
     if name in _KINDS or name in _GROUPS:
         return {**_section(name, definitions), "description": whole.get("description", "")}
     return _loose_value(whole)
@@ -144,11 +146,15 @@ def _by_kind(kinds: Mapping[str, type[BaseModel]], definitions: Schema) -> Schem
 
 def _reference(spec: type[BaseModel], definitions: Schema) -> Schema:
     if spec.__name__ not in definitions:
-        schema = spec.model_json_schema()
-        inner = schema.pop("$defs", {})
-        for name, part in {**inner, spec.__name__: schema}.items():
-            definitions[name] = _loose(part)
+        definitions.update(copy.deepcopy(_definitions(spec)))
     return {"$ref": f"#/$defs/{spec.__name__}"}
+
+
+@cache
+def _definitions(spec: type[BaseModel]) -> Schema:
+    schema = spec.model_json_schema()
+    inner = schema.pop("$defs", {})
+    return {name: _loose(part) for name, part in {**inner, spec.__name__: schema}.items()}
 
 
 def _loose(schema: Schema) -> Schema:

@@ -17,11 +17,12 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
 from framework.config.location import SearchPath
+from framework.config.source import SCHEME, FolderSource
 
 VERSION_BASE = "1.3"
 JOB_NAME = "gatework"
 
-_own_folders: ContextVar[tuple[Path, ...]] = ContextVar("own_folders", default=())
+_own_folders: ContextVar[tuple[Path, ...] | None] = ContextVar("own_folders", default=None)
 
 
 class OwnFoldersFirst(SearchPathPlugin):
@@ -29,8 +30,14 @@ class OwnFoldersFirst(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Called by Hydra whenever it builds a search path."""
-        for folder in _own_folders.get():
-            search_path.prepend(provider="gatework", path=f"file://{folder}", anchor="main")
+        folders = _own_folders.get()
+        if folders is None:
+            return
+        for folder in folders:
+            search_path.prepend(provider="gatework", path=f"{SCHEME}://{folder}", anchor="main")
+        for element in search_path.get_path():
+            if element.provider == "main":
+                element.path = f"{SCHEME}://{element.path}"
 
 
 def size_text(name: str) -> str:
@@ -52,6 +59,7 @@ def hydra_session(search: SearchPath) -> Iterator[Any]:
         Hydra's own object, which composes, launches and shows configs.
     """
     _register_sizes()
+    Plugins.instance().register(FolderSource)
     Plugins.instance().register(OwnFoldersFirst)
     active = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()

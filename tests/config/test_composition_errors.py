@@ -134,10 +134,8 @@ def test_a_circle(folder, write):
 @pytest.mark.parametrize(
     ("text", "what", "where"),
     [
-        ("defaults: 3\n", "defaults must be a list", "configs/recipe/own.yaml"),
         ("defaults:\n  - /data: text\n", "Multiple values for data", "configs/recipe/own.yaml:3"),
         ("defaults:\n  - override /model: text_generation\n  - /data: text\n", "Overrides must be at the end", "configs/recipe/own.yaml"),
-        ("- 1\n- 2\n", "Cannot merge", "configs/recipe/own.yaml"),
         ("hydra: 3\n", "HydraConf", "configs/recipe/own.yaml"),
     ],
 )
@@ -148,6 +146,31 @@ def test_what_only_hydra_can_say_comes_with_the_place(folder, write, text, what,
     assert what in told
     assert told.endswith(f"    set in: {where}")
     assert "http" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("seed: 1\ndefaults: 3\n", "defaults: must be a list\n    value: 3\n    set in: configs/recipe/own.yaml:3"),
+        ("- 1\n- 2\n", "the file holds no mapping\n    set in: configs/recipe/own.yaml:1\n    expected: key: value, one a line"),
+        ("just text\n", "the file holds no mapping\n    set in: configs/recipe/own.yaml:1\n    expected: key: value, one a line"),
+    ],
+)
+def test_a_file_that_is_no_config(folder, write, text, told):
+    write("recipe/own.yaml", GLOBAL + text)
+    assert problems("recipe=own") == told
+
+
+def test_the_package_may_stand_anywhere_in_the_header(folder, write):
+    write("recipe/own.yaml", "# yaml-language-server: $schema=x\n#\n" + GLOBAL + "seed: 4\n")
+    assert compose(["recipe=own"]).mapping["seed"] == 4
+
+
+def test_a_file_that_changes_is_read_again(folder, write):
+    path = write("recipe/own.yaml", GLOBAL + "seed: 4\n")
+    assert compose(["recipe=own"]).mapping["seed"] == 4
+    path.write_text(GLOBAL + "seed: 12\n")
+    assert compose(["recipe=own"]).mapping["seed"] == 12
 
 
 def test_deleting_what_is_not_there(folder):

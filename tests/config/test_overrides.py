@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from framework.config.location import SearchPath
@@ -83,6 +83,7 @@ SAFE = st.characters(exclude_categories=("Cs", "Cc"), exclude_characters=",[]{}(
 NOT_TEXT = {"null", "true", "false", "yes", "no", "on", "off", "nan", "inf"}
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.text(SAFE, min_size=1).filter(lambda text: text.strip().lower().lstrip("+-") not in NOT_TEXT))
 @example(" lead")
 @example("trail ")
@@ -122,7 +123,9 @@ def test_no_equals_sign(search):
     assert "did you mean" not in problem(search, "qqqqqq")
 
 
-@pytest.mark.parametrize(("text", "what"), [("=3", "the key is missing"), ("a..b=3", "'a..b' is no key"), ("läyer.x=3", "'läyer.x' is no key")])
+@pytest.mark.parametrize(
+    ("text", "what"), [("=3", "the key is missing"), ("a..b=3", "'a..b' is no key"), ("läyer.x=3", "'läyer.x' is no key")]
+)
 def test_no_key(search, text, what):
     assert problem(search, text).splitlines()[0] == what
 

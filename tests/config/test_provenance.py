@@ -43,11 +43,17 @@ def at(composed, key: str) -> str:
     return str(composed.locate(key))
 
 
-@pytest.fixture
-def own(folder: Path, write):
-    write("recipe/own.yaml", RECIPE)
-    write("model/own.yaml", MODEL)
-    return compose(["recipe=own", "model.layers.gru.dropout=0.5", "trainer={max_epochs: 6}", "seed=4", "seed=5"])
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory):
+    folder = tmp_path_factory.mktemp("own")
+    for name, text in (("recipe", RECIPE), ("model", MODEL)):
+        (folder / "configs" / name).mkdir(parents=True)
+        (folder / "configs" / name / "own.yaml").write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        composed = compose(["recipe=own", "model.layers.gru.dropout=0.5", "trainer={max_epochs: 6}", "seed=4", "seed=5"])
+        assert composed.provenance
+    return composed
 
 
 @pytest.mark.parametrize(

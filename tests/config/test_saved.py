@@ -31,7 +31,10 @@ def test_the_same_value_gives_the_same_text():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"spec_version: {SPEC_VERSION + 1}\n", f"was written by a newer Gatework (spec_version {SPEC_VERSION + 1}, this one knows {SPEC_VERSION})"),
+        (
+            f"spec_version: {SPEC_VERSION + 1}\n",
+            f"was written by a newer Gatework (spec_version {SPEC_VERSION + 1}, this one knows {SPEC_VERSION})",
+        ),
         ("seed: 3\n", "holds no spec_version"),
         ("spec_version: true\n", "holds no spec_version"),
         ("spec_version: '1'\n", "holds no spec_version"),
@@ -50,7 +53,7 @@ def test_what_cannot_be_read(folder, text, message):
 
 
 def test_a_missing_file(folder):
-    with pytest.raises(RunError, match="runs/x/resolved.yaml is missing"):
+    with pytest.raises(RunError, match=r"^runs/x/resolved\.yaml is missing$"):
         load_resolved(Path("runs/x/resolved.yaml"))
 
 

@@ -1,0 +1,117 @@
+"""Config files as Hydra reads them: with the fast YAML reader, each file once, and every fault told with its line."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
+from omegaconf import OmegaConf
+from omegaconf.errors import GrammarParseError
+
+from framework.config.location import SCHEMA_FOLDER, display
+from framework.config.yaml_errors import duplicate_problems, encoding_problem, interpolation_problems, syntax_problem
+from framework.config.yaml_text import read_positions, read_yaml
+from framework.errors import Origin, Problem, SpecError
+
+SCHEME = "gatework"
+
+
+class FolderSource(ConfigSource):
+    """A folder of configs; Hydra's own source of ``file://`` with better manners.
+
+    Args:
+        provider: who put the folder on the search path.
+        path: ``gatework://`` and the absolute folder.
+    """
+
+    def __init__(self, provider: str, path: str) -> None:
+        super().__init__(provider=provider, path=path)
+
+    @staticmethod
+    def scheme() -> str:
+        """The part of a search path before ``://``."""
+        return SCHEME
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Reads one config.
+
+        Raises:
+            ConfigLoadError: there is no such file.
+            SpecError: the file is no YAML, or not what a config can be.
+        """
+        path = self._file(config_path)
+        if not path.is_file():
+            raise ConfigLoadError(f"Config not found : {path}")
+        status = path.stat()
+        content, package = _read(path, status.st_mtime_ns, status.st_size)
+        try:
+            config = OmegaConf.create(content)
+        except GrammarParseError as error:
+            key = package if package is not None else str(Path(config_path).parent).replace("/", ".")
+            problems = interpolation_problems(path, read_positions(path), "" if key in ("_global_", ".") else key)
+            raise SpecError(problems) from error
+        return ConfigResult(provider=self.provider, path=f"{SCHEME}://{self.path}", config=config, header={"package": package})
+
+    def available(self) -> bool:
+        """Whether the folder exists."""
+        return Path(self.path).is_dir()
+
+    def is_group(self, config_path: str) -> bool:
+        """Whether there is such a folder of configs."""
+        return config_path != SCHEMA_FOLDER and (Path(self.path) / config_path).is_dir()
+
+    def is_config(self, config_path: str) -> bool:
+        """Whether there is such a file."""
+        return self._file(config_path).is_file()
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """Names of the configs, the groups, or both, in a folder."""
+        found = []
+        for path in (Path(self.path) / config_path).iterdir():
+            if path.is_dir() and results_filter != ObjectType.CONFIG and path.name not in (SCHEMA_FOLDER, "__pycache__"):
+                found.append(path.name)
+            if path.suffix == ".yaml" and results_filter != ObjectType.GROUP:
+                found.append(path.stem)
+        return sorted(found)
+
+    def _file(self, config_path: str) -> Path:
+        return Path(self.path) / f"{config_path.removesuffix('.yaml')}.yaml"
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, modified: int, size: int) -> tuple[dict[str, Any], str | None]:
+    """The content of a file and the package that its header names; read again when the file has changed."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = read_yaml(path)
+        problems = duplicate_problems(path)
+    except UnicodeDecodeError as error:
+        raise SpecError([encoding_problem(path, error)]) from error
+    except yaml.YAMLError as error:
+        raise SpecError([syntax_problem(error, path)]) from error
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        problems = [Problem("", "the file holds no mapping", origin=Origin(display(path), 1), expected="key: value, one a line")]
+    elif not isinstance(content.get("defaults", []), list):
+        line = read_positions(path).children["defaults"].line
+        problems = [Problem("defaults", "must be a list", value=str(content["defaults"]), origin=Origin(display(path), line))]
+    if problems:
+        raise SpecError(problems)
+    return content, _package(text)
+
+
+def _package(text: str) -> str | None:
+    """The package in ``# @package NAME``, anywhere in the comment that the file begins with."""
+    for line in text.splitlines():
+        if line.strip() and not line.startswith("#"):
+            break
+        found = re.match(r"#\s*@package\s+(\S+)", line)
+        if found:
+            return found[1]
+    return None
