@@ -163,7 +163,11 @@ class GRUCalls(GRUSurface):
         if not self.return_sequences:
             return last if visible is None else last * visible[-1]
         shown = hidden if visible is None else hidden * visible
-        return shown if self.time_major else shown.transpose(0, 1)
+        if self.time_major:
+            return shown
+        batch_major = shown.transpose(0, 1)
+        # The backward pass needs the states: a copy may be written over, and what reads it next wants it contiguous anyway.
+        return batch_major.clone(memory_format=torch.contiguous_format) if visible is None and shown.requires_grad else batch_major
 
     def _cell(self) -> Cell:
         return Cell(self.activation, self.recurrent_activation, self.reset_after)

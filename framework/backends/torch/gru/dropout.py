@@ -53,8 +53,10 @@ class DropoutMasks(nn.Module):
         """At least ``count`` masks ``(rows, width)`` in the dtype and on the device of ``like``: the kept ones, and new ones for the rest.
 
         Raises:
-            InputError: kept masks have another shape.
+            InputError: masks kept for the next call have another shape.
         """
+        if self._applied and any(tuple(mask.shape) != (rows, width) for mask in self._masks):
+            self.clear()
         for mask in self._masks:
             if tuple(mask.shape) != (rows, width):
                 raise InputError(

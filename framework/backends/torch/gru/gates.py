@@ -73,7 +73,7 @@ def project(x: Tensor, kernel: Tensor, bias: Tensor | None, masks: Sequence[Tens
     parts = result.chunk(len(masks), dim=-1)
     biases = [None] * len(masks) if bias is None else bias.chunk(len(masks))
     for part, mask, its_kernel, its_bias in zip(parts, masks, kernel.chunk(len(masks), dim=1), biases, strict=True):
-        part.copy_(matmul((x * mask).view(rows, -1), its_kernel, its_bias).view_as(part))
+        part.copy_(matmul((x * mask).reshape(rows, -1), its_kernel, its_bias).view_as(part))
     return result
 
 
@@ -96,4 +96,4 @@ def kernel_gradient(x: Tensor, gradient: Tensor, masks: Sequence[Tensor]) -> Ten
     if not masks:
         return matmul(x.reshape(rows, -1).t(), flat)
     parts = flat.chunk(len(masks), dim=1)
-    return torch.cat([matmul((x * mask).view(rows, -1).t(), part) for part, mask in zip(parts, masks, strict=True)], dim=1)
+    return torch.cat([matmul((x * mask).reshape(rows, -1).t(), part) for part, mask in zip(parts, masks, strict=True)], dim=1)

@@ -39,7 +39,8 @@ def _packs(dtype: torch.dtype) -> bool:
 
 def packs(tensor: Tensor) -> bool:
     """Whether the prepacked product can be used for a tensor's device and data type here and now."""
-    return tensor.device.type == "cpu" and torch.backends.mkldnn.enabled is True and _packs(tensor.dtype)
+    enabled: object = torch.backends.mkldnn.enabled
+    return tensor.device.type == "cpu" and enabled is True and _packs(tensor.dtype)
 
 
 @cache
