@@ -24,7 +24,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"tracking", "report"}),
     frozenset({"engine"}),
     frozenset({"framework"}),  # what `import framework` offers: the engine, for users of Python
-    frozenset({"cli"}),
+    frozenset({"cli", "tracking.text_model"}),  # programs: nobody imports them
     frozenset({"__main__"}),
 )
 
@@ -47,7 +47,7 @@ HOMES: dict[str, frozenset[str]] = {
     "lightning": frozenset({"backends.torch"}),
     "torchmetrics": frozenset({"backends.torch"}),
     "safetensors.torch": frozenset({"backends.torch"}),
-    "mlflow": frozenset({"tracking"}),
+    "mlflow": frozenset({"tracking", "tracking.text_model"}),
     "hydra": frozenset({"config"}),
     "omegaconf": frozenset({"config"}),
     "yaml": frozenset({"config"}),
@@ -59,6 +59,9 @@ ONLY: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "spec": frozenset({"pydantic", "pydantic_core"}),
 }
+
+# Files that MLflow runs by themselves; they need not be quick to import.
+PROGRAMS = frozenset({"tracking.text_model"})
 
 # Slow to import, or from an extra: imported inside the function that needs them.
 LAZY = frozenset({"matplotlib", "pooch", "h5py", "sacrebleu", "sentencepiece", "babel", "PIL", "scipy", "pandas", "psutil"})
@@ -172,7 +175,7 @@ def breaks_a_home(found: Import) -> bool:
 
 
 def should_be_lazy(found: Import) -> bool:
-    return found.at_import and found.imported.partition(".")[0] in LAZY
+    return found.at_import and found.imported.partition(".")[0] in LAZY and part_of(found.importer) not in PROGRAMS
 
 
 # --- the tests --------------------------------------------------------------------------------------------------------------------

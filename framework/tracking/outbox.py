@@ -1,54 +1,119 @@
 """What a run has recorded and a tracking store has not yet: delivered in order, each thing once.
 
-The run's folder is the truth. ``tracking.json`` beside it says how much of it has been delivered; it is written after each
-delivery, and a delivery that is repeated because that note was lost changes nothing (see :class:`~framework.tracking.store.MlflowStore`).
+The run's folder is the truth. ``tracking.json`` in it says how much of it has been delivered; it is written after each delivery,
+and a delivery that is repeated because that note was lost changes nothing (see :class:`~framework.tracking.store.MlflowStore`).
 """
 
 from __future__ import annotations
 
-import json
 import time
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from framework.spec.experiment import Experiment
+from framework.spec.tracking import TrackingSpec
+from framework.tracking import settings
+from framework.tracking.file_lock import file_lock
+from framework.tracking.model import is_logged, log_model, model_state
+from framework.tracking.note import Note
+from framework.tracking.parameters import TAG_LENGTH, whole
+from framework.tracking.store import MlflowStore, Value, is_server
+from framework.tracking.values import FILES, read_values, size
 
-if TYPE_CHECKING:
-    from framework.tracking.store import MlflowStore
+LOCK = ".tracking.lock"
+"""Held in the run's folder by whoever delivers from it."""
 
-NOTE = "tracking.json"
+MULTIRUN = "multirun.json"
+"""Marks a multirun's folder, as ``run.json`` marks a run's."""
+
 _VALUES_AT_ONCE = 1000
-_UPLOADED = ("config/*.yaml", "samples/*.txt", "plots/*.png", "report.md", "model/*")
+_UPLOADED = ("config/*.yaml", "environment.json", "samples/*.txt", "plots/*.png", "report.md", "jobs.json")
+_ERROR_TAG = "gatework.error"
+_PARENT_TAG = "mlflow.parentRunId"
+
+
+@dataclass
+class Delivered:
+    """What was delivered: values, parameters and files by number, the model, the status."""
+
+    values: int = 0
+    parameters: int = 0
+    files: int = 0
+    model: str | None = None
+    status: str | None = None
+
+    def __bool__(self) -> bool:
+        return self != Delivered()
 
 
 class Outbox:
-    """Everything of one run that is to be delivered.
+    """Everything of one run, or of one multirun, that is to be delivered.
+
+    Only one process at a time may deliver from a folder: hold :meth:`lock`.
 
     Args:
         folder: the run's folder.
-        experiment: its config.
+        uri: address of the store, if it is not the one that an earlier delivery, or else the config, names.
+        experiment: name of the experiment to record a new run under, if it is not the one that the config names.
     """
 
-    def __init__(self, folder: Path, experiment: Experiment) -> None:
+    def __init__(self, folder: Path, uri: str | None = None, experiment: str | None = None) -> None:
         self.folder = folder
         self.experiment = experiment
-        self.note: dict[str, Any] = _read_json(folder / NOTE)
-        self.note.setdefault("key", uuid.uuid4().hex)
-        self.note.setdefault("delivered", 0)
-        self.note.setdefault("files", {})
-        self._write_note()
+        self.is_multirun = (folder / MULTIRUN).is_file()
+        self.note = Note(folder)
+        self.resolved = settings.read_resolved(folder)
+        self.tracking = TrackingSpec.model_validate(self.resolved.get("tracking", {}))
+        self.delivered = Delivered()
+        if uri is not None or not self.is_multirun:
+            self.note.use_store(uri or self.note.get("uri") or store_uri(folder, self.tracking))
+
+    @staticmethod
+    def lock(folder: Path) -> Any:
+        """Context manager: nobody else delivers from the folder meanwhile."""
+        return file_lock(folder / LOCK)
 
     @property
-    def uri(self) -> str:
-        """Address of the store; a database beside ``runs/`` when the config names none."""
-        return self.experiment.tracking.uri or f"sqlite:///{self._beside_runs() / 'mlflow.db'}"
+    def uri(self) -> str | None:
+        """Address of the store; of a multirun None until its first run is recorded."""
+        uri: str | None = self.note.get("uri")
+        return uri
 
-    @property
-    def artifacts(self) -> Path | None:
-        """Folder of the artifacts, where the store is our own database; a server decides itself."""
-        return self._beside_runs() / "mlartifacts" if self.experiment.tracking.uri is None else None
+    def open_store(self, timeout: float, allow: Any = lambda seconds: None) -> MlflowStore:
+        """The store; see :class:`~framework.tracking.store.MlflowStore` for the arguments."""
+        assert self.uri is not None
+        return MlflowStore(self.uri, artifacts_folder(self.folder, self.uri), timeout, allow)
+
+    def begin(self, parent: Path | None) -> None:
+        """The run starts, or goes on: its status is ``running`` again.
+
+        Args:
+            parent: folder of the multirun that it is a job of.
+        """
+        self.note.update(ended=None, status=None, settings=None, parent=str(parent) if parent else self.note.get("parent"))
+
+    def end(self, status: str, error: str | None = None, ended: float | None = None) -> None:
+        """Notes how the run has ended, and when, in seconds since 1970."""
+        self.note.update(ended={"status": status, "error": error, "time": ended or time.time()})
+
+    def settle(self) -> None:
+        """Notes the end of a run that nobody is training and that could not do so itself."""
+        if self.note.get("ended"):
+            return
+        record = self._record()
+        status = record.get("status", "running")
+        if status != "running":
+            self.end(status, record.get("error"), record.get("ended"))
+            return
+        signs = [file.stat().st_mtime for name in ("run.json", MULTIRUN, *FILES) if (file := self.folder / name).is_file()]
+        self.end("killed", ended=max(signs, default=time.time()))
+
+    def verify(self, store: MlflowStore) -> None:
+        """Makes sure that the store still has the run; begins anew where somebody deleted it."""
+        run = self.note.get("run_id")
+        if run is not None and not store.has_run(run):
+            self.note.forget_store()
 
     def deliver(self, store: MlflowStore) -> None:
         """Delivers everything that there is now.
@@ -56,128 +121,206 @@ class Outbox:
         Raises:
             Exception: whatever the store answers; what was delivered before stays noted.
         """
-        run = self._run(store)
+        run = self.run(store)
+        if self.note.get("status") is None:
+            self._take_up(store, run)
         self._deliver_settings(store, run)
-        self._deliver_values(store, run)
+        for name in FILES:
+            self._deliver_values(store, run, name)
         self._deliver_files(store, run)
-        ended = self.note.get("ended")
-        if ended and self.note.get("status") != ended["status"]:
-            if ended.get("error"):
-                store.set_tags(run, {"gatework.error": ended["error"][:5000]})
-            store.set_status(run, ended["status"])
-            self._update(status=ended["status"])
+        if self.note.get("ended"):
+            self._deliver_model(store, run)
+            self._deliver_end(store, run)
 
     def is_empty(self) -> bool:
         """Whether everything is delivered."""
-        path = self.folder / "metrics.jsonl"
-        rest = path.stat().st_size - self.note["delivered"] if path.is_file() else 0
+        if self.note.get("run_id") is None or self.note.get("settings") != settings.source_state(self.folder):
+            return False
+        if any(size(self.folder / name) != self._offset(name) for name in FILES):
+            return False
         ended = self.note.get("ended")
-        return rest <= 0 and not list(self._new_files()) and (ended is None or ended["status"] == self.note.get("status"))
+        if ended is not None and (ended["status"] != self.note.get("status") or self._model_is_due()):
+            return False
+        return next(self._new_files(), None) is None
 
-    def begin(self) -> None:
-        """The run starts, or goes on: its status is ``running`` again."""
-        self._update(ended=None, status=None, settings=None)
+    def run(self, store: MlflowStore) -> str:
+        """The run's id in the store, where it is made at the first time."""
+        if self.note.get("run_id") is not None:
+            return str(self.note.get("run_id"))
+        experiment = store.experiment(self._experiment_name())
+        key, record = self.note.get("key"), self._record()
+        found = store.runs(experiment, key)
+        if not found:
+            # An answer that does not come leaves open whether the run was made; if it was, there are two in the end.
+            self.note.update(asked=True, doubt=self.note.get("asked"))
+            started = record.get("started")
+            made = store.make_run(experiment, key, record.get("title", self.folder.name), round(started * 1000) if started else None)
+            found = [made]
+        self.note.update(experiment_id=experiment, run_id=found[0], asked=None)
+        return found[0]
 
-    def end(self, status: str, error: str | None) -> None:
-        """Notes how the run has ended."""
-        self._update(ended={"status": status, "error": error, "time": time.time()})
+    def _experiment_name(self) -> str:
+        return str(self.experiment or self.tracking.experiment_name or self.resolved.get("recipe") or self.folder.parent.name)
 
-    def _run(self, store: MlflowStore) -> str:
-        if "run_id" not in self.note or self.note.get("uri") != self.uri:
-            experiment = store.experiment(self.experiment.tracking.experiment_name or self.experiment.recipe)
-            tags = {**self.experiment.tracking.tags, "gatework.recipe": self.experiment.recipe, "gatework.folder": str(self.folder)}
-            run = store.run(experiment, self.note["key"], self.folder.name, tags)
-            self._update(uri=self.uri, experiment_id=experiment, run_id=run)
-        if self.note.get("status") is None:
-            store.set_status(self.note["run_id"], "running")
-            self._update(status="running")
-        return str(self.note["run_id"])
+    def _take_up(self, store: MlflowStore, run: str) -> None:
+        """The run is in progress again, whatever it was before."""
+        _, tags = store.parameters_and_tags(run)
+        if _ERROR_TAG in tags:
+            store.delete_tag(run, _ERROR_TAG)
+        store.set_status(run, "running")
+        self.note.update(status="running")
 
     def _deliver_settings(self, store: MlflowStore, run: str) -> None:
-        if self.note.get("settings"):
+        state = settings.source_state(self.folder)
+        if self.note.get("settings") == state:
             return
-        parameters = flatten(self.experiment.model_dump(mode="json"))
-        changed = store.add_parameters(run, parameters)
-        tags = {f"gatework.changed.{key}": value for key, value in changed.items()}
-        record = _read_json(self.folder / "run.json")
-        for key in ("digest", "data_digest", "data_source", "parameters"):
-            if key in record:
-                tags[f"gatework.{key}"] = str(record[key])
-        store.set_tags(run, tags)
-        self._update(settings=True)
+        record = self._record()
+        if not self.is_multirun:
+            self.resolved = settings.read_resolved(self.folder)
+        parameters = settings.parameters_of(self.resolved)
+        there, tags_there = store.parameters_and_tags(run)
+        new = {key: value for key, value in parameters.items() if key not in there}
+        store.add_parameters(run, new)
+        self.delivered.parameters += len(new)
+        changed, unchanged = settings.differences(parameters, there, tags_there)
+        tags = {**settings.tags_of(self.folder, record, self.resolved), **changed, **self._parent_tag(store)}
+        store.set_tags(run, {key: value for key, value in tags.items() if tags_there.get(key) != value})
+        for tag in unchanged:
+            store.delete_tag(run, tag)
+        if "data_digest" in record:
+            store.add_data(run, settings.data_name(self.resolved), record["data_digest"], str(record.get("data_source", "")))
+        self.note.update(settings=state)
 
-    def _deliver_values(self, store: MlflowStore, run: str) -> None:
-        from framework.tracking.store import Value
+    def _parent_tag(self, store: MlflowStore) -> dict[str, str]:
+        """Ties the run to its multirun's, which is made with the first of its jobs that is delivered."""
+        parent = self.note.get("parent")
+        if parent is None or not (Path(parent) / MULTIRUN).is_file():
+            return {}
+        with Outbox.lock(Path(parent)):
+            outbox = Outbox(Path(parent), self.uri, self._experiment_name())
+            outbox.verify(store)
+            outbox.deliver(store)
+            return {_PARENT_TAG: outbox.run(store)}
 
-        path = self.folder / "metrics.jsonl"
-        if not path.is_file():
-            return
-        values: list[Value] = []
-        end = self.note["delivered"]
-        with path.open("rb") as file:
-            file.seek(end)
-            for line in file:
-                if not line.endswith(b"\n"):  # still being written
-                    break
-                record = json.loads(line)
-                end += len(line)
-                stamp = round(record["time"] * 1000)
-                values.extend(Value(name, value, stamp, record["step"]) for name, value in record["values"].items())
-                if len(values) >= _VALUES_AT_ONCE:
-                    store.add_values(run, values)
-                    self._update(delivered=end)
-                    values = []
-        if values:
-            store.add_values(run, values)
-            self._update(delivered=end)
+    def _deliver_values(self, store: MlflowStore, run: str, name: str) -> None:
+        path, start = self.folder / name, self._offset(name)
+        again = size(path) < start  # the machine itself went down, and the end of the file was lost with it
+        begin = 0 if again else start
+        known: dict[str, set[int]] = {}
+        batch: list[Value] = []
+        end = begin
+        for values, end in read_values(path, begin):
+            for value in values:
+                if again and value.name not in known:
+                    known[value.name] = store.steps(run, value.name)
+                if value.step not in known.get(value.name, ()):
+                    batch.append(value)
+            if len(batch) >= _VALUES_AT_ONCE:
+                self._send(store, run, name, batch, end)
+                batch = []
+        if end != start:
+            self._send(store, run, name, batch, end)
+
+    def _send(self, store: MlflowStore, run: str, name: str, batch: list[Value], end: int) -> None:
+        store.add_values(run, batch)
+        self.delivered.values += len(batch)
+        self.note.update(delivered={**self.note.get("delivered", {}), name: end})
 
     def _deliver_files(self, store: MlflowStore, run: str) -> None:
         for file, state in list(self._new_files()):
             relative = file.relative_to(self.folder)
-            store.add_file(run, file, relative.parent.as_posix() if relative.parent != Path() else "")
-            self._update(files={**self.note["files"], relative.as_posix(): state})
+            try:
+                store.add_file(run, file, "" if relative.parent == Path() else relative.parent.as_posix())
+            except FileNotFoundError:  # a checkpoint that has just been replaced; its successor comes with the next delivery
+                continue
+            self.delivered.files += 1
+            self.note.update(files={**self.note.get("files", {}), relative.as_posix(): state})
+
+    def _deliver_model(self, store: MlflowStore, run: str) -> None:
+        if not self._model_is_due():
+            return
+        state = model_state(self.folder)
+        model = self.note.get("model", {})
+        if model.get("state") != state:
+            experiment, key = self.note.get("experiment_id"), self.note.get("key")
+            self.delivered.model = log_model(store, experiment, run, key, self.folder, self.resolved, self._record().get("steps", 0))
+            model = {"state": state, "id": self.delivered.model}
+            self.note.update(model=model)
+        name = self.tracking.register_as
+        if name is not None and model.get("registered_as") != name:
+            version = store.register(model["id"], run, name)
+            self.note.update(model={**model, "registered_as": name, "version": version})
+
+    def _deliver_end(self, store: MlflowStore, run: str) -> None:
+        ended = self.note.get("ended")
+        if ended["status"] == self.note.get("status"):
+            return
+        if ended.get("error"):
+            store.set_tags(run, {_ERROR_TAG: whole(ended["error"], TAG_LENGTH, "see run.json")})
+        if self.note.get("doubt"):
+            for other in store.runs(self.note.get("experiment_id"), self.note.get("key")):
+                if other != run:
+                    store.delete_run(other)
+        store.set_status(run, ended["status"], round(ended["time"] * 1000))
+        self.delivered.status = ended["status"]
+        self.note.update(status=ended["status"], doubt=None)
+
+    def _model_is_due(self) -> bool:
+        """Whether the run has ended well, with a model that is not logged, or not registered, yet."""
+        ended, state = self.note.get("ended"), model_state(self.folder)
+        if ended is None or ended["status"] != "finished" or state is None or not is_logged(self.resolved):
+            return False
+        model = self.note.get("model", {})
+        return model.get("state") != state or self.tracking.register_as not in (None, model.get("registered_as"))
 
     def _new_files(self) -> Iterator[tuple[Path, list[int]]]:
-        patterns = [*_UPLOADED, "checkpoints/*/*"] if self.experiment.tracking.log_checkpoints else _UPLOADED
-        for pattern in patterns:
+        delivered = self.note.get("files", {})
+        for pattern in self._patterns():
             for file in sorted(self.folder.glob(pattern)):
-                if file.is_file() and not file.name.startswith("."):
-                    status = file.stat()
-                    state = [status.st_size, status.st_mtime_ns]
-                    if self.note["files"].get(file.relative_to(self.folder).as_posix()) != state:
-                        yield file, state
+                if file.name.startswith(".") or not file.is_file():
+                    continue
+                status = file.stat()
+                state = [status.st_size, status.st_mtime_ns]
+                if delivered.get(file.relative_to(self.folder).as_posix()) != state:
+                    yield file, state
 
-    def _beside_runs(self) -> Path:
-        return Path(self.experiment.paths.runs_dir).expanduser().resolve().parent
+    def _patterns(self) -> list[str]:
+        patterns = list(_UPLOADED)
+        if self.resolved and not is_logged(self.resolved):
+            patterns.append("model/*")
+        if self.tracking.log_checkpoints:
+            patterns += ["checkpoints/last/*", "checkpoints/best/*"]
+        return patterns
 
-    def _update(self, **changes: Any) -> None:
-        self.note.update(changes)
-        self._write_note()
+    def _offset(self, name: str) -> int:
+        """Bytes of a file of values that are delivered."""
+        return int(self.note.get("delivered", {}).get(name, 0))
 
-    def _write_note(self) -> None:
-        path = self.folder / NOTE
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{NOTE}.part")
-        part.write_text(json.dumps(self.note, indent=2), encoding="utf-8")
-        part.replace(path)
-
-
-def flatten(value: Any, path: str = "") -> dict[str, str]:
-    """Leaves of nested mappings by dotted key, as text; nothing is cut short: what is too long for a store is left to the config files."""
-    from framework.tracking.store import PARAMETER_LENGTH
-
-    if isinstance(value, Mapping) and value:
-        leaves: dict[str, str] = {}
-        for key, inner in value.items():
-            leaves.update(flatten(inner, f"{path}.{key}" if path else str(key)))
-        return leaves
-    text = value if isinstance(value, str) else json.dumps(value)
-    return {path: text} if len(text) <= PARAMETER_LENGTH else {path: "(too long for a parameter: see config/resolved.yaml)"}
+    def _record(self) -> dict[str, Any]:
+        return settings.read_mapping(self.folder / (MULTIRUN if self.is_multirun else "run.json"))
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+def store_uri(folder: Path, tracking: TrackingSpec) -> str:
+    """Address of the store that a config means: where it names none, a database beside the folder of all runs.
+
+    Args:
+        folder: the run's folder, ``runs/<recipe>/<name>``.
+        tracking: the config's section; a relative database file in it counts from the working folder.
+    """
+    uri = tracking.uri
+    if uri is None:
+        return f"sqlite:///{_beside_runs(folder) / 'mlflow.db'}"
+    if uri.startswith("sqlite:///"):
+        return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).expanduser().absolute()}"
+    return uri
+
+
+def artifacts_folder(folder: Path, uri: str) -> Path | None:
+    """Folder for the artifacts of a store without a server of its own; None where the server decides."""
+    if is_server(uri):
+        return None
+    return (Path(uri.removeprefix("sqlite:///")).parent if uri.startswith("sqlite:///") else _beside_runs(folder)) / "mlartifacts"
+
+
+def _beside_runs(folder: Path) -> Path:
+    return folder.absolute().parents[2]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from framework.spec.experiment import Experiment
+
+PARENT = "GATEWORK_PARENT_RUN"
+"""Environment variable with the folder of the multirun that a run is a job of."""
 
 
 class Tracker(Protocol):
@@ -30,11 +35,12 @@ def open_tracker(folder: Path, experiment: Experiment, warn: Callable[[str], Non
     """The tracker that ``tracking.kind`` names, open for one stretch of training.
 
     Args:
-        folder: the run's folder.
+        folder: the run's folder; its config and record are written already.
         experiment: its config.
         warn: told once when records cannot be delivered, or MLflow is not installed.
     """
-    if experiment.tracking.kind == "none":
+    tracking = experiment.tracking
+    if tracking.kind == "none":
         yield NoTracker()
         return
     from framework.tracking.installed import mlflow_is_installed
@@ -43,11 +49,23 @@ def open_tracker(folder: Path, experiment: Experiment, warn: Callable[[str], Non
         warn("MLflow is not installed, so the run is recorded in its folder only: pip install 'gatework[mlflow]', or tracking=none")
         yield NoTracker()
         return
-    from framework.tracking.outbox import Outbox
-    from framework.tracking.worker import DeliveryWorker
+    from framework.tracking.courier import Courier
+    from framework.tracking.outbox import store_uri
 
-    worker = DeliveryWorker(Outbox(folder, experiment), experiment.tracking.timeout, warn)
+    uri = store_uri(folder, tracking)
+    options = {
+        "uri": uri,
+        "timeout": tracking.timeout,
+        "parent": os.environ.get(PARENT),
+        "system_metrics": tracking.system_metrics,
+    }
+    courier = Courier(folder, options, without_password(uri), warn)
     try:
-        yield worker
+        yield courier
     finally:
-        worker.close()
+        courier.close()
+
+
+def without_password(uri: str) -> str:
+    """An address as it may be shown."""
+    return re.sub(r"(?<=://)[^/@]*@", "", uri)

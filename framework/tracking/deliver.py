@@ -1,0 +1,187 @@
+"""The process that delivers a run's records to MLflow while the run trains.
+
+A process and not a thread: importing MLflow and talking to it would hold Python's lock for seconds of the training's time, and
+training in torch or TensorFlow shall not depend on what MLflow imports. It also outlives a run that is killed, and says so in MLflow.
+
+What it reads: one JSON line of options; then, once the run has ended, one with ``status`` and ``error``. An input that ends before
+means that the run was killed. What it writes, a JSON object a line: ``allow`` (seconds until it will be heard of again),
+``trouble`` (why the store did not take something), ``rest`` (at its end: whether anything is left to deliver).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+from framework.tracking.environment import describe_environment
+from framework.tracking.outbox import LOCK, Outbox
+from framework.tracking.settings import ENVIRONMENT
+from framework.tracking.store import MlflowStore
+from framework.tracking.system import SystemSampler
+
+PAUSE = 1.0
+"""Seconds between deliveries while the store answers."""
+
+LONGEST_PAUSE = 60.0
+"""Seconds between tries while it does not, at most."""
+
+_LAST_PAUSE = 0.5
+"""Seconds between tries once the run has ended."""
+
+_GRACE = 30.0
+"""Seconds that this process may need for what is neither the store's nor another process' fault."""
+
+
+class Delivery:
+    """One process' work on one run's folder.
+
+    Args:
+        folder: the run's folder.
+        options: ``timeout`` (seconds), ``parent`` (folder of the multirun, or None), ``uri`` (or None), ``system_metrics``.
+        orders: what the run says; None once it can say nothing more.
+        output: where to answer.
+    """
+
+    def __init__(self, folder: Path, options: Mapping[str, Any], orders: queue.Queue[dict[str, Any] | None], output: TextIO) -> None:
+        self._folder = folder
+        self._options = options
+        self._orders = orders
+        self._output = output
+        self._trainer = os.getppid()
+        self._sampler: SystemSampler | None = None
+        self._store: MlflowStore | None = None
+        self._ended = False
+        self._failing = False
+
+    def work(self) -> None:
+        """Delivers until the run has ended, and what is left then for as long as the store answers."""
+        from framework.tracking.file_lock import file_lock
+
+        with file_lock(self._folder / LOCK, lambda: self._say(allow=_GRACE)):
+            self._say(allow=_GRACE)
+            outbox = Outbox(self._folder, self._options.get("uri"))
+            outbox.begin(Path(self._options["parent"]) if self._options.get("parent") else None)
+            if not outbox.is_multirun:
+                self._look_around()
+            try:
+                self._deliver_all(outbox)
+            finally:
+                self._say(rest=not (self._ended and outbox.is_empty()))
+
+    def _look_around(self) -> None:
+        environment = self._folder / ENVIRONMENT
+        environment.write_text(json.dumps(describe_environment(Path.cwd()), indent=2, ensure_ascii=False), encoding="utf-8")
+        if self._options.get("system_metrics"):
+            try:
+                self._sampler = SystemSampler(self._folder / "system.jsonl", self._trainer)
+            except Exception as error:  # psutil is missing, or forbidden to look
+                print(f"no system metrics: {error}", file=sys.stderr)
+
+    def _deliver_all(self, outbox: Outbox) -> None:
+        pause = PAUSE
+        since = time.monotonic()
+        while True:
+            order = self._next_order(outbox, pause)
+            if order is not None:
+                since = time.monotonic()
+                if self._sampler is not None:
+                    self._sampler.sample(now=True)
+                outbox.end(order["status"], order.get("error"))
+                self._ended = True
+            elif self._sampler is not None and not self._ended:
+                self._sampler.sample()
+            before = outbox.note.changes
+            done = self._deliver(outbox)
+            advanced = outbox.note.changes > before
+            since = time.monotonic() if advanced else since
+            if self._ended:
+                # The store may be back in a moment; where it takes nothing at all, it is not waited for.
+                if done or time.monotonic() - since > self._options["timeout"]:
+                    return
+                pause = _LAST_PAUSE
+            else:
+                pause = PAUSE if done or advanced else min(2 * pause, LONGEST_PAUSE)
+
+    def _next_order(self, outbox: Outbox, pause: float) -> dict[str, Any] | None:
+        """How the run has ended, once it has; waits for at most ``pause`` seconds, and says how the run has ended if it cannot."""
+        if self._ended:
+            time.sleep(pause)
+            return None
+        deadline = time.monotonic() + pause
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                order = self._orders.get(timeout=min(left, 1.0))
+            except queue.Empty:
+                # A worker of the trainer may hold our input open, although the trainer is gone.
+                if os.getppid() == self._trainer:
+                    continue
+                order = None
+            if order is None:
+                outbox.settle()
+                return outbox.note.get("ended")  # type: ignore[no-any-return]
+            return order
+        return None
+
+    def _deliver(self, outbox: Outbox) -> bool:
+        """One delivery; whether it went through."""
+        try:
+            if self._store is None:
+                self._store = outbox.open_store(self._options["timeout"], lambda seconds: self._say(allow=seconds))
+                outbox.verify(self._store)
+            outbox.deliver(self._store)
+        except Exception as error:  # whatever a store answers, the run goes on
+            if not self._failing:
+                self._say(trouble=first_line(error))
+                print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            self._failing = True
+            return False
+        self._failing = False
+        return True
+
+    def _say(self, **message: Any) -> None:
+        with suppress(BrokenPipeError, ValueError):  # nobody listens any more
+            print(json.dumps(message), file=self._output, flush=True)
+
+
+def first_line(error: Exception) -> str:
+    """An error in one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+
+
+def main(folder: str) -> None:
+    """Runs the process.
+
+    Args:
+        folder: the run's folder.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the run, which then tells us that it has ended
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(5)  # training comes first
+    # Nothing that MLflow prints may get between our answers.
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI"):
+        os.environ.pop(name, None)
+    orders: queue.Queue[dict[str, Any] | None] = queue.Queue()
+    options = json.loads(sys.stdin.readline())
+    threading.Thread(target=_read_orders, args=(orders,), daemon=True).start()
+    Delivery(Path(folder), options, orders, output).work()
+
+
+def _read_orders(orders: queue.Queue[dict[str, Any] | None]) -> None:
+    for line in sys.stdin:
+        orders.put(json.loads(line))
+    orders.put(None)

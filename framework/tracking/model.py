@@ -1,0 +1,133 @@
+"""The trained model as MLflow keeps it: text in, text out, from code and safetensors; nothing is pickled."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from framework.tracking.store import KEY_TAG, MlflowStore
+
+CODE = "gatework.zip"
+"""Gatework's own sources beside the model, so that it can be served where Gatework is not installed."""
+
+WEIGHTS = "weights.safetensors"
+
+_STATE_TAG = "gatework.model_state"
+_PROGRAMS = {"language_model": "text_model.py"}
+"""By task: the file here that becomes the model's code."""
+
+
+def is_logged(resolved: Mapping[str, Any]) -> bool:
+    """Whether a run's model can be logged as one that takes and gives text."""
+    return resolved.get("task", {}).get("kind") in _PROGRAMS
+
+
+def model_state(folder: Path) -> list[int] | None:
+    """What tells one portable model of a run from the next; None where there is none."""
+    path = folder / "model" / WEIGHTS
+    if not path.is_file():
+        return None
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def log_model(store: MlflowStore, experiment: str, run: str, key: str, folder: Path, resolved: Mapping[str, Any], step: int) -> str:
+    """Logs a run's portable model, unless that was done; the model's id.
+
+    Args:
+        store: where to.
+        experiment: id of the run's experiment.
+        run: the run's id.
+        key: the run's own key.
+        folder: the run's folder.
+        resolved: its resolved config.
+        step: optimizer steps after which the model was taken.
+    """
+    state = str(model_state(folder))
+    for model, tags in store.models(experiment, run).items():
+        if tags.get(_STATE_TAG) == state:
+            if tags["status"] == "READY":
+                return model
+            store.delete_model(model)  # the upload broke off
+    source = folder / "model"
+    with tempfile.TemporaryDirectory(prefix="gatework-") as scratch:
+        code = Path(scratch) / CODE
+        pack_code(code)
+        size = code.stat().st_size + sum(file.stat().st_size for file in source.rglob("*") if file.is_file())
+        arguments = {
+            "python_model": str(Path(__file__).with_name(_PROGRAMS[resolved["task"]["kind"]])),
+            "artifacts": {"model": str(source), "code": str(code)},
+            "signature": _signature(),
+            "input_example": _example(resolved),
+            "pip_requirements": requirements(resolved["backend"]["name"]),
+        }
+        model = store.make_model(experiment, run, {KEY_TAG: key, _STATE_TAG: state, "gatework.recipe": resolved["recipe"]})
+        store.fill_model(model, run, step, size, arguments)
+        return model
+
+
+def pack_code(path: Path) -> None:
+    """Writes Gatework's sources into a zip file that Python can import from."""
+    package = Path(__file__).parents[1]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(package.rglob("*.py")):
+            relative = file.relative_to(package.parent)
+            if not {"configs", "recipes"} & set(relative.parts):
+                archive.write(file, relative.as_posix())
+
+
+def requirements(backend: str) -> list[str]:
+    """What the model needs to run, pinned to the versions that it was trained with.
+
+    Args:
+        backend: ``torch`` or ``tensorflow``.
+    """
+    from packaging.requirements import Requirement
+
+    needed: list[str] = []
+    for requirement in map(Requirement, _declared()):
+        wanted = requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in ("", backend, "mlflow"))
+        if wanted and requirement.name != "gatework":
+            needed.extend(_pinned(requirement.name))
+    return list(dict.fromkeys([*needed, *_pinned("pandas")]))
+
+
+def _declared() -> list[str]:
+    try:
+        return metadata.requires("gatework") or []
+    except metadata.PackageNotFoundError:
+        return []
+
+
+def _pinned(name: str) -> Iterator[str]:
+    try:
+        version = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return
+    yield f"{name}=={re.sub(r'[+].*', '', version)}"  # an index knows no local versions, such as 2.13.0+cpu
+
+
+def _signature() -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+
+    params = [
+        ParamSpec("length", DataType.long, None),
+        ParamSpec("temperature", DataType.double, None),
+        ParamSpec("top_k", DataType.long, None),
+        ParamSpec("top_p", DataType.double, None),
+        ParamSpec("seed", DataType.long, 0),
+    ]
+    return ModelSignature(Schema([ColSpec(DataType.string, "prompt")]), Schema([ColSpec(DataType.string, "text")]), ParamSchema(params))
+
+
+def _example(resolved: Mapping[str, Any]) -> Any:
+    import pandas
+
+    decoding = resolved["decoding"]
+    return pandas.DataFrame({"prompt": [decoding["prompt"]]}), {"length": min(decoding["length"], 100)}

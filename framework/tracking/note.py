@@ -1,0 +1,73 @@
+"""``tracking.json``: how much of a run's folder each tracking store has been given."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+NOTE = "tracking.json"
+
+_EVERY_STORE = ("key", "parent", "ended", "stores")
+"""What does not depend on the store."""
+
+
+class Note:
+    """What has been delivered, written whole after every change, so that a kill at any moment loses at most the last change.
+
+    Args:
+        folder: the run's folder.
+
+    Attributes:
+        changes: changes made so far.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / NOTE
+        self.values: dict[str, Any] = _read(self.path)
+        self.values.setdefault("key", uuid.uuid4().hex)
+        self.changes = 0
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """One value."""
+        return self.values.get(name, default)
+
+    def update(self, **changes: Any) -> None:
+        """Changes values and writes the file; None removes a value."""
+        self.values.update(changes)
+        self.values = {name: value for name, value in self.values.items() if value is not None}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_name(f".{NOTE}.{os.getpid()}")
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(self.values, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self.path)
+        self.changes += 1
+
+    def use_store(self, uri: str) -> None:
+        """Goes on with what was delivered to ``uri``; what another store was given is kept for the day it is used again."""
+        if self.get("uri") == uri:
+            return
+        stores = dict(self.get("stores", {}))
+        if "uri" in self.values:
+            stores[self.values["uri"]] = {name: value for name, value in self.values.items() if name not in _EVERY_STORE}
+        general = {name: self.values[name] for name in _EVERY_STORE if name in self.values}
+        self.values = {**general, **stores.pop(uri, {})}
+        self.update(uri=uri, stores=stores or None)
+
+    def forget_store(self) -> None:
+        """Nothing has been delivered to the store in use."""
+        uri = self.get("uri")
+        self.values = {name: self.values[name] for name in _EVERY_STORE if name in self.values}
+        self.update(uri=uri)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,126 @@
+"""What a run is, as parameters and tags: its config, its data, its code, its machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from framework.tracking.parameters import KEY_LENGTH, TAG_LENGTH, flatten, whole
+
+ENVIRONMENT = "environment.json"
+CHANGED = "gatework.changed."
+"""Begins the tags of parameters that a run was gone on with under another value; MLflow keeps the first value for ever."""
+
+_RECORDED = {
+    "backend": "gatework.backend",
+    "digest": "gatework.config_digest",
+    "data_digest": "gatework.data_digest",
+    "data_source": "gatework.data_source",
+    "parameters": "gatework.parameters",
+}
+_SOURCES = ("run.json", "multirun.json", ENVIRONMENT, "config/resolved.yaml", "config/overrides.yaml")
+
+
+def source_state(folder: Path) -> list[list[int]]:
+    """What tells whether the settings may have changed."""
+    found = []
+    for name in _SOURCES:
+        if (folder / name).is_file():
+            status = (folder / name).stat()
+            found.append([status.st_size, status.st_mtime_ns])
+    return found
+
+
+def parameters_of(resolved: Mapping[str, Any]) -> dict[str, str]:
+    """The resolved config, flattened."""
+    return flatten(resolved) if resolved else {}
+
+
+def tags_of(folder: Path, record: Mapping[str, Any], resolved: Mapping[str, Any]) -> dict[str, str]:
+    """Everything that is known of a run beside its parameters.
+
+    Args:
+        folder: its folder.
+        record: ``run.json`` or ``multirun.json``.
+        resolved: its resolved config; empty for a multirun.
+    """
+    environment = read_mapping(folder / ENVIRONMENT)
+    tags: dict[str, Any] = dict(resolved.get("tracking", {}).get("tags", {}))
+    tags["gatework.folder"] = str(folder)
+    tags["gatework.recipe"] = resolved.get("recipe")
+    tags["gatework.overrides"] = " ".join(_overrides(folder, record)) or None
+    tags.update({tag: record.get(name) for name, tag in _RECORDED.items()})
+    tags.update({f"gatework.version.{name}": version for name, version in record.get("versions", {}).items()})
+    tags.update({f"gatework.{name}": environment.get(name) for name in ("python", "platform", "host")})
+    hardware = environment.get("hardware", {})
+    tags.update({f"gatework.{name}": hardware.get(name) for name in ("processor", "processors", "memory_gigabytes")})
+    tags["gatework.gpus"] = "; ".join(hardware.get("gpus", [])) or None
+    tags["mlflow.user"] = environment.get("user")
+    tags["mlflow.source.name"] = "gatework train"
+    tags["mlflow.source.type"] = "LOCAL"
+    git = environment.get("git")
+    if git:
+        tags["mlflow.source.git.commit"] = git["commit"]
+        tags["mlflow.source.git.branch"] = git["branch"]
+        tags["gatework.git_dirty"] = git["dirty"]
+    return {key: _text(value) for key, value in tags.items() if value is not None and len(key) <= KEY_LENGTH}
+
+
+def differences(parameters: Mapping[str, str], there: Mapping[str, str], tags: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """How a run's parameters differ from those that its store keeps.
+
+    Args:
+        parameters: of now.
+        there: that the store has.
+        tags: that the store has.
+
+    Returns:
+        Tags that name each other value, and names of tags that no longer hold.
+    """
+    changed = {f"{CHANGED}{key}": _text(value) for key, value in parameters.items() if there.get(key, value) != value}
+    changed = {key: value for key, value in changed.items() if len(key) <= KEY_LENGTH}
+    return changed, [tag for tag in tags if tag.startswith(CHANGED) and tag not in changed]
+
+
+def data_name(resolved: Mapping[str, Any]) -> str:
+    """What the data is called."""
+    data = resolved.get("data", {})
+    path = data.get("path")
+    places = path if isinstance(path, list) else [path] if path else [data["download"]["filename"]] if data.get("download") else []
+    return str(data.get("corpus") or ", ".join(Path(place).name for place in places) or data.get("kind", "data"))
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """A JSON file; empty where there is none or it is damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def read_resolved(folder: Path) -> dict[str, Any]:
+    """The run's resolved config as it was saved; empty where there is none.
+
+    Raises:
+        RunError: it is damaged or was written by a newer version.
+    """
+    from framework.config.saved import load_resolved
+
+    path = folder / "config" / "resolved.yaml"
+    return load_resolved(path) if path.is_file() else {}
+
+
+def _overrides(folder: Path, record: Mapping[str, Any]) -> list[str]:
+    from framework.config.yaml_text import read_yaml
+
+    path = folder / "config" / "overrides.yaml"
+    found = read_yaml(path) if path.is_file() else record.get("overrides", [])
+    return [str(one) for one in found or []]
+
+
+def _text(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return whole(text, TAG_LENGTH, "see the run's folder")
