@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -73,6 +74,16 @@ class KerasStepper:
 
     def _compile(self, function: Any, time: tuple[None, ...]) -> Any:
         states = [tf.TensorSpec((None, *shape), self._graph.dtype) for shape in self._graph.state_shapes.values()]
-        return tf.function(function, autograph=False).get_concrete_function(tf.TensorSpec((None, *time), tf.int32), *states)
+        tokens = tf.TensorSpec((None, *time), tf.int32)
+        return _direct_call(tf.function(function, autograph=False).get_concrete_function(tokens, *states))
+
+
+def _direct_call(graph: Any) -> Callable[..., Sequence[tf.Tensor]]:
+    """A way to run a graph without the checks of its arguments, which cost more than a small step; the usual way where there is none."""
+    call = getattr(getattr(graph, "_inference_function", None), "call_flat", None)
+    if call is None:
+        return cast(Callable[..., Sequence[tf.Tensor]], graph)
+    captured = graph.captured_inputs
+    return lambda *tensors: call(*tensors, *captured)
 
 

@@ -21,12 +21,13 @@ from framework.backends.tensorflow.objective import token_loss, trained_output
 from framework.backends.tensorflow.optimizers import make_optimizer, optimizer_identity, optimizer_variables
 from framework.backends.tensorflow.progress import EpochLoss
 from framework.backends.tensorflow.stepper import KerasStepper
-from framework.backends.tensorflow.variables import ModelVariables, check, read, write
+from framework.backends.tensorflow.variables import ModelVariables, read, shapes, write
 from framework.builder.plan import ModelPlan
 from framework.data.batches import Batch, Batches
 from framework.errors import CheckpointError, DataError, TrainingError
 from framework.spec.backend import BackendSpec
 from framework.spec.trainer import TrainerSpec
+from framework.weights.store import check_weights
 
 SECTIONS = ("weights", "optimizer", "states", "random", "progress")
 """What the names of a saved state begin with."""
@@ -113,7 +114,7 @@ class KerasTrainee:
             "progress": self.progress.arrays(),
         }
         for name, variables in wanted.items():
-            check(name, parts[name], variables)
+            check_weights(shapes(variables), parts[name], name)
         for name in ("weights", "states", "random"):
             write(name, wanted[name], parts[name])
         self.progress.restore(parts["progress"])

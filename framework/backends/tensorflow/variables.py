@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from framework.backends.base.training import Arrays
 from framework.builder.plan import ModelPlan, PlannedLayer
-from framework.errors import CheckpointError, UnsupportedArgument
+from framework.errors import UnsupportedArgument
+from framework.weights.store import check_weights
 
 Variables = dict[str, keras.Variable]
 
@@ -57,21 +58,9 @@ def read(variables: Mapping[str, keras.Variable], prefix: str = "") -> dict[str,
     return {f"{prefix}{name}": np.array(variable.numpy()) for name, variable in variables.items()}
 
 
-def check(what: str, given: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Compares names and shapes.
-
-    Raises:
-        CheckpointError: a name is missing or unknown, or a shape differs; both sides are shown.
-    """
-    missing = [name for name in wanted if name not in given]
-    unknown = [name for name in given if name not in wanted]
-    if missing or unknown:
-        sides = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"unknown: {', '.join(unknown)}"] * bool(unknown)
-        raise CheckpointError(f"{what} do not fit this model; {'; '.join(sides)}; it has {', '.join(wanted) or 'none'}")
-    for name, value in wanted.items():
-        shape, expected = tuple(np.shape(given[name])), tuple(value.shape)
-        if shape != expected:
-            raise CheckpointError(f"{what} do not fit this model: {name} has the shape {shape}, the model's has {expected}")
+def shapes(variables: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Shapes by name."""
+    return {name: tuple(variable.shape) for name, variable in variables.items()}
 
 
 def write(what: str, variables: Mapping[str, keras.Variable], values: Arrays) -> None:
@@ -80,6 +69,6 @@ def write(what: str, variables: Mapping[str, keras.Variable], values: Arrays) ->
     Raises:
         CheckpointError: names or shapes differ.
     """
-    check(what, values, variables)
+    check_weights(shapes(variables), values, what)
     for name, variable in variables.items():
         variable.assign(values[name])

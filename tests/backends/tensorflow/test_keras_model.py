@@ -75,9 +75,9 @@ def test_weights_are_the_given_ones_and_are_copied(kit: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda weights: weights.pop("gru/bias"), "weights do not fit this model; missing: gru/bias; it has embedding/embeddings, gru"),
-        (lambda weights: weights.update({"gru/extra": np.zeros(2)}), "unknown: gru/extra"),
-        (lambda weights: weights.update({"gru/bias": np.zeros(21)}), r"gru/bias has the shape \(21,\), the model's has \(2, 21\)"),
+        (lambda weights: weights.pop("gru/bias"), r"(?s)weights do not fit the model: 1 missing \(5 of 6 fit\).*gru/bias"),
+        (lambda weights: weights.update({"gru/extra": np.zeros(2)}), r"(?s)1 unknown .*gru/extra"),
+        (lambda weights: weights.update({"gru/bias": np.zeros(21)}), r"(?s)1 of another shape .*gru/bias +\(2, 21\) +\(21,\)"),
     ],
 )
 def test_weights_that_do_not_fit_change_nothing(kit: Any, change: Any, message: str) -> None:
@@ -91,7 +91,7 @@ def test_weights_that_do_not_fit_change_nothing(kit: Any, change: Any, message: 
 
 
 def test_frozen_layers_and_regularizers(kit: Any) -> None:
-    model = kit.model(None)
+    model = kit.model(None, hidden={"kind": "dense", "units": 4})
     model["layers"]["embedding"]["trainable"] = False
     model["layers"]["logits"]["kernel_regularizer"] = {"class_name": "l2", "config": {"l2": 0.25}}
     free = {**model, "layers": {**model["layers"], "logits": {"kind": "dense", "units": kit.tokens}}}
@@ -99,7 +99,7 @@ def test_frozen_layers_and_regularizers(kit: Any) -> None:
     batch = next(iter(kit.Sentences(1).epoch(0)))
     loss, gradients = plain.loss_and_gradients(batch)
     penalised_loss, penalised = trainee.loss_and_gradients(batch)
-    assert list(gradients) == ["gru/kernel", "gru/recurrent_kernel", "gru/bias", "logits/kernel", "logits/bias"]
+    assert list(gradients) == ["hidden/kernel", "hidden/bias", "logits/kernel", "logits/bias"]
     assert penalised_loss == pytest.approx(loss, rel=1e-6)
     difference = penalised["logits/kernel"] - gradients["logits/kernel"]
     np.testing.assert_allclose(difference, 2 * 0.25 * trainee.weights()["logits/kernel"], rtol=1e-4, atol=1e-6)

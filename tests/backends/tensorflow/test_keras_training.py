@@ -77,7 +77,7 @@ def test_the_first_loss_is_that_of_the_given_weights(kit: Any, trainee: Any) -> 
 
 
 def test_weights_of_targets_multiply_and_masked_targets_are_left_out(kit: Any) -> None:
-    model = kit.model(None)
+    model = kit.model(None, hidden={"kind": "dense", "units": 4})
     model["layers"]["embedding"]["mask_zero"] = True
     trainee = kit.trainee(model)
     weighted = next(iter(kit.Sentences(1, weighted=True).epoch(0)))
@@ -91,7 +91,7 @@ def test_weights_of_targets_multiply_and_masked_targets_are_left_out(kit: Any) -
 
 
 def test_evaluation_weighs_batches_by_their_tokens(kit: Any) -> None:
-    trainee = kit.trainee(kit.model(None))
+    trainee = kit.trainee(kit.model(None, hidden={"kind": "dense", "units": 4}))
     data = kit.Sentences(3, rows={2: 1})
     batches = list(data.epoch(0))
     losses = [cross_entropy(trainee.predict(batch.inputs)["output"], batch.targets) for batch in batches]
