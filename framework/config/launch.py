@@ -56,6 +56,10 @@ class JobOutcome:
         return float(self.value)
 
 
+Around = Callable[[Path, Job, Callable[[Job], list[JobOutcome]]], list[JobOutcome]]
+"""What is done around a multirun: called with the folder of all runs, the job, and the function that runs the jobs."""
+
+
 @dataclass(frozen=True)
 class _JobRunner:
     """The function that Hydra calls for each job: composes the job's config anew and keeps its failure from the others."""
@@ -109,12 +113,13 @@ def hydra_main(argv: Sequence[str], job: Job, program: str | None = None) -> int
     return launch(parser.parse_intermixed_args(list(argv)), job)
 
 
-def launch(arguments: argparse.Namespace, job: Job) -> int:
+def launch(arguments: argparse.Namespace, job: Job, around: Around | None = None) -> int:
     """Does what the arguments of :func:`add_launch_arguments` ask for: shows the config, runs the job, or runs it many times.
 
     Args:
         arguments: the parsed command line.
         job: called with each run's config; what it returns must be picklable.
+        around: what is done around a multirun.
 
     Returns:
         0 when done; after a multirun 1 when a job failed, or 2 when every failure was the input's fault.
@@ -132,11 +137,11 @@ def launch(arguments: argparse.Namespace, job: Job) -> int:
         if not composed.multirun:
             job(composed)
             return EXIT_DONE
-    outcomes = multirun(arguments.overrides, arguments.config_dir, job)
+    outcomes = multirun(arguments.overrides, arguments.config_dir, job, around)
     return report(outcomes)
 
 
-def multirun(overrides: Sequence[str], config_dirs: Sequence[Path], job: Job) -> list[JobOutcome]:
+def multirun(overrides: Sequence[str], config_dirs: Sequence[Path], job: Job, around: Around | None = None) -> list[JobOutcome]:
     """Runs a job for each combination of the values that the overrides (or ``hydra.sweeper.params``) give.
 
     A job that fails does not keep the others from running.
@@ -145,6 +150,7 @@ def multirun(overrides: Sequence[str], config_dirs: Sequence[Path], job: Job) ->
         overrides: as for :func:`~framework.config.compose.compose`, with ``key=a,b`` and Hydra's other sweeps.
         config_dirs: folders searched before ``./configs`` and the shipped configs.
         job: called with each run's config, perhaps in another process; what it returns must be picklable.
+        around: called in place of the jobs, to run them.
 
     Raises:
         SpecError: the overrides are wrong, or some combination cannot be composed; then no job has run.

@@ -109,12 +109,16 @@ class OverrideReader:
         kind = self._kind(sign, key)
         if kind == "choice" and sign == "++":
             sign = ""
-        if not (_KEY.fullmatch(key) and self._readable(f"{sign}{key}{package}=0")):
-            what = f"'{key}' is no key" if key else "the key is missing"
-            raise SpecError([Problem("", what, origin=origin_of(text), expected="key=value, the key of letters, digits, _, - and dots")])
+        if not _KEY.fullmatch(key):
+            raise SpecError([_no_key(text, key)])
         if kind == "value" and ("/" in key or package or key == SCHEMA_FOLDER):
             raise SpecError([self._no_group(text, key)])
-        parsed = self._parse(text, sign, f"{key}{package}", value, is_choice=kind == "choice")
+        try:
+            parsed = self._parse(text, sign, f"{key}{package}", value, is_choice=kind == "choice")
+        except SpecError as error:
+            if not self._readable(f"{sign}{key}{package}=0"):
+                raise SpecError([_no_key(text, key)]) from error
+            raise
         if kind == "choice" and isinstance(parsed.value(), dict):
             kind = "value"
         for_hydra = f"{'++' if kind == 'value' and not sign else ''}{parsed.input_line}"
@@ -140,7 +144,10 @@ class OverrideReader:
 
     def _parse(self, text: str, sign: str, key: str, value: str | None, is_choice: bool) -> Override:
         if value is None:
-            return self._parser.parse_overrides([f"{sign}{key}"])[0]
+            try:
+                return self._parser.parse_overrides([f"{sign}{key}"])[0]
+            except HydraException as error:
+                raise SpecError([_no_key(text, key)]) from error
         try:
             parsed = self._parser.parse_overrides([f"{sign}{key}={value}"])[0]
         except HydraException as error:
@@ -181,6 +188,11 @@ class OverrideReader:
 def no_option(group: str, option: str, known: Sequence[str], origin: Origin | None) -> Problem:
     """The problem of an option that a group does not have."""
     return Problem(group, f"no {group} '{option}'", origin=origin, expected=one_of(known), suggestion=nearest(option, known))
+
+
+def _no_key(text: str, key: str) -> Problem:
+    what = f"'{key}' is no key" if key else "the key is missing"
+    return Problem("", what, origin=origin_of(text), expected="key=value, the key of letters, digits, _, - and dots")
 
 
 def one_of(names: Sequence[str]) -> str:

@@ -124,7 +124,8 @@ def test_no_equals_sign(search):
 
 
 @pytest.mark.parametrize(
-    ("text", "what"), [("=3", "the key is missing"), ("a..b=3", "'a..b' is no key"), ("läyer.x=3", "'läyer.x' is no key")]
+    ("text", "what"),
+    [("=3", "the key is missing"), ("a..b=3", "'a..b' is no key"), ("läyer.x=3", "'läyer.x' is no key"), ("~läyer", "'läyer' is no key")],
 )
 def test_no_key(search, text, what):
     assert problem(search, text).splitlines()[0] == what
