@@ -1,0 +1,137 @@
+"""A model's weights from any file, and to the formats of others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framework.backends.base.backend import Trainee
+from framework.backends.base.registry import load_backend
+from framework.builder.plan import ModelPlan, PlannedLayer
+from framework.errors import CheckpointError, InputError
+from framework.spec.layers.bidirectional import BidirectionalSpec
+from framework.spec.layers.gru import GRUSpec
+from framework.weights.expected import ExpectedLayer, fit_weights
+from framework.weights.files import read_weights
+from framework.weights.found import FoundWeights
+from framework.weights.store import save_weights
+from framework.weights.torch_state import write_torch_state
+
+NATIVE = (".weights.h5", ".keras")
+NEUTRAL = ".safetensors"
+TORCH = (".torch.safetensors", ".pt", ".pth")
+EXPORTS = (*NATIVE, *TORCH, NEUTRAL)
+"""Endings of the files that are written: Keras' own, torch's layout, and Keras' layout by ``layer/weight``."""
+
+
+def load_any(path: Path | str, plan: ModelPlan, names: Mapping[str, str] | None = None) -> dict[str, NDArray[np.generic]]:
+    """Weights for a model from a file of Keras 3, tf-keras, torch or safetensors, told by its content.
+
+    Args:
+        path: the file.
+        plan: the model's.
+        names: the file's layer (torch: its prefix) by the model's, where they are not told by name; see
+            :func:`framework.weights.expected.fit_weights`.
+
+    Returns:
+        Arrays by ``layer/weight`` in Keras' layout, as ``set_weights`` takes them.
+
+    Raises:
+        InputError: the file is missing, of another format, or reading it would run code; or ``names`` is wrong.
+        CheckpointError: the file is cut off or damaged, or its weights are not the model's; both sides are shown.
+    """
+    return fit_weights(open_weights(path), expected_layers(plan), names)
+
+
+def open_weights(path: Path | str) -> FoundWeights:
+    """What a file of weights holds, by its own names.
+
+    Raises:
+        InputError, CheckpointError: as :func:`load_any`.
+    """
+    return read_weights(path, _read_torch)
+
+
+def expected_layers(plan: ModelPlan) -> tuple[ExpectedLayer, ...]:
+    """The layers of a plan that have weights."""
+    return tuple(_expected(layer) for layer in plan.layers if layer.weights)
+
+
+def export_weights(path: Path | str, trainee: Callable[[str], Trainee], plan: ModelPlan, weights: Mapping[str, NDArray[Any]]) -> None:
+    """Writes weights in the format that the file's ending names; see :data:`EXPORTS`.
+
+    Args:
+        path: the file; its folder is there.
+        trainee: builds the model on a backend; asked for Keras' own files only, which TensorFlow's backend writes.
+        plan: the model's.
+        weights: by ``layer/weight``.
+
+    Raises:
+        InputError: the ending is none of those.
+        UnsupportedArgument: torch has no counterpart of a layer; it is named.
+        CheckpointError: the file cannot be written.
+    """
+    path = Path(path)
+    ending = export_ending(path)
+    if ending in NATIVE:
+        _save_native(trainee("tensorflow"), path, ending)
+    elif ending == NEUTRAL:
+        save_weights(path, weights)
+    else:
+        state = write_torch_state(expected_layers(plan), weights, {})
+        if ending.endswith(NEUTRAL):
+            save_weights(path, state)
+        else:
+            _torch_files().save_state_dict(path, state)
+
+
+def export_ending(path: Path | str) -> str:
+    """The ending that names a file's format.
+
+    Raises:
+        InputError: it is none that is written.
+    """
+    for ending in EXPORTS:
+        if Path(path).name.endswith(ending):
+            return ending
+    raise InputError(f"{path}: the ending names no format; expected one of {', '.join(EXPORTS)}")
+
+
+def _expected(layer: PlannedLayer) -> ExpectedLayer:
+    spec = layer.spec.layer if isinstance(layer.spec, BidirectionalSpec) else layer.spec
+    settings: dict[str, Any] = {}
+    if isinstance(spec, GRUSpec):
+        for key in ("activation", "recurrent_activation"):
+            chosen = getattr(spec, key)
+            settings[key] = "linear" if chosen is None else chosen.class_name
+        settings |= {"reset_after": spec.reset_after, "go_backwards": spec.go_backwards}
+    shapes = {weight.name: weight.shape for weight in layer.weights}
+    return ExpectedLayer(layer.name, layer.kind, shapes, getattr(layer.spec, "name", None), settings)
+
+
+def _save_native(trainee: Trainee, path: Path, ending: str) -> None:
+    part = path.with_name(f".{os.getpid()}.{path.name}")
+    save = trainee.native.save_weights if ending == ".weights.h5" else trainee.native.save
+    try:
+        save(part)
+        part.replace(path)
+    except (OSError, ValueError) as error:
+        part.unlink(missing_ok=True)
+        raise CheckpointError(f"cannot write {path}: {error}") from error
+
+
+def _read_torch(path: Path) -> dict[str, NDArray[Any]]:
+    found: dict[str, NDArray[Any]] = _torch_files().load_state_dict(path)
+    return found
+
+
+def _torch_files() -> Any:
+    load_backend("torch")  # says how to get torch where it is not there
+    from framework.backends.torch import state_dict
+
+    return state_dict
