@@ -38,7 +38,8 @@ class PlannedWeight:
         name: Keras' name, such as ``kernel``; unique within the layer, with a prefix such as ``forward/`` inside a wrapper.
         shape: full shape.
         initializer: how it starts.
-        fans: shape that the initializer is told where it differs from ``shape``.
+        regularizer: penalty on it, or None.
+        constraint: what it is projected to after each optimizer step, or None.
     """
 
     name: str

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
-    from framework.engine.planning import plan_experiment, with_sizes
+    from framework.engine.planning import plan_only, with_sizes
     from framework.engine.prepare import local_sizes
     from framework.report.explain import explain_json, print_explanation
 
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
         names = ", ".join(missing)
         raise DataError(f"the size {names} is known only once the data is downloaded; declare it as data.declared_sizes.{missing[0]}=…")
     experiment = with_sizes(loaded.experiment, sizes, loaded.composed.locate)
-    plan = plan_experiment(experiment, sizes, loaded.composed.locate)
+    plan = plan_only(experiment, loaded.composed.locate)
     if arguments.json:
         print(json.dumps(explain_json(experiment, plan, sizes, source), indent=2))
     else:

@@ -8,10 +8,12 @@ gatework train -m recipe=text_generation model.layers.gru.units=256,512
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from framework.config.compose import Composed
-from framework.config.launch import add_launch_arguments, launch
+from framework.config.launch import Job, JobOutcome, add_launch_arguments, launch
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +23,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
-    return launch(arguments, train_composed)
+
+    def around(runs_dir: Path, job: Job, run_jobs: Callable[[Job], list[JobOutcome]]) -> list[JobOutcome]:
+        from rich.console import Console
+
+        from framework.engine.multirun import record_multirun
+        from framework.report.progress import ConsoleReporter
+
+        return record_multirun(runs_dir, arguments.overrides, job, run_jobs, ConsoleReporter(Console()).warn)
+
+    return launch(arguments, train_composed, around)
 
 
 def train_composed(composed: Composed) -> dict[str, Any]:

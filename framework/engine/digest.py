@@ -30,7 +30,7 @@ def config_digest(experiment: Experiment) -> str:
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """Keys whose values differ between two resolved configs: (dotted key, value before, value after)."""
-    old, new = dict(_leaves(before, "")), dict(_leaves(after, ""))
+    old, new = dict(leaves(before)), dict(leaves(after))
     missing = "(not set)"
     keys = [*old, *(key for key in new if key not in old)]
     return [(key, old.get(key, missing), new.get(key, missing)) for key in keys if old.get(key, missing) != new.get(key, missing)]
@@ -41,9 +41,10 @@ def may_change(key: str) -> bool:
     return any(key == one or key.startswith(f"{one}.") for one in MAY_CHANGE)
 
 
-def _leaves(value: object, path: str) -> Iterator[tuple[str, Any]]:
+def leaves(value: object, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a nested config with its dotted key."""
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
-            yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+            yield from leaves(inner, f"{path}.{key}" if path else str(key))
     else:
         yield path, value

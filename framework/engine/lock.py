@@ -74,6 +74,12 @@ class RunLock:
         stale.unlink(missing_ok=True)
 
 
+def in_use(folder: Path) -> bool:
+    """Whether a process that is alive, or is on another host and cannot be asked, holds the lock of a run's folder."""
+    owner = RunLock(folder)._owner()
+    return owner is not None and _alive(owner)
+
+
 def _alive(owner: dict[str, object]) -> bool:
     pid = owner.get("pid")
     if owner.get("host") != socket.gethostname() or not isinstance(pid, int):

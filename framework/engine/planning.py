@@ -30,8 +30,7 @@ def plan_experiment(experiment: Experiment, sizes: Mapping[str, int], locate: Lo
         SpecError: shapes that do not fit, or a model that the task cannot be trained with.
         UnsupportedArgument: a GRU must run on cuDNN and cannot; every reason is named.
     """
-    dtype = _DTYPES.get(experiment.trainer.precision, "float32")
-    plan = plan_model(experiment.model, experiment.seed, experiment.backend, dtype=dtype, locate=locate)
+    plan = plan_only(experiment, locate)
     collector = ProblemCollector(locate)
     TASKS[experiment.task.kind].check(plan, experiment, sizes, collector)
     if collector.problems:
@@ -40,3 +39,13 @@ def plan_experiment(experiment: Experiment, sizes: Mapping[str, int], locate: Lo
     if refused:
         raise UnsupportedArgument("use_cudnn: true cannot be had:\n" + "\n".join(f"  {line}" for line in refused))
     return plan
+
+
+def plan_only(experiment: Experiment, locate: Locate = nowhere) -> ModelPlan:
+    """Plans the model, whatever it is to be trained for.
+
+    Raises:
+        SpecError: shapes that do not fit.
+    """
+    dtype = _DTYPES.get(experiment.trainer.precision, "float32")
+    return plan_model(experiment.model, experiment.seed, experiment.backend, dtype=dtype, locate=locate)

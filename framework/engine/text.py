@@ -44,9 +44,7 @@ class TextGenerator:
         Raises:
             RunError: the run has neither yet.
         """
-        if folder.read_record().get("status") == "finished" and folder.model.is_dir():
-            return cls(read_portable(folder.model), backend)
-        return cls(_from_checkpoint(folder), backend)
+        return cls(open_model(folder), backend)
 
     def settings(self, **changes: Any) -> DecodingSpec:
         """The config's decoding with what is given (not None) changed.
@@ -86,6 +84,17 @@ class TextGenerator:
         sampling = Sampling.of(settings, () if unknown is None else (unknown,))
         for tokens in generate(self._stepper, encoded, sampling, length=settings.length, seed=seed):
             yield [vocabulary.decode([int(token)]) if token >= 0 else "" for token in tokens]
+
+
+def open_model(folder: RunFolder) -> PortableModel:
+    """The model of a run: its portable one, or, while it still trains, that of its latest checkpoint.
+
+    Raises:
+        RunError: the run has neither yet.
+    """
+    if folder.read_record().get("status") == "finished" and folder.model.is_dir():
+        return read_portable(folder.model)
+    return _from_checkpoint(folder)
 
 
 def _from_checkpoint(folder: RunFolder) -> PortableModel:

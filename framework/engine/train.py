@@ -114,13 +114,13 @@ def _train_locked(
         try:
             session = _Session(experiment, folder, prepared, signals, reporter)
             session.run()
+            status = "stopped" if signals.requested() and not session.complete else "finished"
+            session.finish(status)
         except BaseException as error:
             status = "killed" if isinstance(error, KeyboardInterrupt) else "failed"
             folder.update_record(status=status, error=f"{type(error).__name__}: {error}", ended=time.time())
             tracker.finish(status, str(error))
             raise
-        status = "stopped" if signals.requested() and not session.complete else "finished"
-        session.finish(status)
         tracker.finish(status)
     return Run(folder)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import jsonschema
@@ -54,7 +55,7 @@ def test_every_shipped_file_says_how_to_launch_it_and_what_its_values_are(path):
     text = path.read_text(encoding="utf-8")
     group, _, option = name_of(path).removesuffix(".yaml").partition("/")
     header = text.partition("\n\n")[0]
-    assert "#   gatework train recipe=" in header
+    assert re.search(r"^#   gatework (train|explain) recipe=", header, re.MULTILINE)
     if option and option != "default":
         assert f"{group}={option}" in header
     prose = [line for line in header.splitlines() if line.startswith("# ") and "$schema" not in line and "@package" not in line]

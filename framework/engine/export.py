@@ -1,0 +1,43 @@
+"""A run's weights in the file formats of Keras and torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from framework.backends.base.backend import Trainee
+from framework.backends.base.registry import load_backend
+from framework.engine.folder import RunFolder, find_run
+from framework.engine.text import open_model
+from framework.engine.weight_files import export_ending, export_weights
+from framework.errors import InputError
+
+
+def export_run(name: str, path: Path | str, runs_dir: str = "runs") -> RunFolder:
+    """Writes a run's weights, the best where it was validated, in the format that the file's ending names.
+
+    Args:
+        name: run folder, its name, MLflow run id, or ``last``.
+        path: ``.weights.h5`` and ``.keras`` for Keras 3, ``.pt``, ``.pth`` and ``.torch.safetensors`` for torch's modules,
+            ``.safetensors`` for the neutral form. Written anew if it is there.
+        runs_dir: folder of all runs.
+
+    Raises:
+        InputError: the ending is none of those, or the folder is not there.
+        UnsupportedArgument: torch has no counterpart of a layer; it is named.
+        CheckpointError: the file cannot be written.
+    """
+    export_ending(path)
+    if not Path(path).parent.is_dir():
+        raise InputError(f"there is no folder {Path(path).parent} to write {Path(path).name} into")
+    folder = find_run(name, runs_dir)
+    model = open_model(folder)
+    experiment = model.experiment
+
+    def build(backend: str) -> Trainee:
+        spec = experiment.backend.model_copy(update={"name": backend})
+        loaded = load_backend(backend)
+        loaded.configure(spec, experiment.seed)
+        return loaded.build(model.plan, model.weights, experiment.trainer, spec)
+
+    export_weights(path, build, model.plan, model.weights)
+    return folder

@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Measures Gatework against others, in turns in one process, and prints Markdown or JSON.
+
+    .venv/bin/python scripts/benchmark.py gru                    # the layer: training step and forward pass
+    .venv/bin/python scripts/benchmark.py generate --run last    # tokens a second, one prompt and many at once
+
+Nothing is measured while the machine is busy with something else; what it is busy with is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from benchmarks import generate, gru
+from benchmarks.quiet import require_quiet
+from benchmarks.report import write
+
+SUBJECTS = {"gru": gru, "generate": generate}
+
+
+def main() -> int:
+    """Runs one benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("subject", choices=SUBJECTS)
+    parser.add_argument("--rounds", type=int, default=7, help="turns; medians are shown (%(default)s)")
+    parser.add_argument("--shapes", help="gru: only these, as batch,time,features,units separated by ';'")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="gru: data type (torch only for bfloat16)")
+    parser.add_argument("--only", help="gru: contestants, separated by commas")
+    parser.add_argument("--run", default="last", help="generate: the run to write with")
+    parser.add_argument("--runs-dir", default="runs", help="generate: folder of all runs")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--busy", action="store_true", help="measure although the machine is busy; the report says so")
+    arguments = parser.parse_args()
+    busy = require_quiet(arguments.busy)
+    rows = SUBJECTS[arguments.subject].measure(arguments)
+    write(arguments.subject, rows, busy, arguments.json)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,48 @@
+"""Figures as Markdown on the screen and as JSON in a file, with where they were measured."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+
+def write(subject: str, rows: Sequence[dict[str, Any]], busy: str | None, path: Path | None) -> None:
+    """Prints the rows as a table, and writes them to ``path`` where given."""
+    place = {"machine": _machine(), "versions": _versions(), "measured": time.strftime("%Y-%m-%d"), "busy": busy}
+    print(f"{subject}, {place['machine']}" + (f" (BUSY: {busy})" if busy else ""))
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    print("\n| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
+    for row in rows:
+        print("| " + " | ".join(_cell(row.get(column)) for column in columns) + " |")
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"subject": subject, **place, "rows": list(rows)}, indent=2) + "\n", encoding="utf-8")
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:,.2f}" if isinstance(value, float) else str(value)
+
+
+def _machine() -> str:
+    import torch
+
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        name = next((line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")), name)
+    return f"{name}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in ("gatework", "torch", "tensorflow", "keras", "tf-keras", "numpy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
