@@ -165,12 +165,16 @@ def multirun(overrides: Sequence[str], config_dirs: Sequence[Path], job: Job, ar
     ):
         words = [*for_hydra(given), "hydra.mode=MULTIRUN", f"hydra.sweep.dir={_quoted(folder)}", "hydra.sweep.subdir=."]
         config = hydra.compose_config(PRIMARY, words, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
+        runs_dir = Path(str(OmegaConf.select(config, "paths.runs_dir"))).expanduser().resolve()
         if "submitit_folder" in (config.hydra.launcher or {}):
             # Its logs must outlive this call and be seen by every machine.
-            logs = Path(str(OmegaConf.select(config, "paths.runs_dir"))).absolute() / ".submitit" / "%j"
-            words.append(f"hydra.launcher.submitit_folder={_quoted(str(logs))}")
-        returned = hydra.multirun(PRIMARY, _JobRunner(job, search.own, written), words, with_log_configuration=False)
-        return sorted(_outcomes(returned), key=lambda outcome: outcome.number)
+            words.append(f"hydra.launcher.submitit_folder={_quoted(str(runs_dir / '.submitit' / '%j'))}")
+
+        def run_jobs(job: Job) -> list[JobOutcome]:
+            returned = hydra.multirun(PRIMARY, _JobRunner(job, search.own, written), words, with_log_configuration=False)
+            return sorted(_outcomes(returned), key=lambda outcome: outcome.number)
+
+        return run_jobs(job) if around is None else around(runs_dir, job, run_jobs)
 
 
 def report(outcomes: Sequence[JobOutcome]) -> int:

@@ -56,8 +56,8 @@ def record_multirun(
             raise
         _write_summary(folder, outcomes)
         failed = sum(outcome.message is not None for outcome in outcomes)
-        error = f"{failed} of {len(outcomes)} jobs failed" if failed else None
-        _end(folder, "failed" if failed else "finished", error, warn)
+        why = f"{failed} of {len(outcomes)} jobs failed" if failed else None
+        _end(folder, "failed" if failed else "finished", why, warn)
         return outcomes
 
 

@@ -25,7 +25,7 @@ from typing import Any, TextIO
 from framework.tracking.environment import describe_environment
 from framework.tracking.outbox import LOCK, Outbox
 from framework.tracking.settings import ENVIRONMENT
-from framework.tracking.store import MlflowStore
+from framework.tracking.store import MlflowStore, quiet_mlflow
 from framework.tracking.system import SystemSampler
 
 PAUSE = 1.0
@@ -69,8 +69,8 @@ class Delivery:
         with file_lock(self._folder / LOCK, lambda: self._say(allow=_GRACE)):
             self._say(allow=_GRACE)
             outbox = Outbox(self._folder, self._options.get("uri"))
-            outbox.begin(Path(self._options["parent"]) if self._options.get("parent") else None)
             if not outbox.is_multirun:
+                outbox.begin(Path(self._options["parent"]) if self._options.get("parent") else None)
                 self._look_around()
             try:
                 self._deliver_all(outbox)
@@ -170,9 +170,7 @@ def main(folder: str) -> None:
     # Nothing that MLflow prints may get between our answers.
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    quiet_mlflow()
     for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI"):
         os.environ.pop(name, None)
     orders: queue.Queue[dict[str, Any] | None] = queue.Queue()

@@ -300,6 +300,14 @@ class Outbox:
         return settings.read_mapping(self.folder / (MULTIRUN if self.is_multirun else "run.json"))
 
 
+def is_tracked(folder: Path) -> bool:
+    """Whether a run is meant to be recorded in MLflow, or has been."""
+    if Note(folder).get("uri") is not None:
+        return True
+    resolved = settings.read_resolved(folder)
+    return bool(resolved) and TrackingSpec.model_validate(resolved.get("tracking", {})).kind == "mlflow"
+
+
 def store_uri(folder: Path, tracking: TrackingSpec) -> str:
     """Address of the store that a config means: where it names none, a database beside the folder of all runs.
 

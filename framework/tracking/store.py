@@ -58,8 +58,8 @@ class MlflowStore:
 
     def __init__(self, uri: str, artifacts: Path | None, timeout: float, allow: Callable[[float], None] = lambda seconds: None) -> None:
         # MLflow asks again for minutes by itself; here the caller decides when to ask again.
+        quiet_mlflow()
         os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         self.uri = uri
         self._artifacts = artifacts
         self._allow = allow
@@ -272,6 +272,13 @@ class MlflowStore:
     def _wait(self, seconds: float) -> None:
         self.timeout = seconds
         os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, round(seconds)))
+
+
+def quiet_mlflow() -> None:
+    """MLflow shall say nothing that is no fault, draw no bars, and report to nobody; before it is imported."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
 class _Pyfunc:

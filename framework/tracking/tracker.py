@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from framework.spec.experiment import Experiment
+from framework.spec.tracking import TrackingSpec
 
 PARENT = "GATEWORK_PARENT_RUN"
 """Environment variable with the folder of the multirun that a run is a job of."""
@@ -64,6 +65,23 @@ def open_tracker(folder: Path, experiment: Experiment, warn: Callable[[str], Non
         yield courier
     finally:
         courier.close()
+
+
+def finish_multirun(folder: Path, status: str, error: str | None, warn: Callable[[str], None]) -> None:
+    """Delivers how a multirun ended, if one of its jobs has been recorded.
+
+    Args:
+        folder: the multirun's folder.
+        status: ``finished``, ``failed`` or ``killed``.
+        error: what went wrong.
+        warn: told once when it cannot be delivered.
+    """
+    from framework.tracking.courier import Courier
+    from framework.tracking.note import Note
+
+    uri = Note(folder).get("uri")
+    options = {"uri": None, "timeout": TrackingSpec().timeout, "parent": None, "system_metrics": False}
+    Courier(folder, options, without_password(uri), warn).finish(status, error)
 
 
 def without_password(uri: str) -> str:
