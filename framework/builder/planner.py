@@ -12,7 +12,6 @@ from framework.errors import SpecError
 from framework.spec.backend import BackendSpec
 from framework.spec.base import size_name
 from framework.spec.layers.base import LayerSpec
-from framework.spec.layers.gru import GRUSpec
 from framework.spec.model import ModelSpec, previous_names
 from framework.spec.problems import Locate, ProblemCollector, nowhere
 from framework.spec.rules import recurrent_layers
@@ -155,12 +154,27 @@ class _Planner:
         return found
 
 
-def required_cudnn(plan: ModelPlan, backend: str) -> list[str]:
-    """For each GRU that must run on cuDNN (``use_cudnn: true``) but cannot: its name and every reason."""
+def required_cudnn(plan: ModelPlan, backend: str, use_cudnn: bool | str = "auto") -> list[str]:
+    """For each GRU that must run on cuDNN (``use_cudnn: true``) but cannot: its name and every reason.
+
+    Args:
+        plan: the model.
+        backend: ``torch`` or ``tensorflow``.
+        use_cudnn: the run's setting, for layers that say ``auto`` themselves.
+    """
     lines: list[str] = []
     for layer in plan.layers:
-        spec = layer.spec
+        asked = [gru.use_cudnn if gru.use_cudnn != "auto" else use_cudnn for _, gru in recurrent_layers(layer.spec)]
         verdict = layer.cudnn.get(backend)
-        if verdict is not None and not verdict.eligible and isinstance(spec, GRUSpec) and spec.use_cudnn is True:
+        if verdict is not None and not verdict.eligible and True in asked:
             lines.extend(f"{layer.name}: {reason}" for reason in verdict.reasons())
     return lines
+
+
+def off_cudnn(plan: ModelPlan, backend: str) -> list[str]:
+    """For each GRU that the config keeps off cuDNN: one line with its name and every reason."""
+    return [
+        f"{layer.name} does not run on cuDNN: " + "; ".join(layer.cudnn[backend].reasons())
+        for layer in plan.layers
+        if backend in layer.cudnn and not layer.cudnn[backend].eligible
+    ]

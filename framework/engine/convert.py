@@ -93,7 +93,8 @@ def compare_outputs(one: Trainee, other: Trainee, batch: Batch, names: tuple[str
     """The largest difference between two models' outputs on a batch, as a share of the first's largest absolute value.
 
     Args:
-        one, other: models with the same outputs.
+        one: a model.
+        other: one with the same outputs.
         batch: to compare on.
         names: what the two are called in the message.
 

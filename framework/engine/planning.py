@@ -35,7 +35,7 @@ def plan_experiment(experiment: Experiment, sizes: Mapping[str, int], locate: Lo
     TASKS[experiment.task.kind].check(plan, experiment, sizes, collector)
     if collector.problems:
         raise SpecError(collector.problems)
-    refused = required_cudnn(plan, experiment.backend.name)
+    refused = required_cudnn(plan, experiment.backend.name, experiment.backend.use_cudnn)
     if refused:
         raise UnsupportedArgument("use_cudnn: true cannot be had:\n" + "\n".join(f"  {line}" for line in refused))
     return plan

@@ -23,7 +23,8 @@ def translate_state(state: Arrays, fresh: Arrays, source: str, target: str) -> t
     Args:
         state: of the source.
         fresh: of the target's model before any training; it says which names the target has.
-        source, target: names of the backends.
+        source: name of the backend that the state is of.
+        target: name of the other.
 
     Returns:
         The state, and what could not be taken over, a sentence each.
@@ -43,7 +44,8 @@ def translate_state(state: Arrays, fresh: Arrays, source: str, target: str) -> t
             found[_STEPS[target] if name == _STEPS[source] else name] = np.array(value)
     found.update(_recurrent(state, fresh, source, target, notes))
     found.update(_progress(state, source, target))
-    if any(name.startswith("random/") for name in [*state, *fresh]):
+    # What both keep of dropout ends with the number of draws.
+    if any(np.ravel(value)[-1] != 0 for name, value in state.items() if name.startswith("random/")):
         notes.append(f"random numbers of dropout start anew: {source}'s cannot be drawn on {target}")
     return found, notes
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 from framework.backends.base.backend import Backend, Trainee
 from framework.backends.base.training import Position, Training
+from framework.builder.planner import off_cudnn
 from framework.builder.schedule import learning_rate
 from framework.data.limit import limit
 from framework.data.vocabulary import VOCABULARY_FILE
@@ -108,6 +109,8 @@ def _train_locked(
     _write_start(folder, experiment, prepared, composed, overrides)
     remember_last(folder, experiment.paths.runs_dir)
     reporter.message(f"{'run' if fresh else 'going on with'} {folder.path}")
+    for line in off_cudnn(prepared.plan, experiment.backend.name):
+        reporter.message(line)
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
         tracker = stack.enter_context(open_tracker(folder.path, experiment, reporter.warn))

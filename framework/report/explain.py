@@ -40,12 +40,19 @@ def print_explanation(
         soft_wrap=True,
     )
     obstacles = derive_step(plan, next(iter(plan.inputs))).obstacles
-    out.print("decoding step: " + ("; ".join(f"{name}: {why}" for name, why in obstacles.items()) or "derived"), highlight=False, soft_wrap=True)
+    out.print(
+        "decoding step: " + ("; ".join(f"{name}: {why}" for name, why in obstacles.items()) or "derived"), highlight=False, soft_wrap=True
+    )
     for layer in plan.layers:
         for backend, verdict in layer.cudnn.items():
             out.print(f"cuDNN {layer.name} on {backend}: {_verdict(verdict)}", highlight=False, markup=False, soft_wrap=True)
             for condition in verdict.obstacles:
-                out.print(f"    {condition.argument}: {condition.reason}; to lift it: {condition.change}", highlight=False, markup=False, soft_wrap=True)
+                out.print(
+                    f"    {condition.argument}: {condition.reason}; to lift it: {condition.change}",
+                    highlight=False,
+                    markup=False,
+                    soft_wrap=True,
+                )
             for condition in verdict.lifted:
                 out.print(f"    {condition.argument}: no obstacle, {condition.lift}", highlight=False, markup=False, soft_wrap=True)
 

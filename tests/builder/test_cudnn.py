@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from framework.builder.cudnn import CONDITIONS, GRUTraits, judge
-from framework.builder.planner import plan_model, required_cudnn
+from framework.builder.planner import off_cudnn, plan_model, required_cudnn
 from framework.spec.validate import validate_model
 
 PLAIN = GRUTraits("torch", device="gpu")
@@ -79,3 +79,12 @@ def test_required_cudnn_names_each_layer_and_each_reason() -> None:
     lines = required_cudnn(plan_model(model, seed=0), "torch")
     assert [line.partition(":")[0] for line in lines] == ["one", "one"]
     assert "activation: tanh lifts it" in lines[0]
+
+
+def test_the_runs_setting_counts_for_layers_that_say_auto() -> None:
+    inputs = {"x": {"dtype": "float32", "shape": [None, 3]}}
+    layers = {"one": {"kind": "bidirectional", "layer": {"units": 2, "activation": "relu"}}}
+    plan = plan_model(validate_model({"inputs": inputs, "layers": layers, "outputs": "one"}), seed=0)
+    assert required_cudnn(plan, "torch") == []
+    assert len(required_cudnn(plan, "torch", True)) == 1
+    assert off_cudnn(plan, "torch") == ["one does not run on cuDNN: activation: cuDNN's GRU has tanh built in; activation: tanh lifts it"]
