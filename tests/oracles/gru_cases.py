@@ -99,12 +99,19 @@ def _drop(rng: np.random.Generator, count: int, shape: tuple[int, int]) -> list[
 
 
 @st.composite
-def cases(draw: st.DrawFn, activations: tuple[str | None, ...], dropout: bool = True, single: bool = False) -> Case:
+def cases(
+    draw: st.DrawFn,
+    activations: tuple[str | None, ...],
+    gates: tuple[str | None, ...] | None = None,
+    dropout: bool = True,
+    single: bool = False,
+) -> Case:
     """Strategy of cases.
 
     Args:
         draw: hypothesis' own.
-        activations: to draw from, for both arguments.
+        activations: to draw from.
+        gates: to draw the recurrent activation from, where it is not the same.
         dropout: whether to draw dropout masks.
         single: whether all numbers are float32 ones, so that every side starts from the same.
     """
@@ -113,7 +120,7 @@ def cases(draw: st.DrawFn, activations: tuple[str | None, ...], dropout: bool = 
     arguments: dict[str, Any] = {
         "units": units,
         "activation": draw(st.sampled_from(("tanh", "tanh", *activations))),
-        "recurrent_activation": draw(st.sampled_from(("sigmoid", "sigmoid", *activations))),
+        "recurrent_activation": draw(st.sampled_from(("sigmoid", "sigmoid", *(activations if gates is None else gates)))),
         "implementation": draw(st.sampled_from((1, 2))),
     }
     for name in ("use_bias", "reset_after", "return_sequences", "return_state", "go_backwards", "time_major", "zero_output_for_mask"):

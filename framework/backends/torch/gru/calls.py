@@ -63,7 +63,7 @@ class GRUCalls(GRUSurface):
         return results if self.return_state else output
 
     def step(self, inputs: Tensor, state: Tensor) -> Tensor:
-        """One step in inference mode, for decoding.
+        """One step without dropout, for decoding.
 
         Args:
             inputs: ``(batch, features)``.
@@ -159,15 +159,15 @@ class GRUCalls(GRUSurface):
 
     def _output(self, hidden: Tensor, last: Tensor, mask: Tensor | None) -> Tensor:
         """The outputs in the layout of the inputs, or the last one."""
-        visible = None if mask is None else visible_steps(mask, self.zero_output_for_mask)[:, :, None]
+        hides = None if mask is None else ~visible_steps(mask, self.zero_output_for_mask)[:, :, None]
         if not self.return_sequences:
-            return last if visible is None else last * visible[-1]
-        shown = hidden if visible is None else hidden * visible
+            return last if hides is None else last.masked_fill(hides[-1], 0.0)
+        shown = hidden if hides is None else hidden.masked_fill(hides, 0.0)
         if self.time_major:
             return shown
         batch_major = shown.transpose(0, 1)
         # The backward pass needs the states: a copy may be written over, and what reads it next wants it contiguous anyway.
-        return batch_major.clone(memory_format=torch.contiguous_format) if visible is None and shown.requires_grad else batch_major
+        return batch_major.clone(memory_format=torch.contiguous_format) if hides is None and shown.requires_grad else batch_major
 
     def _cell(self) -> Cell:
         return Cell(self.activation, self.recurrent_activation, self.reset_after)

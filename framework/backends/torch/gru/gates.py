@@ -37,16 +37,16 @@ class StateProduct:
             self.products = [Product(one, its, rows, steps) for one, its in zip(kernels, biases, strict=True)]
         self.dropped = kernel.new_empty(rows, self.units) if masks else None
 
-    def add_to(self, gates: Tensor, state: Tensor) -> Tensor | None:
-        """Adds the products for z and r to ``gates (batch, 2·units)``; gives that for the candidate ``(batch, units)``, if it is there."""
+    def add_to(self, gates: Tensor, state: Tensor) -> Tensor:
+        """Adds the products for z and r to ``gates (batch, 2·units)``; gives that for the candidate, ``(batch, units)`` or nothing wide."""
+        width = 2 * self.units
         if not self.masks:
             inner = self.products[0](state)
-            gates.add_(inner[:, : 2 * self.units])
-            return inner[:, 2 * self.units :]
-        for gate in range(2):
-            part = gates[:, gate * self.units : (gate + 1) * self.units]
+            gates.add_(inner[:, :width])
+            return inner[:, width:]
+        for part, gate in zip(gates.chunk(2, dim=1), range(2), strict=True):
             part.add_(self._dropped_product(gate, state))
-        return self._dropped_product(2, state) if len(self.products) == 3 else None
+        return self._dropped_product(2, state) if len(self.products) == 3 else gates[:, width:]
 
     def back(self, gradient: Tensor) -> Tensor:
         """The gradient of the state ``(batch, units)``, from ``gradient (batch, gates·units)``."""
@@ -89,11 +89,13 @@ def project_back(gradient: Tensor, kernel: Tensor, masks: Sequence[Tensor]) -> T
     return total
 
 
-def kernel_gradient(x: Tensor, gradient: Tensor, masks: Sequence[Tensor]) -> Tensor:
-    """The gradient of a kernel: ``x (time, batch, inputs)`` and ``gradient (time, batch, gates·units)`` to ``(inputs, gates·units)``."""
+def kernel_gradient(x: Tensor, gradient: Tensor, masks: Sequence[Tensor], out: Tensor) -> None:
+    """Writes the gradient of a kernel ``(inputs, gates·units)`` to ``out``, from ``x (time, batch, inputs)`` and that of the gates."""
     rows = x.shape[0] * x.shape[1]
     flat = gradient.flatten(0, 1)
     if not masks:
-        return matmul(x.reshape(rows, -1).t(), flat)
-    parts = flat.chunk(len(masks), dim=1)
-    return torch.cat([matmul((x * mask).reshape(rows, -1).t(), part) for part, mask in zip(parts, masks, strict=True)], dim=1)
+        matmul(x.reshape(rows, -1).t(), flat, out=out)
+        return
+    count = len(masks)
+    for part, mask, its_out in zip(flat.chunk(count, dim=1), masks, out.chunk(count, dim=1), strict=True):
+        matmul((x * mask).reshape(rows, -1).t(), part, out=its_out)

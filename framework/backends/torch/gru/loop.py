@@ -57,7 +57,7 @@ class Weights:
 
 
 Masks = Sequence[Tensor] | None
-"""No dropout; or one mask ``(batch, width)`` for all gates; or three, for z, r and h."""
+"""No dropout; or three masks ``(batch, width)``, for z, r and h; on the inputs also one for all gates."""
 
 
 def project(inputs: Tensor, weights: Weights, input_masks: Masks) -> Tensor:
@@ -81,26 +81,29 @@ def step(projected: Tensor, state: Tensor, weights: Weights, cell: Cell, recurre
     Source: Cho et al. 2014, equations 5 to 8 (arXiv:1406.1078 v3 for ``reset_after=False``, v1 for the other).
     """
     x_z, x_r, x_h = projected.chunk(3, dim=-1)
-    if recurrent_masks:
-        masks = list(recurrent_masks) if len(recurrent_masks) == 3 else [recurrent_masks[0]] * 3
-        h_z, h_r, h_h = (state * mask for mask in masks)
-    else:
-        h_z = h_r = h_h = state
-    u_z, u_r, u_h = weights.recurrent_kernel.chunk(3, dim=1)
-    inner_z, inner_r = h_z @ u_z, h_r @ u_r
-    bias = weights.recurrent_bias
-    if bias is not None:
-        bias_z, bias_r, bias_h = bias.chunk(3)
-        inner_z, inner_r = inner_z + bias_z, inner_r + bias_r
-    z = cell.recurrent_activation(x_z + inner_z)
-    r = cell.recurrent_activation(x_r + inner_r)
+    gates = 3 if cell.reset_after else 2
+    inner = inner_products(state, weights, gates, recurrent_masks)
+    z = cell.recurrent_activation(x_z + inner[0])
+    r = cell.recurrent_activation(x_r + inner[1])
     if cell.reset_after:
-        inner_h = h_h @ u_h
-        inner_h = r * (inner_h if bias is None else inner_h + bias_h)
+        inner_h = r * inner[2]
     else:
-        inner_h = (r * h_h) @ u_h
+        dropped = state if not recurrent_masks else state * recurrent_masks[-1]
+        inner_h = (r * dropped) @ weights.recurrent_kernel[:, 2 * weights.units :]
     n = cell.activation(x_h + inner_h)
     return z * state + (1 - z) * n
+
+
+def inner_products(state: Tensor, weights: Weights, gates: int, masks: Masks) -> Sequence[Tensor]:
+    """``state (batch, units)``, dropped for each gate, times the recurrent kernels of the first ``gates`` gates, with bias."""
+    kernel = weights.recurrent_kernel[:, : gates * weights.units]
+    if masks:
+        kernels = kernel.chunk(gates, dim=1)
+        products = torch.cat([(state * mask) @ its_kernel for mask, its_kernel in zip(masks, kernels, strict=False)], dim=1)
+    else:
+        products = state @ kernel
+    bias = weights.recurrent_bias
+    return (products if bias is None else products + bias).chunk(gates, dim=1)
 
 
 def loop(

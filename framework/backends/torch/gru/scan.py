@@ -97,7 +97,7 @@ class _Scan(torch.autograd.Function):
         if torch.is_grad_enabled():
             return _differentiable_backward(inputs, state, weights, settings, needed, d_states, d_last)
         recurrence = settings.recurrence(weights)
-        gradients, d_state = run_back(Tape(states, gates, inner), recurrence, d_states, d_last)
+        gradients, d_state = run_back(Tape(states, gates, inner), recurrence, d_states, d_last, to_state=needed[1])
         return (*_weight_gradients(inputs, states, gates, weights, settings, gradients, d_state, needed), None)
 
 
@@ -108,7 +108,7 @@ def _weight_gradients(
     weights: Weights,
     settings: _Settings,
     gradients: Tensor,
-    d_state: Tensor,
+    d_state: Tensor | None,
     needed: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
     """Gradients of inputs, first state, kernel, recurrent kernel and bias; one product each."""
@@ -119,25 +119,25 @@ def _weight_gradients(
     if needed[0]:
         d_inputs = project_back(of_inputs, _last_first(weights.kernel, units), input_masks)
     if needed[2]:
-        d_kernel = _first_last(kernel_gradient(inputs, of_inputs, input_masks), units)
+        d_kernel = weights.kernel.new_empty(weights.kernel.shape)
+        kernel_gradient(inputs, of_inputs[..., :units], input_masks[:1], d_kernel[:, 2 * units :])
+        kernel_gradient(inputs, of_inputs[..., units:], input_masks[1:], d_kernel[:, : 2 * units])
     if needed[3]:
         masks = settings.recurrent_masks
+        d_recurrent = weights.recurrent_kernel.new_empty(weights.recurrent_kernel.shape)
         if settings.cell.reset_after:
-            d_recurrent = kernel_gradient(before, gradients[..., units:], masks)
+            kernel_gradient(before, gradients[..., units:], masks, d_recurrent)
         else:
             slope = slope_of(settings.cell.recurrent_activation)
             assert slope is not None
             reset = slope.value(gates[..., : 2 * units])[..., units:] * before
-            of_gates, of_candidate = gradients[..., units:], gradients[..., :units]
-            d_recurrent = torch.cat(
-                [kernel_gradient(before, of_gates, masks[:2]), kernel_gradient(reset, of_candidate, masks[2:])],
-                dim=1,
-            )
+            kernel_gradient(before, gradients[..., units:], masks[:2], d_recurrent[:, : 2 * units])
+            kernel_gradient(reset, gradients[..., :units], masks[2:], d_recurrent[:, 2 * units :])
     if weights.bias is not None and needed[4]:
         summed = gradients.sum((0, 1))
         d_input_bias = _first_last(summed[: 3 * units], units)
         d_bias = torch.stack([d_input_bias, summed[units:]]) if settings.cell.reset_after else d_input_bias
-    return d_inputs, d_state if needed[1] else None, d_kernel, d_recurrent, d_bias
+    return d_inputs, d_state, d_kernel, d_recurrent, d_bias
 
 
 def _last_first(kernel: Tensor, units: int) -> Tensor:

@@ -91,7 +91,6 @@ def run(gates: Tensor, state: Tensor, recurrence: Recurrence, keep: bool) -> Tap
         hidden = product.add_to(gate_steps[t], before)
         z, r = apply_gate(gate_steps[t]).chunk(2, dim=1)
         if candidate is None:
-            assert hidden is not None
             if keep:
                 inner_steps[t].copy_(hidden)
             new_steps[t].addcmul_(r, hidden)
@@ -107,7 +106,9 @@ def run(gates: Tensor, state: Tensor, recurrence: Recurrence, keep: bool) -> Tap
     return Tape(states, gates, inner)
 
 
-def run_back(tape: Tape, recurrence: Recurrence, d_states: Tensor | None, d_last: Tensor | None) -> tuple[Tensor, Tensor]:
+def run_back(
+    tape: Tape, recurrence: Recurrence, d_states: Tensor | None, d_last: Tensor | None, to_state: bool = True
+) -> tuple[Tensor, Tensor | None]:
     """The gradients of the pre-activations and of the first state.
 
     With h' = z h + (1 - z) n, every gate's gradient is the gradient of h' times a factor that depends on the forward pass alone (with
@@ -119,33 +120,36 @@ def run_back(tape: Tape, recurrence: Recurrence, d_states: Tensor | None, d_last
         recurrence: that of the forward pass.
         d_states: ``(time, batch, units)``, the gradient of every state; None is zeros.
         d_last: ``(batch, units)``, the gradient of the last state; None is zeros.
+        to_state: whether the gradient of the first state is wanted.
 
     Returns:
         The gradients of n, z, r and, with ``reset_after``, of the product that r multiplied, ``(time, batch, 3·units or 4·units)``; and of
-        the first state ``(batch, units)``.
+        the first state ``(batch, units)``, or None.
     """
     steps, batch, _ = tape.gates.shape
     units = recurrence.units
     gradients = tape.gates.new_empty(steps, batch, (4 if recurrence.reset_after else 3) * units)
     product = recurrence.gate_product(batch, steps, backward=True)
     candidate = None if recurrence.reset_after else Product(recurrence.kernel[:, 2 * units :].t(), None, batch, steps)
+    every_d_state = None if d_states is None else d_states.unbind(0)
+    of_new, of_reset, of_gates = (gradients[..., part].unbind(0) for part in (slice(units), slice(2 * units, None), slice(units, None)))
     d_state = tape.gates.new_zeros(batch, units) if d_last is None else d_last.clone(memory_format=torch.contiguous_format)
     chunk = max(1, CHUNK // max(1, batch * units))
     for end in range(steps, 0, -chunk):
         start = max(0, end - chunk)
-        z, reset = _factors(tape, recurrence, gradients, start, end)
-        scaled = gradients[start:end].view(end - start, batch, -1, units)
-        scaled = scaled if candidate is None else scaled[:, :, :2]
+        z, reset = (one.unbind(0) for one in _factors(tape, recurrence, gradients, start, end))
+        # Without reset_after, r's factor waits for the gradient of the reset state: only n's and z's are of this step's state.
+        scaled = gradients[start:end].view(end - start, batch, -1, units)[:, :, : 4 if candidate is None else 2].unbind(0)
         for t in range(end - 1, start - 1, -1):
-            if d_states is not None:
-                d_state.add_(d_states[t])
+            if every_d_state is not None:
+                d_state.add_(every_d_state[t])
             scaled[t - start].mul_(d_state.unsqueeze(1))
-            here = gradients[t]
             if candidate is not None:
-                d_reset = candidate(here[:, :units])
-                here[:, 2 * units :].mul_(d_reset)
-            through_gates = product.back(here[:, units:])
-            torch.addcmul(through_gates, d_state, z[t - start], out=d_state)
+                d_reset = candidate(of_new[t])
+                of_reset[t].mul_(d_reset)
+            if t == 0 and not to_state:
+                return gradients, None
+            torch.addcmul(product.back(of_gates[t]), d_state, z[t - start], out=d_state)
             if candidate is not None:
                 d_state.addcmul_(d_reset, reset[t - start])
     return gradients, d_state

@@ -139,6 +139,9 @@ def check_tf_keras(case: Case) -> tuple[float, float]:
 
 
 ALL = (*ACTIVATIONS, None)
+BOUNDED = ("sigmoid", "softsign", "hard_sigmoid", "hard_tanh")
+GATES = ("hard_sigmoid", "hard_sigmoid_tf2")
+"""Gates within 0 and 1; others make a step amplify what it is given, its rounding errors included, so float64 alone is held to them."""
 
 
 @given(case=cases(ALL))
@@ -147,13 +150,13 @@ def test_float64_is_the_oracle(case: Case) -> None:
     check_oracle(case, torch.float64)
 
 
-@given(case=cases(ALL, single=True))
+@given(case=cases(ALL, GATES, single=True))
 @FEW
 def test_float32_is_the_oracle(case: Case) -> None:
     check_oracle(case, torch.float32)
 
 
-@given(case=cases(("sigmoid", "softsign", "hard_sigmoid")))
+@given(case=cases(BOUNDED, GATES))
 @FEW
 def test_bfloat16_is_near_the_oracle(case: Case) -> None:
     check_oracle(case, torch.bfloat16)
@@ -171,8 +174,8 @@ def test_two_thousand_cases(against: str, capsys: pytest.CaptureFixture[str]) ->
     largest, combinations = [0.0, 0.0], set()
     strategies = {
         "float64": cases(ALL),
-        "float32": cases(ALL, single=True),
-        "bfloat16": cases(("sigmoid", "softsign", "hard_sigmoid")),
+        "float32": cases(ALL, GATES, single=True),
+        "bfloat16": cases(BOUNDED, GATES),
         "tf-keras": cases(SHARED, dropout=False),
     }
 

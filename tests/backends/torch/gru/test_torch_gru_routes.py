@@ -280,3 +280,9 @@ def test_a_layer_in_training_and_at_rest_gives_the_same() -> None:
         torch.testing.assert_close(layer(x), trained, atol=1e-6, rtol=0)
     with torch.inference_mode():
         torch.testing.assert_close(layer(x), trained.detach(), atol=1e-6, rtol=0)
+
+
+def test_a_hidden_output_is_zero_even_where_the_state_is_infinite() -> None:
+    layer = GRU(2, input_dim=1, activation="exponential", recurrent_activation=None, zero_output_for_mask=True, bias_initializer="ones")
+    output = layer(torch.full((1, 9, 1), 9.0), mask=torch.tensor([[True] * 8 + [False]]))
+    assert output.tolist() == [[0.0, 0.0]]
