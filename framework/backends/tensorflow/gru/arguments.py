@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import keras
+
 from framework.backends.tensorflow.gru.errors import ArgumentError
 from framework.errors import nearest
+from framework.spec.identifiers import CONSTRAINTS, INITIALIZERS, REGULARIZERS
 
 KERAS_ARGUMENTS = ("name", "dtype", "trainable", "autocast", "seed", "use_cudnn", "zero_output_for_mask")
 """Keyword arguments of Keras' layers that this one takes besides the documented ones."""
 
 SHAPE_ARGUMENTS = ("batch_input_shape", "batch_shape", "input_shape", "input_dim", "input_length", "batch_size")
 """Forms in which older code gives the input's shape to a layer."""
+
+_GETTERS: dict[str, Callable[[Any], Any]] = {
+    "initializer": keras.initializers.get,
+    "regularizer": keras.regularizers.get,
+    "constraint": keras.constraints.get,
+}
+_NAMES = {"initializer": INITIALIZERS, "regularizer": REGULARIZERS, "constraint": CONSTRAINTS}
 
 IGNORED_ARGUMENTS = ("dynamic", "enable_caching_device", "return_runtime")
 """Arguments of older Keras versions that change no result; accepted where they are off."""
@@ -72,6 +82,26 @@ def check_use_cudnn(use_cudnn: Any) -> bool | str:
     if use_cudnn not in (True, False, "auto"):
         raise ArgumentError(f"use_cudnn={use_cudnn!r}: expected True, False or 'auto'")
     return use_cudnn if use_cudnn == "auto" else bool(use_cudnn)
+
+
+def resolve(name: str, identifier: Any) -> Any:
+    """The object of an initializer, a regularizer or a constraint.
+
+    Args:
+        name: of the argument, which ends with the kind.
+        identifier: a Keras name, config or object, or None.
+
+    Raises:
+        ArgumentError: there is no such thing.
+    """
+    kind = name.rsplit("_", 1)[1]
+    try:
+        # The documented layer knows both of this regularizer's names, Keras 3 only one.
+        return _GETTERS[kind]("l1l2" if isinstance(identifier, str) and identifier == "l1_l2" else identifier)
+    except (ValueError, TypeError) as error:
+        close = nearest(identifier, _NAMES[kind]) if isinstance(identifier, str) else None
+        hint = f"; did you mean {close!r}?" if close else ""
+        raise ArgumentError(f"{name}={identifier!r} is no {kind}: expected a Keras name, config or object{hint}") from error
 
 
 def check_keywords(keywords: dict[str, Any], documented: Sequence[str]) -> None:

@@ -41,6 +41,10 @@ def check_inputs(inputs: Any, time_major: bool, unroll: bool, features: int | No
     shape = tuple(inputs.shape)
     if len(shape) != 3:
         raise ArgumentError(f"inputs have shape {shape}: expected {axes}")
+    if not tf.as_dtype(inputs.dtype).is_floating:
+        raise ArgumentError(f"inputs have data type {tf.as_dtype(inputs.dtype).name}: expected floating-point numbers")
+    if shape[0 if time_major else 1] == 0:
+        raise ArgumentError(f"inputs have shape {shape}, {axes}: there is no time step")
     if features is not None and shape[2] not in (None, features):
         raise ArgumentError(f"inputs have {shape[2]} features (shape {shape}): the layer was built for {features}")
     if unroll and shape[0 if time_major else 1] is None:

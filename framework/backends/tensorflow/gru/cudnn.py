@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from framework.backends.tensorflow.gru.activations import Activation, serialize_activation
+from framework.backends.tensorflow.gru.activations import Activation
 from framework.backends.tensorflow.gru.compaction import Compaction
 from framework.backends.tensorflow.gru.graphs import in_xla
 from framework.builder.cudnn import GRUTraits, judge
@@ -105,5 +105,5 @@ def _name(function: Activation) -> str:
     for name, same in _SAME_FUNCTIONS.items():
         if any(function is one for one in same):
             return name
-    name = serialize_activation(function)
-    return name if isinstance(name, str) and name not in _SAME_FUNCTIONS else f"{getattr(function, '__name__', 'a function')} (own)"
+    name = getattr(function, "__name__", type(function).__name__)
+    return name if getattr(keras.activations, name, None) is function else f"{name} (own)"

@@ -148,6 +148,18 @@ class DropoutMasks:
         """
         return self._recurrent_dropout_masks.get(tf.cast(tf.convert_to_tensor(inputs), self.compute_dtype), training, count)
 
+    def set_dropout_masks(self, inputs: Sequence[Any] = (), recurrent: Sequence[Any] = ()) -> None:
+        """Puts masks for the next call in training; for comparing layers.
+
+        Args:
+            inputs: masks ``(batch, features)`` of the inputs: one for all gates, or one each for z, r, n; none leaves them as they are.
+            recurrent: masks ``(batch, units)`` of the state, likewise.
+        """
+        if len(inputs):
+            self._dropout_masks.put(inputs)
+        if len(recurrent):
+            self._recurrent_dropout_masks.put(recurrent)
+
     def reset_dropout_mask(self) -> None:
         """Forgets the cached dropout masks of the inputs; the next call draws new ones."""
         self._dropout_masks.reset()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -15,17 +17,13 @@ from framework.backends.tensorflow.gru.activations import resolve_activation, se
 from framework.backends.tensorflow.gru.cudnn import cudnn_obstacles, run_cudnn
 from framework.backends.tensorflow.gru.dropout import DropoutMasks, MaskCache
 from framework.backends.tensorflow.gru.errors import ArgumentError, NotStateful
+from framework.backends.tensorflow.gru.initialization import in_float32
 from framework.backends.tensorflow.gru.loop import loop
 from framework.backends.tensorflow.gru.scan import can_scan, scan
 from framework.backends.tensorflow.gru.step import Step, project
+from framework.errors import UnsupportedArgument
 
-DOCUMENTED = (
-    "units", "activation", "recurrent_activation", "use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer",
-    "kernel_regularizer", "recurrent_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint",
-    "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout", "implementation", "return_sequences", "return_state",
-    "go_backwards", "stateful", "unroll", "time_major", "reset_after",
-)  # fmt: skip
-"""The constructor's documented arguments, in their documented order."""
+logger = logging.getLogger(__name__)
 
 
 @keras.saving.register_keras_serializable(package="gatework")
@@ -108,7 +106,7 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
         reset_after: bool = True,
         **kwargs: Any,
     ) -> None:
-        arguments.check_keywords(kwargs, DOCUMENTED)
+        arguments.check_keywords(kwargs, tuple(inspect.signature(GRU.__init__).parameters)[1:])
         shape = arguments.take_input_shape(kwargs)
         self._first_weights = kwargs.pop("weights", None)
         use_cudnn = arguments.check_use_cudnn(kwargs.pop("use_cudnn", "auto"))
@@ -118,16 +116,16 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
             activation=resolve_activation(activation, "activation"),
             recurrent_activation=resolve_activation(recurrent_activation, "recurrent_activation"),
             use_bias=arguments.check_flag("use_bias", use_bias),
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
+            kernel_initializer=arguments.resolve("kernel_initializer", kernel_initializer),
+            recurrent_initializer=arguments.resolve("recurrent_initializer", recurrent_initializer),
+            bias_initializer=arguments.resolve("bias_initializer", bias_initializer),
+            kernel_regularizer=arguments.resolve("kernel_regularizer", kernel_regularizer),
+            recurrent_regularizer=arguments.resolve("recurrent_regularizer", recurrent_regularizer),
+            bias_regularizer=arguments.resolve("bias_regularizer", bias_regularizer),
+            activity_regularizer=arguments.resolve("activity_regularizer", activity_regularizer),
+            kernel_constraint=arguments.resolve("kernel_constraint", kernel_constraint),
+            recurrent_constraint=arguments.resolve("recurrent_constraint", recurrent_constraint),
+            bias_constraint=arguments.resolve("bias_constraint", bias_constraint),
             dropout=arguments.check_rate("dropout", dropout),
             recurrent_dropout=arguments.check_rate("recurrent_dropout", recurrent_dropout),
             implementation=arguments.check_implementation(implementation),
@@ -144,6 +142,9 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
         self.time_major = arguments.check_flag("time_major", time_major)
         self._dropout_masks = MaskCache(self.dropout, self.cell.seed_generator)
         self._recurrent_dropout_masks = MaskCache(self.recurrent_dropout, self.cell.seed_generator)
+        self._explained = False
+        # XLA has no such kernel: without support for it, Keras leaves jit_compile="auto" off.
+        self.supports_jit = bool(cudnn_obstacles(self, masked=True))
         self._given_shape = shape
         if shape is not None:
             self._input_shape_arg = shape[1:]
@@ -172,7 +173,10 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
                 f"stateful=True needs a fixed batch size, but the inputs have shape {tuple(inputs_shape)}: "
                 "give it by batch_input_shape, or by keras.Input(batch_shape=…)"
             )
+        given = self.cell.recurrent_initializer
+        self.cell.recurrent_initializer = in_float32(given)
         super().build((batch, time, inputs_shape[2]))
+        self.cell.recurrent_initializer = given
         if self._first_weights is not None:
             self.set_weights(self._first_weights)
             self._first_weights = None
@@ -224,6 +228,7 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
         sequence = inputs if self.time_major else tf.transpose(inputs, (1, 0, 2))
         if mask is not None:
             mask = masks.time_major_mask(mask, sequence, self.time_major)
+            sequence = masks.without_masked(sequence, mask)
         if self.go_backwards:
             sequence = tf.reverse(sequence, [0])
             mask = None if mask is None else tf.reverse(mask, [0])
@@ -252,13 +257,16 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
         """Whether this call runs on cuDNN.
 
         Raises:
-            ArgumentError: ``use_cudnn=True``, and it cannot.
+            UnsupportedArgument: ``use_cudnn=True``, and it cannot; every reason is named.
         """
         if self.use_cudnn is False:
             return False
         obstacles = cudnn_obstacles(self, masked)
         if obstacles and self.use_cudnn is True:
-            raise ArgumentError(f"layer {self.name!r} has use_cudnn=True but cannot run on cuDNN: " + "; ".join(obstacles))
+            raise UnsupportedArgument(f"GRU {self.name!r}: use_cudnn=True, but it cannot run on cuDNN: " + "; ".join(obstacles))
+        if obstacles and not self._explained and tf.config.list_logical_devices("GPU"):
+            self._explained = True
+            logger.warning("GRU %r does not run on cuDNN: %s", self.name, "; ".join(obstacles))
         return not obstacles
 
     def _results(self, states: tf.Tensor, mask: tf.Tensor | None) -> Any:

@@ -41,6 +41,11 @@ def time_major_mask(mask: tf.Tensor, inputs: tf.Tensor, time_major: bool) -> tf.
     return mask
 
 
+def without_masked(sequence: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """``(time, batch, features)`` with zeros at masked steps: what stands there, be it NaN, reaches neither outputs nor gradients."""
+    return tf.where(mask[:, :, None], sequence, tf.zeros_like(sequence))
+
+
 def outputs_of(states: tf.Tensor, mask: tf.Tensor | None, zero_output_for_mask: bool) -> tf.Tensor:
     """The outputs of all steps.
 
