@@ -80,7 +80,7 @@ def _circle(files: Sequence[ConfigFile]) -> Problem:
 
 def _missing(error: MissingConfigException, search: SearchPath, given: Sequence[Given], files: Sequence[ConfigFile]) -> Problem:
     name = (error.missing_cfg_file or "").removesuffix(".yaml")
-    group, _, option = name.rpartition("/")
+    group, _, option = name.partition("/") if search.is_group(name.partition("/")[0]) else name.rpartition("/")
     by_hand = (one.origin for one in reversed(given) if one.kind != "value" and one.key == group and one.value == option)
     origin = next(by_hand, None) or _entry_origin(name, files)
     if group.startswith("hydra/"):

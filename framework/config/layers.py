@@ -28,7 +28,7 @@ def layers_of(defaults: Iterable[Any], given: Sequence[Given], search: SearchPat
     choosers = _choosers(found, given)
     layers = []
     for name, package, path in found:
-        group, _, option = name.rpartition("/")
+        group, _, option = name.partition("/") if search.is_group(name.partition("/")[0]) else name.rpartition("/")
         choice = f"{group}={option}" if group else None
         layers.append(Layer(path, package, choice, choosers.get(name)))
     return layers

@@ -83,8 +83,10 @@ class SearchPath:
         return any((folder / name).is_dir() for folder in self.folders)
 
     def options(self, group: str) -> list[str]:
-        """Names that a group offers, sorted."""
-        found = {path.stem for folder in self.folders for path in (folder / group).glob("*.yaml")}
+        """Names that a group offers, sorted; one in a folder below is ``folder/name``."""
+        found: set[str] = set()
+        for folder in (folder / group for folder in self.folders):
+            found.update(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
         return sorted(found)
 
     def groups(self) -> list[str]:

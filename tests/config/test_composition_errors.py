@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from framework.config.compose import compose
+from framework.config.location import shipped_configs
 from framework.errors import EXIT_USER_INPUT, SpecError
 from framework.spec.validate import validate_experiment
 
@@ -63,10 +64,12 @@ def test_several_things_wrong_on_the_command_line(folder):
 
 def test_a_misspelt_choice_in_a_recipe(folder, write):
     write("recipe/own.yaml", GLOBAL + "defaults:\n  - override /data: text\n  - override /model: text_genertion\n")
+    folder = shipped_configs() / "model"
+    models = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
     assert problems("recipe=own") == (
         "model: no model 'text_genertion'\n"
         "    set in: configs/recipe/own.yaml:4\n"
-        "    expected: one of gru_reference, text_generation, text_generation_stateless\n"
+        f"    expected: one of {', '.join(models)}\n"
         "    did you mean: text_generation"
     )
 

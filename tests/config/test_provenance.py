@@ -7,7 +7,7 @@ import pytest
 
 from framework.config.compose import compose
 from framework.config.provenance import Layer, Provenance
-from framework.errors import Origin
+from framework.errors import Origin, SpecError
 
 RECIPE = """\
 # @package _global_
@@ -123,6 +123,16 @@ def test_inherited_files_and_packages(folder, write):
     assert told(composed, "optimizer.learning_rate") == [(0.5, "configs/optimizer/base.yaml:2"), (0.75, "configs/optimizer/own.yaml:4")]
     layer = composed.history("optimizer.momentum")[0].layer
     assert (layer.choice, str(layer.chosen_by)) == ("optimizer=base", "configs/optimizer/own.yaml:2")
+
+
+def test_an_option_in_a_folder_below_its_group(folder, write):
+    write("optimizer/slow/own.yaml", "kind: sgd\nlearning_rate: 0.5\n")
+    composed = compose(["recipe=text_generation", "optimizer=slow/own"])
+    assert composed.mapping["optimizer"] == {"kind": "sgd", "learning_rate": 0.5}
+    layer = composed.history("optimizer.kind")[-1].layer
+    assert (layer.choice, str(layer.chosen_by)) == ("optimizer=slow/own", "override `optimizer=slow/own`")
+    with pytest.raises(SpecError, match=r"did you mean: slow/own"):
+        compose(["recipe=text_generation", "optimizer=slow/onw"])
 
 
 def test_a_file_that_hides_a_shipped_one(folder, write):
