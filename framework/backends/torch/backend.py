@@ -7,7 +7,7 @@ from importlib.metadata import version
 import torch
 
 from framework.backends.base.training import Arrays
-from framework.backends.torch.checkpoint import check_weights
+from framework.backends.torch.checkpoint import check_plan_weights
 from framework.backends.torch.layers.base import Setting
 from framework.backends.torch.module import GraphModule
 from framework.backends.torch.trainee import TorchTrainee
@@ -45,11 +45,10 @@ class TorchBackend:
         reasons = required_cudnn(plan, self.name)
         if reasons:
             raise UnsupportedArgument("use_cudnn: true, but cuDNN cannot run " + "; ".join(reasons))
-        check_weights(plan, weights)
+        check_plan_weights(plan, weights)
         setting = Setting(
             dtype=torch.float64 if trainer.precision == "64-true" else torch.float32,
             seed=plan.seed,
-            batch_size=plan.batch_size,
             use_cudnn=backend.use_cudnn,
         )
         module = GraphModule(plan, setting)

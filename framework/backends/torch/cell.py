@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from framework.backends.torch.gru.layer import GRU
 from framework.backends.torch.layers.base import Signal
 from framework.backends.torch.product import PreparedProduct
+
+_IN_PLACE: dict[Any, Any] = {torch.tanh: torch.tanh_, torch.sigmoid: torch.sigmoid_}
 
 LARGEST_TABLE = 64 * 2**20
 """Bytes that an embedding folded into a GRU may take."""
@@ -34,7 +38,10 @@ class DecodingCell:
         self.table: Tensor | None = None
         if not self.prepared:
             return
-        self.activation, self.recurrent_activation = gru.activation, gru.recurrent_activation
+        self.activation = _IN_PLACE.get(gru.activation, gru.activation)
+        self.recurrent_activation = _IN_PLACE.get(gru.recurrent_activation, gru.recurrent_activation)
+        self._widths = [2 * gru.units, gru.units]
+        self._scratch = _Scratch(self, 0)
         input_bias, recurrent_bias = (None, None) if gru.bias is None else gru.bias.detach()
         self.recurrent = PreparedProduct(gru.recurrent_kernel, recurrent_bias)
         if embeddings is None:
@@ -70,13 +77,20 @@ class DecodingCell:
     def _new_state(self, inputs: Tensor, state: Tensor) -> Tensor:
         if not self.prepared:
             return self.reader.step(inputs.to(self.dtype), state)
-        projected = self.input(inputs.to(self.dtype)) if self.table is None else self.table.index_select(0, inputs)
-        inner = self.recurrent(state)
-        units = self.units
-        # z and r lie side by side: one addition and one activation for both.
-        gates = self.recurrent_activation(projected[:, : 2 * units] + inner[:, : 2 * units])
-        candidate = torch.addcmul(projected[:, 2 * units :], gates[:, units:], inner[:, 2 * units :])
-        return torch.lerp(self.activation(candidate), state, gates[:, :units])
+        scratch = self._scratch
+        if scratch.rows != state.shape[0]:
+            scratch = self._scratch = _Scratch(self, state.shape[0])
+        if self.table is None:
+            torch.add(self.input(inputs.to(self.dtype)), 0.0, out=scratch.projected)
+        else:
+            torch.index_select(self.table, 0, inputs, out=scratch.projected)
+        inner_gates, inner = torch.split(self.recurrent(state), self._widths, 1)
+        torch.add(scratch.projected_gates, inner_gates, out=scratch.gates)
+        gates = self.recurrent_activation(scratch.gates)
+        if gates is not scratch.gates:
+            scratch.gates.copy_(gates)
+        candidate = torch.addcmul(scratch.projected_candidate, scratch.r, inner, out=scratch.candidate)
+        return torch.lerp(self.activation(candidate), state, scratch.z)
 
     def read(self, inputs: Signal, state: Tensor) -> tuple[Signal, Tensor]:
         """A whole prompt.
@@ -93,6 +107,20 @@ class DecodingCell:
             # Before the first step that counts, the output is that of the step before the prompt, not the zeros of a new sequence.
             outputs = torch.where(inputs.mask.cummax(1).values.unsqueeze(-1), outputs, state.unsqueeze(1))
         return Signal(outputs, inputs.mask), last
+
+
+class _Scratch:
+    """Memory and views of it for a step of so many rows, so that none is made at every step."""
+
+    def __init__(self, cell: DecodingCell, rows: int) -> None:
+        self.rows = rows
+        units = cell.units
+        self.projected = torch.empty(rows, 3 * units, dtype=cell.dtype, device=cell.device)
+        self.projected_gates, self.projected_candidate = self.projected[:, : 2 * units], self.projected[:, 2 * units :]
+        # z and r lie side by side: one addition and one activation for both.
+        self.gates = self.projected.new_empty(rows, 2 * units)
+        self.z, self.r = self.gates[:, :units], self.gates[:, units:]
+        self.candidate = self.projected.new_empty(rows, units)
 
 
 def _reader(gru: GRU) -> GRU:

@@ -13,7 +13,8 @@ from framework.backends.torch.arrays import as_array, as_tensor
 from framework.backends.torch.module import GraphModule
 from framework.backends.torch.optimizers import KerasOptimizer
 from framework.builder.plan import ModelPlan
-from framework.errors import CheckpointError, InputError, nearest
+from framework.errors import CheckpointError
+from framework.weights.store import check_weights
 
 if TYPE_CHECKING:
     from framework.backends.torch.trainee import TorchTrainee
@@ -22,22 +23,13 @@ PARTS = ("weights", "optimizer", "states", "random", "progress")
 """What a state is made of, before the first ``/`` of its names."""
 
 
-def check_weights(plan: ModelPlan, weights: Arrays) -> None:
+def check_plan_weights(plan: ModelPlan, weights: Arrays) -> None:
     """Makes sure that weights are those of a plan.
 
     Raises:
         CheckpointError: a name is missing or unknown, or a shape differs; both sides are shown.
     """
-    planned = {name: weight.shape for name, weight in plan.weight_names()}
-    for name, shape in planned.items():
-        if name not in weights:
-            raise CheckpointError(f"weight '{name}' {shape} is missing; given are {', '.join(weights) or 'none'}")
-        if tuple(weights[name].shape) != shape:
-            raise CheckpointError(f"weight '{name}' has the shape {tuple(weights[name].shape)}; the model's is {shape}")
-    for name in weights:
-        if name not in planned:
-            close = nearest(name, planned)
-            raise CheckpointError(f"the model has no weight '{name}'" + (f"; did you mean '{close}'?" if close else ""))
+    check_weights({name: weight.shape for name, weight in plan.weight_names()}, weights)
 
 
 def read_state(trainee: TorchTrainee) -> dict[str, NDArray[np.generic]]:
@@ -112,18 +104,18 @@ def write_state(trainee: TorchTrainee, state: Arrays) -> None:
 
 
 def _write_states(module: GraphModule, states: Arrays) -> None:
-    known = dict(module.graph.stateful_grus())
-    for path in states:
-        if path not in known:
+    """Kept states; a layer without one starts from zeros, as before its first batch."""
+    grus = dict(module.graph.stateful_grus())
+    rows = module.plan.batch_size
+    for path, state in states.items():
+        if path not in grus:
             raise CheckpointError(f"the checkpoint's 'states/{path}' belongs to no stateful layer of this model")
-    for path, gru in known.items():
-        if path not in states:
-            gru.state = None
-            continue
-        try:
+        expected = (rows if rows is not None else len(state), grus[path].units)
+        check_weights({path: expected}, {path: state}, "kept states")
+    for path, gru in grus.items():
+        gru.state = None
+        if path in states:
             gru.reset_states(as_tensor(states[path]))
-        except InputError as error:
-            raise CheckpointError(f"the checkpoint's 'states/{path}' does not fit: {error}") from error
 
 
 def _write_draws(module: GraphModule, counts: Arrays) -> None:

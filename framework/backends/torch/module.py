@@ -49,7 +49,7 @@ class GraphModule(lightning.LightningModule):
     def __init__(self, plan: ModelPlan, setting: Setting | None = None) -> None:
         super().__init__()
         self.plan = plan
-        self.graph = Graph(plan, setting or Setting(seed=plan.seed, batch_size=plan.batch_size))
+        self.graph = Graph(plan, setting or Setting(seed=plan.seed))
         self.optimizer_spec: OptimizerSpec = AdamSpec()
         self.learning_rate: Callable[[int], float] | None = None
         self.steps = 0

@@ -64,7 +64,6 @@ class TorchStepper:
         """Zero states for ``rows`` rows."""
         return {_state_key(name): torch.zeros(rows, cell.units, dtype=cell.dtype, device=cell.device) for name, cell in self.cells.items()}
 
-    @torch.inference_mode()
     def __call__(self, tokens: NDArray[np.integer[Any]], state: State) -> tuple[NDArray[np.float32], State]:
         """One step, or a whole prompt.
 
@@ -76,13 +75,15 @@ class TorchStepper:
             Logits of the last step ``(rows, vocabulary)``, and the new state.
         """
         given = torch.from_numpy(np.ascontiguousarray(tokens)).to(self.device)
-        if given.dim() == 2:
-            return self._read(given, state)
-        wires: Wires = {self.decoded: Signal(given)}
-        new: dict[str, Tensor] = {}
-        for part in self._step_parts:
-            part(wires, state, new)
-        return self._logits(wires), new
+        # A with statement: as a decorator, this mode takes longer to enter than the rest of a small step.
+        with torch.inference_mode():
+            if given.dim() == 2:
+                return self._read(given, state)
+            wires: Wires = {self.decoded: Signal(given)}
+            new: dict[str, Tensor] = {}
+            for part in self._step_parts:
+                part(wires, state, new)
+            return self._logits(wires), new
 
     def select(self, state: State, rows: NDArray[np.integer[Any]]) -> State:
         """The states of ``rows`` in that order."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from framework.backends.base.training import Arrays, Training, TrainingEvents
 from framework.backends.torch.arrays import as_array, as_tensor
-from framework.backends.torch.checkpoint import check_weights, read_state, write_slots, write_state
+from framework.backends.torch.checkpoint import check_plan_weights, read_state, write_slots, write_state
 from framework.backends.torch.fit import fit
 from framework.backends.torch.loader import BatchLoader, as_tensors
 from framework.backends.torch.module import GraphModule
@@ -54,7 +54,7 @@ class TorchTrainee:
         Raises:
             CheckpointError: a name is missing or unknown, or a shape differs; both sides are shown.
         """
-        check_weights(self.plan, weights)
+        check_plan_weights(self.plan, weights)
         self.native.set_weights(weights)
 
     def state(self) -> dict[str, NDArray[np.generic]]:

@@ -130,6 +130,17 @@ class Workshop:
         return Training(spec, optimizer or AdamSpec(), rate, train, validation, start, reset)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny models gain nothing from more threads, and lose much where several tests run at once."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def workshop() -> type[Workshop]:
     """Plans, trainees, batches and listeners."""

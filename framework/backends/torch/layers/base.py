@@ -41,13 +41,11 @@ class Setting:
     Attributes:
         dtype: of the weights, unless a layer has its own.
         seed: that the seeds of dropout are derived from.
-        batch_size: rows of every batch where fixed.
         use_cudnn: what a GRU that says ``auto`` does about cuDNN.
     """
 
     dtype: torch.dtype = torch.float32
     seed: int = 0
-    batch_size: int | None = None
     use_cudnn: bool | Literal["auto"] = "auto"
 
     def derived_seed(self, name: str) -> int:
@@ -110,8 +108,7 @@ class Layer(nn.Module):
             By name of the output.
         """
         device = inputs[0].value.device.type
-        dtype = self._input_dtype(device)
-        cast = [Signal(_cast(signal.value, dtype), signal.mask) for signal in inputs]
+        cast = [Signal(self._cast(signal.value, device), signal.mask) for signal in inputs]
         if self.planned.spec.dtype is None:
             return self.compute(cast, references or {})
         with self._own_precision(device):
@@ -121,12 +118,16 @@ class Layer(nn.Module):
         """What :meth:`forward` does once data types are settled."""
         raise NotImplementedError
 
-    def _input_dtype(self, device: str) -> torch.dtype | None:
-        """What floating-point inputs are turned into: the data type that the layer computes in; None leaves it to autocast."""
+    def _cast(self, value: Tensor, device: str) -> Tensor:
+        """A floating-point input in the data type that the layer computes in; without weights and its own, it takes what comes."""
+        if not value.is_floating_point():
+            return value
         if self.mixed or (self.own_dtype is None and torch.is_autocast_enabled(device)):
-            return None
+            # Autocast chooses between float32 and the lower type, but passes float64 by.
+            return value.float() if value.dtype == torch.float64 else value
         weight = next(self.parameters(), None)
-        return self.own_dtype if weight is None else weight.dtype
+        dtype = self.own_dtype if weight is None else weight.dtype
+        return value if dtype is None else value.to(dtype)
 
     def _own_precision(self, device: str) -> AbstractContextManager[Any]:
         return torch.autocast(device, dtype=self.mixed, enabled=self.mixed is not None)
@@ -150,7 +151,3 @@ class Layer(nn.Module):
 def single(signal: Signal) -> dict[str, Signal]:
     """The outputs of a layer that has one."""
     return {"output": signal}
-
-
-def _cast(value: Tensor, dtype: torch.dtype | None) -> Tensor:
-    return value if dtype is None or not value.is_floating_point() else value.to(dtype)

@@ -24,7 +24,6 @@ def native_gru(spec: GRUSpec, name: str, setting: Setting, **changes: bool) -> G
     """
     return GRU.from_spec(
         spec,
-        batch_size=setting.batch_size,
         name=spec.name or name,
         seed=setting.derived_seed(name) if spec.seed is None else spec.seed,
         use_cudnn=setting.use_cudnn if spec.use_cudnn == "auto" else spec.use_cudnn,
