@@ -1,4 +1,4 @@
-"""Show what a config builds. Imports no backend and downloads nothing.
+"""Show what a config builds. Imports no backend and downloads nothing, but for --proof.
 
 Each layer's shape, parameters, operations and memory, and for each GRU whether it runs on cuDNN, and every reason why not.
 """
@@ -15,6 +15,7 @@ from framework.errors import EXIT_DONE, DataError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     add_config_arguments(parser)
+    parser.add_argument("--proof", action="store_true", help="also build the model, run one batch, and tell which kernel each GRU ran on")
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
 
 
@@ -36,4 +37,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(explain_json(experiment, plan, sizes, source), indent=2))
     else:
         print_explanation(experiment, plan, sizes, source)
+    if arguments.proof:
+        from framework.engine.proof import prove_verdicts
+
+        for name, eligible, kernel in prove_verdicts(loaded.experiment, loaded.composed.locate):
+            verdict = "cuDNN on a GPU" if eligible else "not cuDNN"
+            print(f"proof {name}: verdict {verdict}; ran here on {kernel}")
     return EXIT_DONE
