@@ -1,9 +1,9 @@
 """Gatework: gated recurrent sequence models from YAML, as native Keras and native PyTorch Lightning models.
 
-    >>> import framework
-    >>> experiment = framework.load("text_generation", overrides=["data=python_source", "debug=small"])
-    >>> run = framework.train(experiment)  # doctest: +SKIP
-    >>> framework.open_run("last").generate("def ", length=200)  # doctest: +SKIP
+>>> import framework
+>>> experiment = framework.load("text_generation", overrides=["data=python_source", "debug=small"])
+>>> run = framework.train(experiment)  # doctest: +SKIP
+>>> framework.open_run("last").generate("def ", length=200)  # doctest: +SKIP
 """
 
 from __future__ import annotations
