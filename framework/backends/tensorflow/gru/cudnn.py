@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,12 @@ from framework.backends.tensorflow.gru.activations import Activation
 from framework.backends.tensorflow.gru.compaction import Compaction
 from framework.backends.tensorflow.gru.graphs import in_xla
 from framework.builder.cudnn import GRUTraits, judge
+from framework.errors import UnsupportedArgument
 
 if TYPE_CHECKING:
     from framework.backends.tensorflow.gru.layer import GRU
+
+logger = logging.getLogger(__name__)
 
 _SAME_FUNCTIONS: dict[str, Sequence[Any]] = {
     "tanh": (keras.activations.tanh, keras.ops.tanh, tf.tanh),
@@ -51,6 +55,23 @@ def cudnn_obstacles(layer: GRU, masked: bool) -> list[str]:
     if in_xla():
         reasons.append("jit_compile: XLA has no cuDNN recurrent kernel; jit_compile=False lifts it")
     return reasons
+
+
+def runs_on_cudnn(layer: GRU, masked: bool) -> bool:
+    """Whether a call of the layer runs on cuDNN; ``use_cudnn="auto"`` on a machine with a GPU says once why not.
+
+    Raises:
+        UnsupportedArgument: ``use_cudnn=True``, and it cannot; every reason is named.
+    """
+    if layer.use_cudnn is False:
+        return False
+    obstacles = cudnn_obstacles(layer, masked)
+    if obstacles and layer.use_cudnn is True:
+        raise UnsupportedArgument(f"GRU {layer.name!r}: use_cudnn=True, but it cannot run on cuDNN: " + "; ".join(obstacles))
+    if obstacles and not layer.cudnn_explained and tf.config.list_logical_devices("GPU"):
+        layer.cudnn_explained = True
+        logger.warning("GRU %r does not run on cuDNN: %s", layer.name, "; ".join(obstacles))
+    return not obstacles
 
 
 def run_cudnn(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -14,16 +13,13 @@ import tensorflow as tf
 
 from framework.backends.tensorflow.gru import arguments, calls, masks
 from framework.backends.tensorflow.gru.activations import resolve_activation, serialize_activation
-from framework.backends.tensorflow.gru.cudnn import cudnn_obstacles, run_cudnn
+from framework.backends.tensorflow.gru.cudnn import cudnn_obstacles, run_cudnn, runs_on_cudnn
 from framework.backends.tensorflow.gru.dropout import DropoutMasks, MaskCache
 from framework.backends.tensorflow.gru.errors import ArgumentError, NotStateful
 from framework.backends.tensorflow.gru.initialization import in_float32
 from framework.backends.tensorflow.gru.loop import loop
-from framework.backends.tensorflow.gru.scan import can_scan, scan
+from framework.backends.tensorflow.gru.scan import scan, should_scan
 from framework.backends.tensorflow.gru.step import Step, project
-from framework.errors import UnsupportedArgument
-
-logger = logging.getLogger(__name__)
 
 
 @keras.saving.register_keras_serializable(package="gatework")
@@ -142,13 +138,21 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
         self.time_major = arguments.check_flag("time_major", time_major)
         self._dropout_masks = MaskCache(self.dropout, self.cell.seed_generator)
         self._recurrent_dropout_masks = MaskCache(self.recurrent_dropout, self.cell.seed_generator)
-        self._explained = False
+        self.cudnn_explained = False
         # XLA has no such kernel: without support for it, Keras leaves jit_compile="auto" off.
         self.supports_jit = bool(cudnn_obstacles(self, masked=True))
         self._given_shape = shape
         if shape is not None:
             self._input_shape_arg = shape[1:]
             self.build(shape)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> GRU:
+        """The layer of a config, Keras 3's or an older one's."""
+        dtype = config.get("dtype")
+        if isinstance(dtype, dict) and dtype.get("class_name") == "Policy":  # how Keras 2 wrote it
+            config = {**config, "dtype": dtype["config"]["name"]}
+        return cls(**config)
 
     @property
     def implementation(self) -> int:
@@ -241,7 +245,7 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
         """The states after each step, ``(time, batch, units)``, from time-major inputs in the order of processing."""
         weights = kernel, recurrent_kernel, bias, recurrent_bias = self._weights()
         input_count = 3 if self.implementation == 1 else 1
-        on_cudnn = self._on_cudnn(mask is not None)
+        on_cudnn = runs_on_cudnn(self, mask is not None)
         with (
             self._dropout_masks.applied(sequence[0], training, input_count) as input_masks,
             self._recurrent_dropout_masks.applied(state, training, 3) as state_masks,
@@ -250,24 +254,8 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
                 return run_cudnn(sequence * input_masks[0] if input_masks else sequence, state, mask, weights)
             step = Step(recurrent_kernel, recurrent_bias, self.activation, self.recurrent_activation, self.reset_after, state_masks)
             projection = partial(project, kernel=kernel, bias=bias, masks=input_masks)
-            run = loop if training is False or not can_scan(step) else scan
+            run = scan if training is not False and should_scan(step, sequence) else loop
             return run(step, projection, sequence, state, mask, self.unroll)
-
-    def _on_cudnn(self, masked: bool) -> bool:
-        """Whether this call runs on cuDNN.
-
-        Raises:
-            UnsupportedArgument: ``use_cudnn=True``, and it cannot; every reason is named.
-        """
-        if self.use_cudnn is False:
-            return False
-        obstacles = cudnn_obstacles(self, masked)
-        if obstacles and self.use_cudnn is True:
-            raise UnsupportedArgument(f"GRU {self.name!r}: use_cudnn=True, but it cannot run on cuDNN: " + "; ".join(obstacles))
-        if obstacles and not self._explained and tf.config.list_logical_devices("GPU"):
-            self._explained = True
-            logger.warning("GRU %r does not run on cuDNN: %s", self.name, "; ".join(obstacles))
-        return not obstacles
 
     def _results(self, states: tf.Tensor, mask: tf.Tensor | None) -> Any:
         """What the layer returns, from the states after each step."""

@@ -15,6 +15,7 @@ from oracles.gru_cases import Case, cases
 from oracles.gru_numpy import ACTIVATIONS
 
 from framework.backends.tensorflow import GRU
+from framework.backends.tensorflow.gru import layer as gru_layer
 
 pytestmark = pytest.mark.tensorflow
 
@@ -216,6 +217,35 @@ def test_graphs_give_what_running_at_once_gives(unroll: bool, jit_compile: bool)
     for training in (True, False):
         for ours, its in zip(graph(x, training), expected, strict=True):
             np.testing.assert_allclose(ours, its, atol=1e-12)
+
+
+def test_derivatives_of_derivatives() -> None:
+    layer = GRU(3, input_dim=2, dtype="float64", return_sequences=True)
+    x = tf.constant(np.random.default_rng(5).normal(size=(2, 4, 2)))
+
+    def second(training: bool) -> NDArray[Any]:
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                loss = tf.reduce_sum(layer(x, training=training) ** 2)
+            squared = tf.reduce_sum(inner.gradient(loss, x) ** 2)
+        return outer.gradient(squared, x).numpy()
+
+    np.testing.assert_allclose(second(True), second(False), atol=1e-12)
+
+
+def test_which_loop_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[str] = []
+    for name in ("scan", "loop"):
+        real = getattr(gru_layer, name)
+        monkeypatch.setattr(gru_layer, name, lambda *call, name=name, real=real: chosen.append(name) or real(*call))
+    x = np.zeros((2, 3, 2), np.float32)
+    layer = GRU(3, input_dim=2)
+    layer(x, training=True), layer(x), layer(x, training=False), layer(x[:1, :2], training=True)
+    GRU(3, activation=tf.sin)(x, training=True), GRU(3, recurrent_activation="silu")(x, training=True)
+    GRU(3, activation="relu", reset_after=False, recurrent_dropout=0.5, recurrent_activation="hard_sigmoid_tf2")(x, training=True)
+    assert chosen == ["scan", "scan", "loop", "loop", "loop", "loop", "scan"]
 
 
 def test_lengths_may_vary_within_one_graph() -> None:

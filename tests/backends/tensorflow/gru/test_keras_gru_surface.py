@@ -87,11 +87,11 @@ def test_functions_are_arguments_too_and_configs_of_others_are_understood() -> N
     assert layer.activation is tf.sin and layer.recurrent_activation is keras.activations.linear
     arguments: dict[str, Any] = {"units": 4, "return_sequences": True, "kernel_regularizer": "l2", "dropout": 0.5, "name": "theirs"}
     for theirs in (keras.layers.GRU(**arguments), tf_keras.layers.GRU(**arguments, time_major=True)):
-        config = theirs.get_config()
-        config.pop("dtype")
-        layer = GRU.from_config(config)
+        layer = GRU.from_config(theirs.get_config())
         assert (layer.units, layer.return_sequences, layer.dropout, layer.name) == (4, True, 0.5, "theirs")
         assert layer.kernel_regularizer.l2 == pytest.approx(0.01)
+    mixed = tf_keras.layers.GRU(4, dtype=tf_keras.mixed_precision.Policy("mixed_bfloat16"))
+    assert GRU.from_config(mixed.get_config()).dtype_policy.name == "mixed_bfloat16"
 
 
 def test_documented_properties() -> None:
