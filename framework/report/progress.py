@@ -77,11 +77,11 @@ class ConsoleReporter:
 
     def message(self, text: str) -> None:
         """Prints ``text`` as it is."""
-        self.console.print(text, markup=False, highlight=False)
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Prints ``text`` with a mark that it is a warning."""
-        self.console.print(f"warning: {text}", markup=False, highlight=False, style="yellow")
+        self.console.print(f"warning: {text}", markup=False, highlight=False, style="yellow", soft_wrap=True)
 
     def begin(self, position: Position, steps_per_epoch: int, max_epochs: int) -> None:
         """Starts the bar and the clock."""
@@ -129,7 +129,9 @@ class ConsoleReporter:
         head = f"epoch {result.position.epoch}/{self._max_epochs}"
         self.message(f"{head}: {', '.join(values)} ({rate:,.0f} tokens/s, {duration(result.seconds)})")
         if sample:
-            self.console.print("\n".join(f"  │ {line}" for line in sample.splitlines()), markup=False, highlight=False, style="dim")
+            self.console.print(
+                "\n".join(f"  │ {line}" for line in sample.splitlines()), markup=False, highlight=False, style="dim", soft_wrap=True
+            )
 
     def end(self) -> None:
         """Takes the bar away."""
