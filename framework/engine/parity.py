@@ -1,0 +1,175 @@
+"""Whether both backends compute the same from one YAML: weights, outputs, loss, gradients, the first steps, and text."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framework.backends.base.registry import BACKENDS
+from framework.backends.base.training import EpochResult, Position, StepResult, Training
+from framework.builder.schedule import learning_rate
+from framework.data.limit import limit
+from framework.decoding.generate import generate
+from framework.decoding.sampling import Sampling
+from framework.engine.digest import resolved
+from framework.engine.prepare import build_trainee, prepare_experiment
+from framework.spec.experiment import Experiment
+from framework.spec.validate import validate_experiment
+
+TEXT_LENGTH = 100
+"""Tokens of the texts that are compared."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far two backends may be apart.
+
+    Attributes:
+        bound: largest difference, as a share of the largest absolute value; 0 is equal to the bit.
+        why: why not closer.
+    """
+
+    bound: float
+    why: str
+
+
+TOLERANCES = {
+    "initial weights": Tolerance(0.0, "both are given the same arrays"),
+    "outputs": Tolerance(1e-5, "float32 sums in another order"),
+    "loss": Tolerance(1e-5, "float32 sums in another order"),
+    "gradients": Tolerance(1e-4, "float32 sums over time in another order"),
+    "step losses": Tolerance(1e-3, "differences of the gradients add up over the steps"),
+    "greedy text": Tolerance(0.0, "tokens are equal or not"),
+    "sampled text": Tolerance(0.0, "tokens are equal or not: the random numbers are the same"),
+}
+"""By what is compared."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One line of the table.
+
+    Attributes:
+        what: kind of thing compared, a key of :data:`TOLERANCES`.
+        name: which one, such as ``gru/kernel``.
+        difference: largest difference, as a share of the largest absolute value.
+    """
+
+    what: str
+    name: str
+    difference: float
+
+    @property
+    def tolerance(self) -> float:
+        """Largest difference allowed."""
+        return TOLERANCES[self.what].bound
+
+    @property
+    def ok(self) -> bool:
+        """Whether the two agree."""
+        return self.difference <= self.tolerance
+
+
+Measured = Mapping[str, Mapping[str, NDArray[Any]]]
+"""Arrays by what they are and by name."""
+
+
+def compare_backends(experiment: Experiment, steps: int = 50) -> list[Comparison]:
+    """Measures both backends, each in a process of its own, and compares.
+
+    Args:
+        experiment: what to build; its ``backend`` is left out of account.
+        steps: optimizer steps to compare, on the same batches.
+
+    Raises:
+        GateworkError: a backend cannot build or train it.
+    """
+    settings = resolved(experiment)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
+        one, other = (pool.submit(measure, settings, backend, steps).result() for backend in BACKENDS)
+    return list(compare(one, other))
+
+
+def measure(settings: Mapping[str, Any], backend: str, steps: int) -> Measured:
+    """Everything that is compared, on one backend.
+
+    Args:
+        settings: a resolved config.
+        backend: name of the backend.
+        steps: optimizer steps.
+    """
+    experiment = validate_experiment({**settings, "backend": {**settings["backend"], "name": backend}})
+    prepared = prepare_experiment(experiment)
+    _, trainee = build_trainee(prepared)
+    batch = next(iter(prepared.data.train.epoch(0)))
+    found: dict[str, dict[str, NDArray[Any]]] = {"initial weights": trainee.weights()}
+    found["outputs"] = trainee.predict(batch.inputs)
+    trainee.reset_states()
+    loss, gradients = trainee.loss_and_gradients(batch)
+    found["loss"] = {"first batch": np.array(loss)}
+    found["gradients"] = gradients
+    events = _Losses()
+    train = limit(prepared.data.train, min(steps, prepared.data.train.steps))
+    trainer = experiment.trainer.model_copy(update={"max_epochs": 1, "limit_train_batches": None})
+    rate = learning_rate(experiment.optimizer, train.steps)
+    trainee.fit(Training(trainer, experiment.optimizer, rate, train, None, Position(), False), events)
+    found["step losses"] = {"steps": np.array(events.losses)}
+    prompt = batch.inputs[next(iter(batch.inputs))][0][:5]
+    unknown = prepared.data.vocabulary.unknown_id
+    banned = () if unknown is None else (unknown,)
+    for what, sampling in (("greedy text", Sampling("greedy", banned=banned)), ("sampled text", Sampling("sample", banned=banned))):
+        written = generate(trainee.stepper(), [prompt], sampling, length=TEXT_LENGTH, seed=experiment.seed).result()
+        found[what] = {"tokens": written.tokens[0]}
+    return found
+
+
+def compare(one: Measured, other: Measured) -> Iterator[Comparison]:
+    """The lines of the table. What only one side has differs without bound."""
+    for what in TOLERANCES:
+        left, right = one.get(what, {}), other.get(what, {})
+        for name in sorted({*left, *right}):
+            if name not in left or name not in right or left[name].shape != right[name].shape:
+                yield Comparison(what, name, float("inf"))
+                continue
+            yield Comparison(what, name, _difference(left[name], right[name]))
+
+
+def _difference(one: NDArray[Any], other: NDArray[Any]) -> float:
+    if not one.size:
+        return 0.0
+    left, right = np.asarray(one, np.float64), np.asarray(other, np.float64)
+    largest = max(float(np.abs(left).max()), float(np.abs(right).max()))
+    difference = float(np.abs(left - right).max())
+    return difference / largest if largest > 0 else difference
+
+
+def summary(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
+    """Plain data for JSON and tables."""
+    return [
+        {"what": one.what, "name": one.name, "difference": one.difference, "tolerance": one.tolerance, "ok": one.ok} for one in comparisons
+    ]
+
+
+class _Losses:
+    """Training events that only remember the losses."""
+
+    should_stop = False
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def on_train_begin(self, position: Position, steps_per_epoch: int) -> None:
+        """Nothing."""
+
+    def on_step(self, result: StepResult) -> None:
+        """Remembers the loss."""
+        self.losses.append(float("nan") if result.loss is None else result.loss)
+
+    def on_epoch_end(self, result: EpochResult) -> None:
+        """Nothing."""

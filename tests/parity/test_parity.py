@@ -1,0 +1,101 @@
+"""Parity is shown, and what would break it is caught."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from framework.cli.main import main
+from framework.engine.digest import resolved
+from framework.engine.parity import Comparison, compare, measure
+from framework.weights import initializers
+
+pytestmark = [pytest.mark.torch, pytest.mark.tensorflow]
+STEPS = 5
+
+
+def missed(one: Mapping[str, Any], other: Mapping[str, Any]) -> set[str]:
+    return {line.what for line in compare(one, other) if not line.ok}
+
+
+@pytest.fixture
+def settings(small) -> dict[str, Any]:  # type: ignore[no-untyped-def]
+    return resolved(small("optimizer.learning_rate=0.001"))
+
+
+@pytest.fixture
+def keras(settings: dict[str, Any]) -> Mapping[str, Any]:
+    return measure(settings, "tensorflow", STEPS)
+
+
+def test_both_backends_agree_and_each_deliberate_fault_is_caught(
+    settings: dict[str, Any], keras: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = list(compare(measure(settings, "torch", STEPS), keras))
+    assert [line for line in lines if not line.ok] == []
+    assert {line.what for line in lines} == {
+        "initial weights", "outputs", "loss", "gradients", "step losses", "greedy text", "sampled text",
+    }  # fmt: skip
+
+    epsilon = {**settings, "optimizer": {**settings["optimizer"], "epsilon": 1e-2}}
+    assert missed(measure(epsilon, "torch", STEPS), keras) >= {"step losses"}
+
+    shifted = {**settings, "seed": settings["seed"]}
+    from framework.data.windows import ShuffledWindows
+
+    order = ShuffledWindows.epoch
+    monkeypatch.setattr(ShuffledWindows, "epoch", lambda self, epoch, start=0: order(self, epoch, start + 1))
+    assert missed(measure(shifted, "torch", STEPS), keras) >= {"loss", "step losses"}
+    monkeypatch.undo()
+
+
+def test_a_wrong_gate_order_is_caught(settings: dict[str, Any], keras: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    right = initializers.initial_weights
+
+    def swapped(plan: Any) -> dict[str, np.ndarray]:
+        weights = right(plan)
+        for name in ("gru/kernel", "gru/recurrent_kernel"):
+            z, r, h = np.split(weights[name], 3, axis=-1)
+            weights[name] = np.concatenate([r, z, h], axis=-1)
+        return weights
+
+    monkeypatch.setattr("framework.engine.prepare.initial_weights", swapped)
+    assert missed(measure(settings, "torch", STEPS), keras) >= {"initial weights", "outputs", "gradients"}
+
+
+def test_what_one_side_lacks_is_missed() -> None:
+    one = {"gradients": {"a": np.ones(2), "b": np.ones(2)}}
+    other = {"gradients": {"a": np.ones(2), "c": np.ones(3)}}
+    assert [(line.name, line.ok) for line in compare(one, other)] == [("a", True), ("b", False), ("c", False)]
+
+
+def test_the_measure_is_relative_to_the_largest_value() -> None:
+    line = next(compare({"outputs": {"y": np.array([100.0, 1.0])}}, {"outputs": {"y": np.array([100.0, 1.0005])}}))
+    assert line == Comparison("outputs", "y", pytest.approx(5e-6))  # type: ignore[arg-type]
+    assert line.ok
+
+
+@pytest.mark.slow
+def test_the_command_compares_in_processes_of_their_own(
+    tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [
+        "recipe=text_generation",
+        "data=text",
+        f"data.path={text}",
+        "model.layers.gru.units=12",
+        "debug=small",
+        "--steps",
+        "3",
+        "--json",
+    ]
+    assert main(["parity", *words]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["ok"] is True
+    assert len(result["rows"]) > 10
