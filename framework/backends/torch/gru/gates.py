@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from framework.backends.torch.gru.products import Product, matmul
+from framework.backends.torch.gru.products import Product, matmul, matmul_turned
 
 
 class StateProduct:
@@ -89,13 +89,19 @@ def project_back(gradient: Tensor, kernel: Tensor, masks: Sequence[Tensor]) -> T
     return total
 
 
-def kernel_gradient(x: Tensor, gradient: Tensor, masks: Sequence[Tensor], out: Tensor) -> None:
-    """Writes the gradient of a kernel ``(inputs, gates·units)`` to ``out``, from ``x (time, batch, inputs)`` and that of the gates."""
+def kernel_gradient(x: Tensor, turned: Tensor, masks: Sequence[Tensor], out: Tensor) -> None:
+    """Writes the gradient of a kernel to ``out (inputs, gates·units)``.
+
+    Args:
+        x: ``(time, batch, inputs)``.
+        turned: the gradient of the gates, ``(gates·units, time·batch)``.
+        masks: none, or one ``(batch, inputs)`` for each gate.
+        out: where to.
+    """
     rows = x.shape[0] * x.shape[1]
-    flat = gradient.flatten(0, 1)
     if not masks:
-        matmul(x.reshape(rows, -1).t(), flat, out=out)
+        matmul_turned(x.reshape(rows, -1), turned, out)
         return
     count = len(masks)
-    for part, mask, its_out in zip(flat.chunk(count, dim=1), masks, out.chunk(count, dim=1), strict=True):
-        matmul((x * mask).reshape(rows, -1).t(), part, out=its_out)
+    for part, mask, its_out in zip(turned.chunk(count), masks, out.chunk(count, dim=1), strict=True):
+        matmul_turned((x * mask).reshape(rows, -1), part, its_out)

@@ -14,6 +14,9 @@ PACKED_CALLS, PACKED_CALLS_AVX512 = 32, 8
 """From how many products with one matrix on packing pays. It costs as much as 2 to 4 products of 64 rows, and saves a fifth of each with
 AVX2 and more than half with AVX-512 (see :func:`packs_everything`)."""
 
+LARGE = 1 << 24
+"""From how many multiplications on a single product is worth packing one side for."""
+
 FEW_ROWS = 4
 """Below so many rows, a product only reads the weights once: packing costs as much as 20 of them, and saves less of each."""
 
@@ -92,10 +95,27 @@ class Product:
         return torch.addmm(self.bias, x, self.weight, out=self.out)
 
 
-def matmul(a: Tensor, b: Tensor, bias: Tensor | None = None, out: Tensor | None = None) -> Tensor:
-    """One large product, ``a (rows, inner) @ b (inner, columns) + bias``, written to ``out`` where that is given."""
-    if packs_everything() and packs(a) and a.shape[0] * b.numel() >= 1 << 24:
+def matmul(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    """One large product, ``a (rows, inner) @ b (inner, columns) + bias``."""
+    if _packs_large(a, a.shape[0] * b.numel()):
         packed = torch.ops.mkldnn._reorder_linear_weight(b.t(), a.shape[0])
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(a.contiguous(), packed, bias, "none", [], "")
-        return result if out is None else out.copy_(result)
-    return torch.mm(a, b, out=out) if bias is None else torch.addmm(bias, a, b, out=out)
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(a, packed, bias, "none", [], "")
+        return result
+    return torch.mm(a, b) if bias is None else torch.addmm(bias, a, b)
+
+
+def turned(a: Tensor) -> Tensor:
+    """``a (rows, columns)`` as ``(columns, rows)`` for :func:`matmul_turned`: in that order in memory where the product needs it so."""
+    return a.t().contiguous() if packs_everything() and packs(a) else a.t()
+
+
+def matmul_turned(a: Tensor, b_turned: Tensor, out: Tensor) -> Tensor:
+    """Writes ``aᵀ @ b`` to ``out (m, n)``, for ``a (rows, m)`` and ``b_turned (n, rows)``, some of the rows of what :func:`turned` gave."""
+    if b_turned.is_contiguous() and _packs_large(a, a.numel() * b_turned.shape[0]):
+        packed = torch.ops.mkldnn._reorder_linear_weight(a.t(), b_turned.shape[0])
+        return out.copy_(torch.ops.mkldnn._linear_pointwise(b_turned, packed, None, "none", [], "").t())
+    return torch.mm(a.t(), b_turned.t(), out=out)
+
+
+def _packs_large(a: Tensor, multiplications: int) -> bool:
+    return multiplications >= LARGE and a.stride(-1) == 1 and packs_everything() and packs(a)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from framework.backends.torch.gru.gates import kernel_gradient, project, project_back
 from framework.backends.torch.gru.loop import Cell, Masks, Weights, loop
+from framework.backends.torch.gru.products import turned
 from framework.backends.torch.gru.slopes import slope_of
 from framework.backends.torch.gru.tape import Recurrence, Tape, run, run_back
 
@@ -113,26 +114,28 @@ def _weight_gradients(
 ) -> tuple[Tensor | None, ...]:
     """Gradients of inputs, first state, kernel, recurrent kernel and bias; one product each."""
     units, before = weights.units, states[:-1]
-    of_inputs = gradients[..., : 3 * units]  # n, z, r
     input_masks = (settings.input_masks[2], *settings.input_masks[:2]) if settings.input_masks else ()
     d_inputs = d_kernel = d_recurrent = d_bias = None
     if needed[0]:
-        d_inputs = project_back(of_inputs, _last_first(weights.kernel, units), input_masks)
+        d_inputs = project_back(gradients[..., : 3 * units], _last_first(weights.kernel, units), input_masks)
+    by_gate = turned(gradients.flatten(0, 1)) if needed[2] or needed[3] else gradients  # n, z, r, and the product that r multiplied
     if needed[2]:
         d_kernel = weights.kernel.new_empty(weights.kernel.shape)
-        kernel_gradient(inputs, of_inputs[..., :units], input_masks[:1], d_kernel[:, 2 * units :])
-        kernel_gradient(inputs, of_inputs[..., units:], input_masks[1:], d_kernel[:, : 2 * units])
+        kernel_gradient(inputs, by_gate[:units], input_masks[:1], d_kernel[:, 2 * units :])
+        kernel_gradient(inputs, by_gate[units : 3 * units], input_masks[1:], d_kernel[:, : 2 * units])
     if needed[3]:
         masks = settings.recurrent_masks
         d_recurrent = weights.recurrent_kernel.new_empty(weights.recurrent_kernel.shape)
         if settings.cell.reset_after:
-            kernel_gradient(before, gradients[..., units:], masks, d_recurrent)
+            kernel_gradient(before, by_gate[units:], masks, d_recurrent)
         else:
             slope = slope_of(settings.cell.recurrent_activation)
             assert slope is not None
             reset = slope.value(gates[..., : 2 * units])[..., units:] * before
-            kernel_gradient(before, gradients[..., units:], masks[:2], d_recurrent[:, : 2 * units])
-            kernel_gradient(reset, gradients[..., :units], masks[2:], d_recurrent[:, 2 * units :])
+            if settings.mask is not None:
+                reset.masked_fill_(~settings.mask[:, :, None], 0.0)
+            kernel_gradient(before, by_gate[units:], masks[:2], d_recurrent[:, : 2 * units])
+            kernel_gradient(reset, by_gate[:units], masks[2:], d_recurrent[:, 2 * units :])
     if weights.bias is not None and needed[4]:
         summed = gradients.sum((0, 1))
         d_input_bias = _first_last(summed[: 3 * units], units)

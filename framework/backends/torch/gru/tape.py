@@ -100,9 +100,9 @@ def run(gates: Tensor, state: Tensor, recurrence: Recurrence, keep: bool) -> Tap
                 reset.mul_(recurrence.masks[2])
             new_steps[t].add_(candidate(reset))
         n = apply_new(new_steps[t])
+        after = torch.lerp(n, before, z, out=state_steps[t + 1])
         if skipped is not None:
-            z.masked_fill_(skipped[t], 1.0)
-        torch.lerp(n, before, z, out=state_steps[t + 1])
+            torch.where(skipped[t], before, after, out=after)
     return Tape(states, gates, inner)
 
 
@@ -165,25 +165,24 @@ def _factors(tape: Tape, recurrence: Recurrence, gradients: Tensor, start: int, 
     z, r = recurrence.recurrent_activation.value(kept_gates).chunk(2, dim=-1)
     n = recurrence.activation.value(kept_new)
     kept_z, kept_r = kept_gates.chunk(2, dim=-1)
-    skipped = None if recurrence.skipped is None else recurrence.skipped[start:end]
-    if skipped is not None and recurrence.recurrent_activation.keeps_input:
-        z.masked_fill_(skipped, 1.0)
     of_n, of_z, of_r, *of_inner = gradients[start:end].chunk(4 if recurrence.reset_after else 3, dim=-1)
     torch.sub(before, n, out=of_z)
     gate_times(of_z, kept_z, of_z)
-    if skipped is not None:
-        of_z.masked_fill_(skipped, 0.0)
-    torch.neg(z, out=of_n).add_(1.0)
+    torch.sub(z.new_ones(()), z, out=of_n)
     new_times(of_n, kept_new, of_n)
+    reset = r
     if of_inner:
         torch.mul(of_n, r, out=of_inner[0])
         torch.mul(of_n, tape.inner[start:end], out=of_r)
-        gate_times(of_r, kept_r, of_r)
-        return z, r
-    reset = r
-    of_r.copy_(before)
-    if recurrence.masks:
-        of_r.mul_(recurrence.masks[2])
-        reset = r * recurrence.masks[2]
+    else:
+        of_r.copy_(before)
+        if recurrence.masks:
+            of_r.mul_(recurrence.masks[2])
+            reset = r * recurrence.masks[2]
     gate_times(of_r, kept_r, of_r)
-    return z, reset
+    if recurrence.skipped is None:
+        return z, reset
+    # A skipped step is h' = h. Filled, not multiplied: what it would have computed may be infinite.
+    skipped = recurrence.skipped[start:end]
+    gradients[start:end].masked_fill_(skipped, 0.0)
+    return z.masked_fill(skipped, 1.0), reset.masked_fill(skipped, 0.0)

@@ -101,23 +101,21 @@ def run_tf_keras(case: Case) -> Found:
 
 def deviations(found: Found, expected: Found, one_scale: bool = False) -> tuple[float, float]:
     """Largest deviation of the outputs and of the gradients, scaled as :data:`BOUNDS` says."""
-    outputs = max(
-        float(np.abs(value - expected[0][name]).max() / max(1.0, np.abs(expected[0][name]).max())) for name, value in found[0].items()
-    )
+    outputs = [np.abs(value - expected[0][name]).max() / max(1.0, np.abs(expected[0][name]).max()) for name, value in found[0].items()]
     largest_of_all = max(float(np.abs(value).max()) for value in expected[1].values()) if one_scale else 0.0
-    gradients, smallest_scale = 0.0, max(largest_of_all, 1e-3)
+    gradients, smallest_scale = [], max(largest_of_all, 1e-3)
     for name, value in found[1].items():
         largest = float(np.abs(expected[1][name]).max())
         difference = float(np.abs(value - expected[1][name]).max())
         # A gradient that is nothing but rounding, such as a bias' that cancels out, has no scale of its own.
-        gradients = max(gradients, difference / max(largest, smallest_scale))
-    return outputs, gradients
+        gradients.append(difference / max(largest, smallest_scale))
+    return float(np.max(outputs)), float(np.max(gradients, initial=0.0))  # NumPy's max does not lose a nan
 
 
 def check_oracle(case: Case, dtype: torch.dtype) -> tuple[float, float]:
     outputs, gradients, margin = case.expected()
     assume(margin > {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2}[dtype])
-    assume(all(np.abs(value).max() < 50 for value in outputs.values()))
+    assume(all(np.abs(value).max() < 1e3 for value in (*outputs.values(), *gradients.values())))
     found = run_torch(case, dtype)
     deviation = deviations(found, (outputs, gradients), one_scale=dtype == torch.bfloat16)
     with torch.no_grad():  # another way to run it may be chosen
@@ -131,10 +129,10 @@ def check_oracle(case: Case, dtype: torch.dtype) -> tuple[float, float]:
 
 def check_tf_keras(case: Case) -> tuple[float, float]:
     expected = run_tf_keras(case)
-    assume(all(np.abs(value).max() < 50 for value in expected[0].values()))
+    assume(all(np.abs(value).max() < 1e3 for value in (*expected[0].values(), *expected[1].values())))
     deviation = deviations(run_torch(case, torch.float64), expected)
     # tf-keras rounds some constants (selu, elu's derivative) no worse than this.
-    assert max(deviation) <= BOUNDS[torch.float64][0], f"deviates by {deviation}"
+    assert all(one <= BOUNDS[torch.float64][0] for one in deviation), f"deviates by {deviation}"
     return deviation
 
 

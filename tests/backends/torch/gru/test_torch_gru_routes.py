@@ -14,7 +14,7 @@ from framework.backends.torch.activations import FUNCTIONS
 from framework.backends.torch.gru import products
 from framework.backends.torch.gru.kernel import run_kernel
 from framework.backends.torch.gru.loop import Cell, Weights, loop
-from framework.backends.torch.gru.products import Product, matmul
+from framework.backends.torch.gru.products import Product, matmul, matmul_turned, turned
 from framework.backends.torch.gru.routes import KERNEL_SIZE, Sequences, choose
 from framework.backends.torch.gru.scan import scan, scannable
 from framework.backends.torch.gru.slopes import slope_of
@@ -267,9 +267,23 @@ def test_packed_products_are_optional(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("everything", [False, True])
 def test_large_products_either_way(everything: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "packs_everything", lambda: everything)
-    a, b, bias = torch.randn(300, 500).t(), torch.randn(700, 300).t()[:, :].contiguous(), torch.randn(700)
+    a, b, bias = torch.randn(300, 500), torch.randn(500, 700), torch.randn(700)
     torch.testing.assert_close(matmul(a, b, bias), a @ b + bias, atol=1e-3, rtol=1e-4)
     torch.testing.assert_close(matmul(a, b), a @ b, atol=1e-3, rtol=1e-4)
+    gradients = turned(torch.randn(300, 700))
+    assert gradients.is_contiguous() is everything
+    for part in (gradients, gradients[100:400]):
+        out = torch.empty(500, 800)[:, : len(part)]
+        torch.testing.assert_close(matmul_turned(a, part, out), (part @ a).t(), atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+@pytest.mark.parametrize("reset_after", [True, False])
+def test_the_scan_with_every_product_packed(dropped: bool, reset_after: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "packs_everything", lambda: True)
+    monkeypatch.setattr(products, "LARGE", 1)
+    monkeypatch.setattr(products, "PACKED_SIZE", 1)
+    test_the_scan_is_the_loop_at_every_size((5, 20, 9, 33), dropped, reset_after)
 
 
 def test_a_layer_in_training_and_at_rest_gives_the_same() -> None:
@@ -286,3 +300,16 @@ def test_a_hidden_output_is_zero_even_where_the_state_is_infinite() -> None:
     layer = GRU(2, input_dim=1, activation="exponential", recurrent_activation=None, zero_output_for_mask=True, bias_initializer="ones")
     output = layer(torch.full((1, 9, 1), 9.0), mask=torch.tensor([[True] * 8 + [False]]))
     assert output.tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+@pytest.mark.parametrize("gates", ["sigmoid", "exponential"])
+def test_what_a_skipped_step_would_have_computed_does_not_matter(reset_after: bool, gates: str) -> None:
+    x, _, weights = make(1, 3, 2, 2)
+    weights = Weights(weights.kernel.detach().abs().requires_grad_(), weights.recurrent_kernel.detach().abs().requires_grad_(), None)
+    state = torch.full((1, 2), 1e4, dtype=torch.float64, requires_grad=True)
+    cell, mask = Cell(FUNCTIONS["exponential"], FUNCTIONS[gates], reset_after), torch.zeros(3, 1, dtype=torch.bool)
+    states, last = scan(x, state, weights, cell, mask)
+    assert torch.equal(states, state.expand(3, 1, 2))
+    found = torch.autograd.grad(states.sum() + last.sum(), (x, state, weights.kernel, weights.recurrent_kernel))
+    assert [one.unique().tolist() for one in found] == [[0.0], [4.0], [0.0], [0.0]]
