@@ -52,7 +52,7 @@ class MaskCache:
         """
         if self.rate == 0.0:
             return None
-        if _off(training):
+        if not in_training(training):
             masks = [tf.ones_like(like) for _ in range(count)]
         else:
             if not self._usable():
@@ -75,7 +75,7 @@ class MaskCache:
         Raises:
             ArgumentError: the cached masks do not fit.
         """
-        if self.rate == 0.0 or _off(training):
+        if self.rate == 0.0 or not in_training(training):
             yield []
             return
         if self._spent or not self._usable():
@@ -169,5 +169,6 @@ class DropoutMasks:
         self._recurrent_dropout_masks.reset()
 
 
-def _off(training: Any) -> bool:
-    return not tf.is_tensor(training) and not training
+def in_training(training: Any) -> bool:
+    """Whether a call may be one in training: ``training`` is true, or a tensor that only running tells."""
+    return bool(tf.is_tensor(training) or training)

@@ -14,7 +14,7 @@ import tensorflow as tf
 from framework.backends.tensorflow.gru import arguments, calls, masks
 from framework.backends.tensorflow.gru.activations import resolve_activation, serialize_activation
 from framework.backends.tensorflow.gru.cudnn import cudnn_obstacles, run_cudnn, runs_on_cudnn
-from framework.backends.tensorflow.gru.dropout import DropoutMasks, MaskCache
+from framework.backends.tensorflow.gru.dropout import DropoutMasks, MaskCache, in_training
 from framework.backends.tensorflow.gru.errors import ArgumentError, NotStateful
 from framework.backends.tensorflow.gru.initialization import in_float32
 from framework.backends.tensorflow.gru.loop import loop
@@ -254,7 +254,7 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
                 return run_cudnn(sequence * input_masks[0] if input_masks else sequence, state, mask, weights)
             step = Step(recurrent_kernel, recurrent_bias, self.activation, self.recurrent_activation, self.reset_after, state_masks)
             projection = partial(project, kernel=kernel, bias=bias, masks=input_masks)
-            run = scan if training is not False and should_scan(step, sequence) else loop
+            run = scan if in_training(training) and should_scan(step, sequence) else loop
             return run(step, projection, sequence, state, mask, self.unroll)
 
     def _results(self, states: tf.Tensor, mask: tf.Tensor | None) -> Any:

@@ -17,8 +17,8 @@ with AVX2 (not measured on a GPU):
     1, 1, 256, 1024                0.010     0.011   0.019
 
 So the scan serves all but the shortest: there, transposing the matrix costs more than it saves. A forward pass alone takes the same time
-either way, and the loop keeps nothing for a backward pass; :mod:`~framework.backends.tensorflow.gru.layer` therefore takes it outside
-training.
+either way, and the loop keeps nothing for a backward pass and can be exported as a SavedModel, which a hand-written derivative cannot:
+:mod:`~framework.backends.tensorflow.gru.layer` therefore takes the scan in training alone.
 """
 
 from __future__ import annotations

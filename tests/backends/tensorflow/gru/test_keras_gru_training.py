@@ -42,6 +42,13 @@ def test_a_model_trains_saves_and_loads(jit_compile: bool, tmp_path: Path) -> No
     assert isinstance(again.get_layer("encoder"), GRU) and again.get_layer("decoder").implementation == 1
 
 
+def test_a_model_is_exported(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((None, 3)), GRU(4)])
+    model.export(tmp_path / "exported", verbose=False)
+    exported = tf.saved_model.load(tmp_path / "exported")
+    np.testing.assert_allclose(exported.serve(X), model(X), atol=1e-6)
+
+
 def test_implementation_1_with_dropout_alone_trains() -> None:
     layer = GRU(4, dropout=0.5, implementation=1, input_dim=3)
     with tf.GradientTape() as tape:
