@@ -142,4 +142,4 @@ def take_input_shape(keywords: dict[str, Any]) -> tuple[int | None, ...] | None:
     if len(full) != 3 or not isinstance(full[2], Integral) or not all(size is None or isinstance(size, Integral) for size in full):
         axes = "(time, features)" if name == "input_shape" else "(batch, time, features)"
         raise ArgumentError(f"{name}={tuple(full[1:]) if name == 'input_shape' else full}: expected {axes} with known features")
-    return full
+    return tuple(None if size is None else int(size) for size in full)
