@@ -79,13 +79,14 @@ def keras_run(spec: OptimizerSpec, dtype: str) -> list[np.ndarray[Any, Any]]:
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 3e-6), ("float32", 3e-6)])
-def test_twenty_steps_are_those_of_keras(name: str, dtype: str, tolerance: float) -> None:
+@pytest.mark.parametrize(
+    ("name", "dtype"), [*((name, "float32") for name in CASES), *((name, "float64") for name in ("adam", "adamw", "rmsprop centered"))]
+)
+def test_twenty_steps_are_those_of_keras(name: str, dtype: str) -> None:
     # Keras rounds the learning rate and beta_2 to float32 even for float64 weights; the formula itself is held to 1e-12 below.
     for ours, theirs in zip(torch_run(CASES[name], dtype), keras_run(CASES[name], dtype), strict=True):
         assert ours.dtype == theirs.dtype == dtype
-        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(ours, theirs, rtol=3e-6, atol=3e-6)
 
 
 def adam_by_hand(spec: AdamSpec) -> list[np.ndarray[Any, Any]]:
