@@ -22,6 +22,7 @@ logger = logging.getLogger("gatework.gru")
 class GRUCalls(GRUSurface):
     """``forward`` and ``step`` of a GRU."""
 
+    cell: Cell
     _told: bool
 
     def build(self, input_shape: Any, device: torch.device | str | None = None) -> None:
@@ -76,7 +77,7 @@ class GRUCalls(GRUSurface):
         projected = inputs @ weights.kernel
         if weights.input_bias is not None:
             projected = projected + weights.input_bias
-        return step(projected, state, weights, self._cell())
+        return step(projected, state, weights, self.cell)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask of the output: that of the inputs in the order of the outputs with ``return_sequences``, else None.
@@ -151,8 +152,10 @@ class GRUCalls(GRUSurface):
         if training and self.recurrent_dropout:
             recurrent_masks = self.recurrent_dropout_masks.apply_next(batch, sequence, self.units, 3)
         given = Sequences(sequence, state, mask, input_masks, recurrent_masks)
-        weights, cell = self._cast_weights(sequence.dtype), self._cell()
+        weights, cell = self._cast_weights(sequence.dtype), self.cell
         route = choose(given, weights, cell, self._on_cudnn(sequence, mask))
+        if not torch.is_autocast_enabled(sequence.device.type):
+            return run_route(route, given, weights, cell)
         # Everything is in the data type of the computation by now; autocast would only cast again.
         with torch.autocast(sequence.device.type, enabled=False):
             return run_route(route, given, weights, cell)
@@ -168,9 +171,6 @@ class GRUCalls(GRUSurface):
         batch_major = shown.transpose(0, 1)
         # The backward pass needs the states: a copy may be written over, and what reads it next wants it contiguous anyway.
         return batch_major.clone(memory_format=torch.contiguous_format) if hides is None and shown.requires_grad else batch_major
-
-    def _cell(self) -> Cell:
-        return Cell(self.activation, self.recurrent_activation, self.reset_after)
 
     def _cast_weights(self, dtype: torch.dtype) -> Weights:
         assert self.kernel is not None and self.recurrent_kernel is not None

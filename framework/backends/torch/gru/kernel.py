@@ -45,10 +45,18 @@ def _call(inputs: Tensor, state: Tensor, weights: Weights) -> tuple[Tensor, Tens
 def _parameters(weights: Weights) -> list[Tensor]:
     """The ``weight_ih (3·units, features)``, ``weight_hh``, ``bias_ih`` and ``bias_hh`` of torch, gates r, z, n.
 
-    They lie in one stretch of memory in this order: cuDNN reads weights there without copying them once more.
+    On a GPU they lie in one stretch of memory in this order: cuDNN reads weights there without copying them once more. A CPU's products
+    take them as they are, turned over.
     """
     bias = weights.bias if weights.bias is not None else weights.kernel.new_zeros(2, 3 * weights.units)
-    ordered = [_swap(weights.kernel).t(), _swap(weights.recurrent_kernel).t(), _swap(bias[0]), _swap(bias[1])]
+    ordered = [_swap(weights.kernel).t(), _swap(weights.recurrent_kernel).t(), *_swap(bias)]
+    if not weights.kernel.is_cuda:
+        return ordered
+    return one_stretch(ordered)
+
+
+def one_stretch(ordered: list[Tensor]) -> list[Tensor]:
+    """The same tensors one behind the other in one piece of memory."""
     flat = torch.cat([one.flatten() for one in ordered])
     ends = accumulate(one.numel() for one in ordered)
     return [flat[end - one.numel() : end].view(one.shape) for end, one in zip(ends, ordered, strict=True)]

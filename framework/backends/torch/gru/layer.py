@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from framework.backends.torch.gru.arguments import DTYPES, SPEC_OPTIONS, parse_arguments
 from framework.backends.torch.gru.calls import GRUCalls
 from framework.backends.torch.gru.dropout import DropoutMasks
+from framework.backends.torch.gru.loop import Cell
 from framework.backends.torch.gru.properties import WEIGHTS, GRUProperties
 from framework.backends.torch.gru.surface import GRUSurface
 from framework.errors import InputError
@@ -81,6 +82,7 @@ class GRU(GRUCalls, GRUSurface, GRUProperties, nn.Module):
         given = locals()
         super().__init__()
         self.arguments = parse_arguments({name: given[name] for name in DOCUMENTED}, kwargs)
+        self.cell = Cell(self.activation, self.recurrent_activation, self.reset_after)
         self.dropout_masks = DropoutMasks(self.dropout, self.seed, 1, "dropout mask")
         self.recurrent_dropout_masks = DropoutMasks(self.recurrent_dropout, self.seed, 2, "recurrent dropout mask")
         for name in WEIGHTS:
@@ -127,9 +129,10 @@ class GRU(GRUCalls, GRUSurface, GRUProperties, nn.Module):
             self._check_width(int(features))
             return
         dtype = DTYPES.get(self.arguments.spec.dtype or "", torch.get_default_dtype())
-        for name, shape in self._weight_shapes(int(features)).items():
-            value = self._initializer(name)(shape, dtype=dtype)
-            self.register_parameter(name, nn.Parameter(value.to(device or torch.get_default_device()), self.arguments.spec.trainable))
+        with torch.inference_mode(False):  # a first call to look at the layer must not make weights that cannot be trained
+            for name, shape in self._weight_shapes(int(features)).items():
+                value = self._initializer(name)(shape, dtype=dtype).to(device or torch.get_default_device())
+                self.register_parameter(name, nn.Parameter(value, self.arguments.spec.trainable))
         if self.arguments.weights is not None:
             self.set_weights(self.arguments.weights)
         if self.stateful and self.arguments.shape.batch is not None:

@@ -21,7 +21,7 @@ KERNEL_SIZE = 1 << 15
 It runs its loop over time in C++ where the scan's is in Python, some 15 microseconds a step; the scan's products are faster.
 """
 
-KERNEL_WEIGHTS = 1 << 18
+KERNEL_WEIGHTS = 1 << 19
 """Up to how many weights that holds: the kernel wants torch's gate order, and Keras' weights are rearranged at every call."""
 
 

@@ -90,7 +90,9 @@ class GRUSurface(GRUProperties):
         weight = self.recurrent_kernel
         like = state if weight is None else weight
         dtype = state.dtype if weight is None else self._compute_dtype(like.device.type, like.dtype)
-        self.state = state.detach().to(device=like.device, dtype=dtype, copy=True)
+        # A state kept in inference mode, as Lightning validates, must serve the training step after it.
+        with torch.inference_mode(False):
+            self.state = state.detach().to(device=like.device, dtype=dtype, copy=True)
 
     def get_dropout_mask_for_cell(self, inputs: Tensor, training: bool | None, count: int = 1) -> Any:
         """The dropout mask on the inputs, which the layer's next call will apply, or its last call applied.

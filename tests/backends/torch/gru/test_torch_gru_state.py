@@ -70,6 +70,15 @@ def test_states_before_and_after_the_first_batch() -> None:
     assert "state" not in layer.state_dict(), "a model trained on batches of 64 must load for a batch of 1"
 
 
+def test_a_first_call_in_inference_mode_leaves_a_layer_that_trains() -> None:
+    layer = GRU(4, stateful=True)
+    x = torch.randn(2, 3, 5)
+    with torch.inference_mode():
+        layer(x)
+    layer(x).sum().backward()
+    assert layer.kernel.grad is not None
+
+
 def test_get_initial_state() -> None:
     layer = GRU(4, input_dim=5, time_major=True)
     (state,) = layer.get_initial_state(torch.zeros(7, 3, 5))
