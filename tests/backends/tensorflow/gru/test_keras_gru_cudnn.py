@@ -116,7 +116,7 @@ def test_input_dropout_is_lifted(kernel: Kernel) -> None:
         {"activation": "relu"}, {"recurrent_activation": "hard_sigmoid"}, {"recurrent_dropout": 0.1}, {"reset_after": False},
         {"implementation": 1, "dropout": 0.1}, {"use_cudnn": False}, {"activation": lambda x: tf.tanh(x)},
     ],
-    ids=str,
+    ids=lambda arguments: ", ".join(arguments),
 )  # fmt: skip
 def test_what_cannot_be_lifted_runs_elsewhere_and_says_so_once(
     kernel: Kernel, arguments: dict[str, Any], caplog: pytest.LogCaptureFixture
