@@ -81,7 +81,7 @@ class DecodingCell:
         if scratch.rows != state.shape[0]:
             scratch = self._scratch = _Scratch(self, state.shape[0])
         if self.table is None:
-            torch.add(self.input(inputs.to(self.dtype)), 0.0, out=scratch.projected)
+            scratch.projected.copy_(self.input(inputs.to(self.dtype)))
         else:
             torch.index_select(self.table, 0, inputs, out=scratch.projected)
         inner_gates, inner = torch.split(self.recurrent(state), self._widths, 1)

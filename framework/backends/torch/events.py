@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import pytorch_lightning as lightning
@@ -32,7 +33,7 @@ class EventTeller(lightning.Callback):
         self.validation = Mean()
         self.val_loss: float | None = None
         self._mark = 0.0
-        self._states: Any = None
+        self._aside = ExitStack()
         self._sigterm = SigtermGuard()
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
@@ -80,8 +81,7 @@ class EventTeller(lightning.Callback):
         """Validation starts from zero states; those of the training are put aside."""
         assert isinstance(module, GraphModule)
         self.validation = Mean()
-        self._states = module.graph.fresh_states()
-        self._states.__enter__()
+        self._aside.enter_context(module.graph.fresh_states())
 
     def on_validation_batch_end(
         self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -91,8 +91,12 @@ class EventTeller(lightning.Callback):
 
     def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Puts the states of the training back."""
-        self._states.__exit__(None, None, None)
+        self._aside.close()
         self.val_loss = self.validation.value()
+
+    def on_exception(self, trainer: lightning.Trainer, module: lightning.LightningModule, exception: BaseException) -> None:
+        """Puts them back also where a validation was broken off."""
+        self._aside.close()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Tells of an epoch and its validation, unless the training was ended within it."""

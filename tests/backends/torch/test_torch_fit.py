@@ -183,6 +183,20 @@ def test_kept_states_go_on_and_validation_leaves_them(workshop: Any) -> None:
     assert torch.equal(layer.state, states[5])
 
 
+def test_a_broken_off_validation_gives_the_kept_states_back(workshop: Any) -> None:
+    class Broken(workshop.Windows):  # type: ignore[misc]
+        def epoch(self, epoch: int, start: int = 0) -> Any:
+            yield from workshop.Windows(2).epoch(0)
+            raise KeyboardInterrupt
+
+    trainee = workshop.trainee(workshop.model_of(gru=STATEFUL))
+    states = []
+    listener = workshop.Listener(step_hook=lambda result: states.append(trainee.state()["states/gru/state"]))
+    with pytest.raises(KeyboardInterrupt):
+        trainee.fit(workshop.training(workshop.Windows(2), Broken(3)), listener)
+    assert np.array_equal(trainee.state()["states/gru/state"], states[-1])
+
+
 @pytest.mark.parametrize("reset", [True, False])
 def test_kept_states_start_each_epoch_from_zeros_if_asked(reset: bool, workshop: Any) -> None:
     trainee = workshop.trainee(workshop.model_of(gru=STATEFUL))

@@ -132,6 +132,10 @@ class Layer(nn.Module):
     def _own_precision(self, device: str) -> AbstractContextManager[Any]:
         return torch.autocast(device, dtype=self.mixed, enabled=self.mixed is not None)
 
+    def extra_repr(self) -> str:
+        """The weights' shapes, for ``print``."""
+        return ", ".join(f"{weight.name} {weight.shape}" for weight in self.planned.weights)
+
     def losses(self) -> list[Tensor]:
         """Penalties to add to the loss: of the regularized weights that are trained, and of the last output."""
         penalties = []
