@@ -85,8 +85,9 @@ def _deliver(outbox: Outbox, timeout: float) -> str | None:
         before = outbox.note.changes
         try:
             if store is None:
-                store = outbox.open_store(timeout)
-                outbox.verify(store)
+                opened = outbox.open_store(timeout)
+                outbox.verify(opened)
+                store = opened
             outbox.deliver(store)
             return None
         except Exception as error:  # whatever a store answers

@@ -15,7 +15,7 @@ from typing import Any
 
 _START = "import sys; sys.path.append(sys.argv[1]); from framework.tracking.deliver import main; main(sys.argv[2])"
 _GRACE = 60.0
-"""Seconds that the process may need to say its first word."""
+"""Seconds that the process may need to say its first word, and to hear that the run has ended."""
 
 LOG = "tracking.log"
 """File in the run's folder with what the process had to say beside its answers."""
@@ -65,6 +65,7 @@ class Courier:
         if self._done:
             return
         self._done = True
+        self._deadline = max(self._deadline, time.monotonic() + _GRACE)
         with suppress(OSError):
             assert self._process.stdin is not None
             self._process.stdin.close()

@@ -87,37 +87,50 @@ class Delivery:
                 print(f"no system metrics: {error}", file=sys.stderr)
 
     def _deliver_all(self, outbox: Outbox) -> None:
+        """Delivers again and again until the run has ended, and then the rest."""
         pause = PAUSE
-        since = time.monotonic()
-        while True:
-            order = self._next_order(outbox, pause)
-            if order is not None:
-                since = time.monotonic()
-                if self._sampler is not None:
-                    self._sampler.sample(now=True)
-                outbox.end(order["status"], order.get("error"))
-                self._ended = True
-            elif self._sampler is not None and not self._ended:
-                self._sampler.sample()
+        while (order := self._next_order(outbox, pause)) is None:
             before = outbox.note.changes
             done = self._deliver(outbox)
-            advanced = outbox.note.changes > before
-            since = time.monotonic() if advanced else since
-            if self._ended:
-                # The store may be back in a moment; where it takes nothing at all, it is not waited for.
-                if done or time.monotonic() - since > self._options["timeout"]:
-                    return
-                pause = _LAST_PAUSE
+            pause = PAUSE if done or outbox.note.changes > before else min(2 * pause, LONGEST_PAUSE)
+        self._say(allow=_GRACE)
+        self._sample(now=True)
+        outbox.end(order["status"], order.get("error"), order.get("time"))
+        self._ended = True
+        self._deliver_rest(outbox)
+
+    def _deliver_rest(self, outbox: Outbox) -> None:
+        """Delivers for as long as something gets through; a store that has just begun to fail may be back in a moment."""
+        timeout = self._options["timeout"]
+        if self._failing and self._store is not None:
+            self._store.wait_for(timeout)
+        since, tries = time.monotonic(), 1 if self._failing else 2
+        while True:
+            before = outbox.note.changes
+            if self._deliver(outbox):
+                return
+            if outbox.note.changes > before:
+                since, tries = time.monotonic(), 2
             else:
-                pause = PAUSE if done or advanced else min(2 * pause, LONGEST_PAUSE)
+                tries -= 1
+            if tries <= 0 and time.monotonic() - since > timeout:
+                return
+            time.sleep(_LAST_PAUSE)
+
+    def _sample(self, now: bool = False) -> None:
+        if self._sampler is None:
+            return
+        try:
+            self._sampler.sample(now)
+        except Exception as error:  # such as a full disk
+            print(f"no more system metrics: {error}", file=sys.stderr)
+            self._sampler = None
 
     def _next_order(self, outbox: Outbox, pause: float) -> dict[str, Any] | None:
-        """How the run has ended, once it has; waits for at most ``pause`` seconds, and says how the run has ended if it cannot."""
-        if self._ended:
-            time.sleep(pause)
-            return None
+        """How the run has ended, or that it was killed; None when nothing of that was heard for ``pause`` seconds."""
         deadline = time.monotonic() + pause
         while (left := deadline - time.monotonic()) > 0:
+            self._sample()
             try:
                 order = self._orders.get(timeout=min(left, 1.0))
             except queue.Empty:
@@ -135,8 +148,9 @@ class Delivery:
         """One delivery; whether it went through."""
         try:
             if self._store is None:
-                self._store = outbox.open_store(self._options["timeout"], lambda seconds: self._say(allow=seconds))
-                outbox.verify(self._store)
+                store = outbox.open_store(self._options["timeout"], lambda seconds: self._say(allow=seconds))
+                outbox.verify(store)
+                self._store = store
             outbox.deliver(self._store)
         except Exception as error:  # whatever a store answers, the run goes on
             if not self._failing:

@@ -66,6 +66,7 @@ class Outbox:
         self.resolved = settings.read_resolved(folder)
         self.tracking = TrackingSpec.model_validate(self.resolved.get("tracking", {}))
         self.delivered = Delivered()
+        self._known: dict[str, set[int]] = {}
         if uri is not None or not self.is_multirun:
             self.note.use_store(uri or self.note.get("uri") or store_uri(folder, self.tracking))
 
@@ -204,16 +205,14 @@ class Outbox:
 
     def _deliver_values(self, store: MlflowStore, run: str, name: str) -> None:
         path, start = self.folder / name, self._offset(name)
-        again = size(path) < start  # the machine itself went down, and the end of the file was lost with it
-        begin = 0 if again else start
-        known: dict[str, set[int]] = {}
+        suspect = name in self.note.get("lost", [])
         batch: list[Value] = []
-        end = begin
-        for values, end in read_values(path, begin):
+        end = start
+        for values, end in read_values(path, start):
             for value in values:
-                if again and value.name not in known:
-                    known[value.name] = store.steps(run, value.name)
-                if value.step not in known.get(value.name, ()):
+                if suspect and value.name not in self._known:
+                    self._known[value.name] = store.steps(run, value.name)
+                if value.step not in self._known.get(value.name, ()):
                     batch.append(value)
             if len(batch) >= _VALUES_AT_ONCE:
                 self._send(store, run, name, batch, end)
@@ -306,6 +305,19 @@ def is_tracked(folder: Path) -> bool:
         return True
     resolved = settings.read_resolved(folder)
     return bool(resolved) and TrackingSpec.model_validate(resolved.get("tracking", {})).kind == "mlflow"
+
+
+def mark_losses(folder: Path) -> None:
+    """Looks whether values are gone from a run's folder that were delivered; before the run goes on.
+
+    That happens where the machine itself went down, and the end of a file never reached the disk. The run measures those values
+    once more, at other times; the store then gets only those that it does not have.
+    """
+    note = Note(folder)
+    offsets = note.get("delivered", {})
+    lost = [name for name, offset in offsets.items() if size(folder / name) < offset]
+    if lost:
+        note.update(delivered={**offsets, **dict.fromkeys(lost, 0)}, lost=sorted({*lost, *note.get("lost", [])}))
 
 
 def store_uri(folder: Path, tracking: TrackingSpec) -> str:

@@ -64,7 +64,7 @@ class MlflowStore:
         self._artifacts = artifacts
         self._allow = allow
         self._database = _database_file(uri)
-        self._wait(timeout)
+        self.wait_for(timeout)
         allow(_LOCAL_PATIENCE)
         from mlflow import MlflowClient
 
@@ -239,7 +239,7 @@ class MlflowStore:
             mlflow.set_tracking_uri(self.uri)
             registry: Any = mlflow.MlflowClient(tracking_uri=self.uri)
             for version in registry.search_model_versions(f"name = '{name}' and run_id = '{run}'"):
-                if version.model_id == model:
+                if version.source == f"models:/{model}":
                     return str(version.version)
             return str(mlflow.register_model(f"models:/{model}", name).version)
 
@@ -261,7 +261,7 @@ class MlflowStore:
                     yield
         except Exception as error:
             if "timed out" in str(error).lower():
-                self._wait(min(2 * self.timeout, max(self.timeout, _LONGEST_PATIENCE)))
+                self.wait_for(min(2 * self.timeout, max(self.timeout, _LONGEST_PATIENCE)))
             raise
 
     def _allow_now(self, answers: int, size: int) -> None:
@@ -269,7 +269,8 @@ class MlflowStore:
         patience = _LOCAL_PATIENCE if self._database is not None else 2 * answers * self.timeout + 5
         self._allow(patience + size / _SLOWEST_UPLOAD)
 
-    def _wait(self, seconds: float) -> None:
+    def wait_for(self, seconds: float) -> None:
+        """Sets how long to wait for one answer of a server."""
         self.timeout = seconds
         os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, round(seconds)))
 

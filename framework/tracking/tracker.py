@@ -51,8 +51,9 @@ def open_tracker(folder: Path, experiment: Experiment, warn: Callable[[str], Non
         yield NoTracker()
         return
     from framework.tracking.courier import Courier
-    from framework.tracking.outbox import store_uri
+    from framework.tracking.outbox import mark_losses, store_uri
 
+    mark_losses(folder)
     uri = store_uri(folder, tracking)
     options = {
         "uri": uri,
