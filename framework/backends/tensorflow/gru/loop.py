@@ -35,13 +35,27 @@ def loop(step: Step, projection: Projection, sequence: tf.Tensor, state: tf.Tens
 
     def body(time: Any, now: tf.Tensor, states: tf.TensorArray) -> Sequence[Any]:
         given = inputs.read(time)
-        new = step(projection(given) if project_each else given, now)
-        if valid is not None:
-            new = tf.where(valid.read(time)[:, None], new, now)
+        ours = None if valid is None else valid.read(time)[:, None]
+        new = carry(ours, step(projection(given) if project_each else given, at_valid(ours, now)), now)
         return new, states.write(time, new)
 
     _, states = run_steps(body, steps, (state, array(steps, state)), unroll)
     return stacked(states, sequence, state)
+
+
+def at_valid(valid: tf.Tensor | None, state: tf.Tensor) -> tf.Tensor:
+    """The state that a step computes with: zeros in masked rows, where an unbounded activation could overflow for nothing.
+
+    Args:
+        valid: ``(batch, 1) bool``, or None.
+        state: ``(batch, units)``.
+    """
+    return state if valid is None else tf.where(valid, state, tf.zeros_like(state))
+
+
+def carry(valid: tf.Tensor | None, new: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
+    """The state after a step: the new one, or in masked rows the one before; arguments as for :func:`at_valid`."""
+    return new if valid is None else tf.where(valid, new, state)
 
 
 def run_steps(

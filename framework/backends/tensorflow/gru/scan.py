@@ -30,7 +30,7 @@ from typing import Any
 import tensorflow as tf
 
 from framework.backends.tensorflow.gru.activations import slope
-from framework.backends.tensorflow.gru.loop import Projection, array, number_of_steps, per_step, run_steps, stacked
+from framework.backends.tensorflow.gru.loop import Projection, array, at_valid, carry, number_of_steps, per_step, run_steps, stacked
 from framework.backends.tensorflow.gru.step import Gates, Step, mix
 
 FEWEST_ROWS = 4
@@ -70,16 +70,16 @@ def scan(step: Step, projection: Projection, sequence: tf.Tensor, state: tf.Tens
 
 
 def _forward(step: Step, projected: tf.Tensor, state: tf.Tensor, mask: tf.Tensor | None, unroll: bool) -> Sequence[tf.TensorArray]:
-    """Arrays of the states before each step, z, r, n and inner, and of the states after each step."""
+    """Arrays of the states that each step computes with, z, r, n and inner, and of the states after each step."""
     steps = number_of_steps(projected)
     inputs, valid = per_step(projected), None if mask is None else per_step(mask)
 
     def body(time: Any, now: tf.Tensor, *saved: tf.TensorArray) -> Sequence[Any]:
-        gates = step.gates(inputs.read(time), now)
-        new = mix(gates, now)
-        if valid is not None:
-            new = tf.where(valid.read(time)[:, None], new, now)
-        return new, *(one.write(time, value) for one, value in zip(saved, (now, *gates, new), strict=True))
+        ours = None if valid is None else valid.read(time)[:, None]
+        used = at_valid(ours, now)
+        gates = step.gates(inputs.read(time), used)
+        new = carry(ours, mix(gates, used), now)
+        return new, *(one.write(time, value) for one, value in zip(saved, (used, *gates, new), strict=True))
 
     return run_steps(body, steps, (state, *(array(steps, state) for _ in range(6))), unroll)[1:]
 
@@ -103,12 +103,9 @@ def _backward(
     def body(time: Any, later: tf.Tensor, *written: tf.TensorArray) -> Sequence[Any]:
         total = later + given.read(time)
         now, *gates = (one.read(time) for one in saved)
-        if valid is None:
-            earlier, *parts = derive(total, now, Gates(*gates))
-        else:
-            ours, none = valid.read(time)[:, None], tf.zeros_like(total)
-            earlier, *parts = derive(tf.where(ours, total, none), now, Gates(*gates))
-            earlier += tf.where(ours, none, total)
+        ours = None if valid is None else valid.read(time)[:, None]
+        earlier, *parts = derive(at_valid(ours, total), now, Gates(*gates))
+        earlier = carry(ours, earlier, total)
         return earlier, *(one.write(time, part) for one, part in zip(written, parts, strict=True))
 
     state = tf.zeros_like(gradient[0])
