@@ -1,0 +1,128 @@
+"""A multirun is one run with a child for each job, whichever launcher runs the jobs."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from framework.config.launch import Job, JobOutcome
+from framework.engine import multirun
+from framework.engine.multirun import record_multirun
+from framework.errors import RunError
+from framework.tracking.note import Note
+from framework.tracking.outbox import MULTIRUN
+from framework.tracking.tracker import PARENT
+
+OVERRIDES = ["recipe=text_generation", "seed=1,2"]
+
+
+def job(composed: Any) -> str | None:
+    return os.environ.get(PARENT)
+
+
+@pytest.fixture
+def ends(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None]]:
+    """What MLflow would be told of the end of multiruns."""
+    found: list[tuple[str, str | None]] = []
+    monkeypatch.setattr(multirun, "finish_multirun", lambda folder, status, error, warn: found.append((status, error)))
+    return found
+
+
+def run(runs_dir: Path, run_jobs: Callable[[Job], list[JobOutcome]], recorded: bool = True) -> list[JobOutcome]:
+    def with_a_recorded_job(work: Job) -> list[JobOutcome]:
+        if recorded:
+            [folder] = (runs_dir / ".multirun").iterdir()
+            Note(folder).update(uri="http://server", run_id="1", status="running")
+        return run_jobs(work)
+
+    return record_multirun(runs_dir, OVERRIDES, job, with_a_recorded_job, pytest.fail)
+
+
+def test_every_job_knows_its_multirun_also_in_another_process(tmp_path: Path, ends: list[tuple[str, str | None]]) -> None:
+    parents: list[object] = []
+
+    def run_jobs(work: Job) -> list[JobOutcome]:
+        parents.extend([work(None), pickle.loads(pickle.dumps(work))(None)])  # type: ignore[arg-type]
+        return [JobOutcome(0, (), ("seed=1",)), JobOutcome(1, (), ("seed=2",))]
+
+    run(tmp_path, run_jobs)
+    [folder] = (tmp_path / ".multirun").iterdir()
+    assert parents == [str(folder)] * 2
+    assert PARENT not in os.environ
+    assert json.loads((folder / MULTIRUN).read_text())["title"] == "multirun recipe=text_generation seed=1,2"
+    assert [row["overrides"] for row in json.loads((folder / "jobs.json").read_text())] == [["seed=1"], ["seed=2"]]
+    assert "| 1 | `seed=2` |  | finished |" in (folder / "report.md").read_text()
+    assert ends == [("finished", None)]
+    run(tmp_path, run_jobs)  # the same again goes on with the same one
+    assert list((tmp_path / ".multirun").iterdir()) == [folder]
+    assert Note(folder).get("ended")["status"] == "finished"
+
+
+def test_its_end_says_how_the_jobs_ended(tmp_path: Path, ends: list[tuple[str, str | None]]) -> None:
+    def one_fails(work: Job) -> list[JobOutcome]:
+        return [JobOutcome(0, (), ("seed=1",), 1, "the loss is nan"), JobOutcome(1, (), ("seed=2",))]
+
+    def interrupted(work: Job) -> list[JobOutcome]:
+        raise KeyboardInterrupt
+
+    def broken(work: Job) -> list[JobOutcome]:
+        raise RunError("no launcher")
+
+    run(tmp_path, one_fails)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, interrupted)
+    with pytest.raises(RunError):
+        run(tmp_path, broken)
+    assert ends == [("failed", "1 of 2 jobs failed"), ("killed", "KeyboardInterrupt: "), ("failed", "RunError: no launcher")]
+
+
+def test_where_no_job_is_recorded_nothing_is_delivered(tmp_path: Path, ends: list[tuple[str, str | None]]) -> None:
+    run(tmp_path, lambda work: [], recorded=False)
+    assert ends == []
+
+
+def test_the_same_multirun_does_not_run_twice_at_a_time(tmp_path: Path, ends: list[tuple[str, str | None]]) -> None:
+    def again(work: Job) -> list[JobOutcome]:
+        with pytest.raises(RunError, match="this multirun is running already"):
+            run(tmp_path, lambda work: [])
+        return []
+
+    run(tmp_path, again)
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_parent_and_children_with_a_real_launcher(launcher: str, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    words = ["train", "-m", "recipe=text_generation", "data=python_source", "debug=small", f"hydra/launcher={launcher}"]
+    words += ["model.layers.gru.units=8,16", "trainer.max_epochs=1", "tracking.tags.team=alpha"]
+    words += ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
+    command = [sys.executable, "-m", "framework", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stdout
+    store = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    experiment = store.get_experiment_by_name("text_generation")
+    runs = store.search_runs([experiment.experiment_id])
+    assert len(runs) == 3
+    assert {one.info.status for one in runs} == {"FINISHED"}
+    [parent] = [one for one in runs if one.info.run_name.startswith("multirun ")]
+    children = [one for one in runs if one.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert sorted(one.data.params["model.layers.gru.units"] for one in children) == ["16", "8"]
+    assert {info.path for info in store.list_artifacts(parent.info.run_id)} == {"jobs.json", "report.md"}
+    [folder] = (tmp_path / "runs" / ".multirun").iterdir()
+    jobs = json.loads((folder / "jobs.json").read_text())
+    assert {job["mlflow_run"] for job in jobs} == {one.info.run_id for one in children}
+    for one in children:
+        [losses] = [job["loss"] for job in jobs if job["mlflow_run"] == one.info.run_id]
+        assert one.data.metrics["epoch/loss"] == losses

@@ -1,0 +1,158 @@
+"""The logged model: text in, text out, the same text as the run's own; nothing pickled; served over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tracking.mlflow_server import answers, free_port
+
+import framework
+from framework.engine.run import Run
+from framework.tracking.model import pack_code, requirements
+from framework.tracking.outbox import Outbox
+
+OVERRIDES = ["data=python_source", "debug=small", "model.layers.gru.units=8", "model.layers.embedding.output_dim=4", "tracking=none"]
+
+
+def train(backend: str, folder: Path) -> Run:
+    experiment = framework.load("text_generation", overrides=[*OVERRIDES, f"backend={backend}", f"paths.runs_dir={folder / 'runs'}"])
+    return framework.train(experiment)
+
+
+def log(run: Run, folder: Path) -> str:
+    """Delivers a run to a database of its own; the model's address."""
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    with Outbox.lock(run.path):
+        outbox = Outbox(run.path, uri)
+        outbox.settle()
+        outbox.deliver(outbox.open_store(5.0))
+    [model] = (folder / "mlartifacts" / "models").iterdir()
+    assert outbox.note.get("model")["id"] == model.name
+    return str(model / "artifacts")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, str]]:
+    folder = tmp_path_factory.mktemp("trained")
+    before = dict(os.environ)
+    run = train("torch", folder)
+    yield run, log(run, folder)
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.mark.torch
+def test_the_model_makes_the_same_text_as_the_run(trained: tuple[Run, str]) -> None:
+    import mlflow
+    import pandas
+
+    run, address = trained
+    model = mlflow.pyfunc.load_model(address)
+    prompts = pandas.DataFrame({"prompt": ["import os", "d"]})
+    settings = {"length": 30, "temperature": 0.7, "top_k": 5, "top_p": 0.9, "seed": 3}
+    made = model.predict(prompts, params=settings)
+    assert list(made.columns) == ["text"]
+    expected = run.generator.generate(["import os", "d"], run.generator.settings(length=30, temperature=0.7, top_k=5, top_p=0.9), seed=3)
+    assert list(made["text"]) == expected
+    assert len(made["text"][0]) == len("import os") + 30
+    assert list(model.predict(prompts, params={"length": 30})["text"]) != expected
+    with pytest.raises(mlflow.exceptions.MlflowException, match="prompt"):
+        model.predict(pandas.DataFrame({"prompt": [""]}))
+    with pytest.raises(mlflow.exceptions.MlflowException, match="temperature"):
+        model.predict(prompts, params={"temperature": -1.0})
+
+
+@pytest.mark.torch
+def test_what_is_logged_can_be_served_without_gatework_and_without_trust(trained: tuple[Run, str]) -> None:
+    run, address = trained
+    folder = Path(address)
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert {"MLmodel", "text_model.py", "requirements.txt", "input_example.json", "artifacts/gatework.zip"} <= files
+    assert {f"artifacts/model/{name.name}" for name in (run.path / "model").iterdir()} <= files
+    assert not [name for name in files if re.search(r"\.(pkl|pickle|pt|pth|bin)$", name)]
+    pinned = (folder / "requirements.txt").read_text().splitlines()
+    assert f"numpy=={version('numpy')}" in pinned
+    assert f"torch=={version('torch').partition('+')[0]}" in pinned
+    assert not [line for line in pinned if line.startswith(("tensorflow", "keras", "gatework"))]
+    example = json.loads((folder / "serving_input_example.json").read_text())
+    assert example["dataframe_split"] == {"columns": ["prompt"], "data": [["ROMEO: "]]}
+    machine = (folder / "MLmodel").read_text()
+    assert '"name": "text"' in machine
+    assert '"name": "prompt"' in machine
+
+
+def test_each_backends_model_needs_its_own_libraries() -> None:
+    names = {line.partition("==")[0] for line in requirements("tensorflow")}
+    assert {"tensorflow", "keras", "mlflow", "safetensors", "pandas"} <= names
+    assert "torch" not in names
+
+
+def test_the_packed_sources_are_imported_from_the_archive(tmp_path: Path) -> None:
+    archive = tmp_path / "gatework.zip"
+    pack_code(archive)
+    assert archive.stat().st_size < 2_000_000
+    code = "import sys; sys.path.insert(0, sys.argv[1])\n"
+    code += "import framework, framework.engine.portable, framework.engine.text, framework.backends.base.registry\n"
+    code += "print({name for name, module in sys.modules.items() if name.startswith('framework') and sys.argv[1] not in module.__file__})"
+    done = subprocess.run([sys.executable, "-c", code, str(archive)], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def ask(address: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "backend", [pytest.param("torch", marks=pytest.mark.torch), pytest.param("tensorflow", marks=pytest.mark.tensorflow)]
+)
+def test_a_served_model_answers_over_http_with_text(backend: str, tmp_path: Path) -> None:
+    run = train(backend, tmp_path)
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", log(run, tmp_path), "--env-manager", "local"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    with (tmp_path / "serve.log").open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--host", "127.0.0.1", "--port", str(port)],
+            cwd=tmp_path,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + 180
+        while not answers(f"http://127.0.0.1:{port}/ping"):
+            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "serve.log").read_text()
+            time.sleep(0.2)
+        address = f"http://127.0.0.1:{port}/invocations"
+        settings = {"length": 20, "seed": 1}
+        status, answer = ask(address, {"dataframe_records": [{"prompt": "import "}, {"prompt": "x"}], "params": settings})
+        assert status == 200
+        expected = run.generator.generate(["import ", "x"], run.generator.settings(length=20), seed=1)
+        assert [row["text"] for row in answer["predictions"]] == expected
+        status, answer = ask(address, {"dataframe_records": [{"prompt": "☃"}]})
+        assert status == 400
+        assert "☃" in json.dumps(answer, ensure_ascii=False)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
