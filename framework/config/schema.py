@@ -135,12 +135,12 @@ def _by_kind(kinds: Mapping[str, type[BaseModel]], definitions: Schema) -> Schem
     """A mapping whose ``kind`` decides; without one, as in a file that changes single values, any key of any kind."""
     branches = []
     keys: set[str] = {"kind", "defaults"}
-    for name, spec in kinds.items():
+    for name, spec in sorted(kinds.items()):  # whatever was imported first
         reference = _reference(spec, definitions)
         keys.update(spec.model_fields)
         branches.append({"if": {"properties": {"kind": {"const": name}}, "required": ["kind"]}, "then": reference})
     unknown = {"if": {"not": {"required": ["kind"]}}, "then": {"propertyNames": {"enum": sorted(keys)}}}
-    kind = {"description": "What it is.", "anyOf": [{"enum": list(kinds)}, {"$ref": "#/$defs/interpolation"}]}
+    kind = {"description": "What it is.", "anyOf": [{"enum": sorted(kinds)}, {"$ref": "#/$defs/interpolation"}]}
     return {"type": "object", "properties": {"kind": kind}, "allOf": [*branches, unknown]}
 
 

@@ -138,6 +138,7 @@ def test_installed_command_checks(installation: Installation) -> None:
 @pytest.mark.torch
 def test_installed_command_trains(installation: Installation) -> None:
     installation.start("gatework", "train", "recipe=text_generation", "data=python_source", "debug=small", "tracking=none")
-    run = installation.folder / (installation.folder / "runs" / "last").read_text().strip()
+    runs = installation.folder / "runs"
+    run = runs / (runs / "last").read_text().strip()
     assert (run / "config" / "resolved.yaml").is_file()
     assert (run / "model" / "weights.safetensors").is_file()
