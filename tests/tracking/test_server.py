@@ -68,6 +68,7 @@ def artifacts(client: Any, run_id: str, path: str | None = None) -> dict[str, in
 
 
 @pytest.mark.torch
+@pytest.mark.slow
 def test_a_whole_run_is_read_back_value_by_value(server: Server, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)  # for the reading back; the run has its address from its config
