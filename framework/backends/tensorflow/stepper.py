@@ -85,5 +85,3 @@ def _direct_call(graph: Any) -> Callable[..., Sequence[tf.Tensor]]:
         return cast(Callable[..., Sequence[tf.Tensor]], graph)
     captured = graph.captured_inputs
     return lambda *tensors: call(*tensors, *captured)
-
-

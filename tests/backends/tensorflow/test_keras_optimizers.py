@@ -104,9 +104,7 @@ def test_steps_of_every_optimizer(kit: Any, spec: OptimizerSpec, formula: Any, c
     for step, batch in enumerate(data.epoch(0)):
         trainee.set_weights(oracle)
         gradients = clipped(trainee.loss_and_gradients(batch)[1], **clipping)
-        oracle = {
-            name: constrained(name, formulas[name].send((value, gradients[name], rate(step)))) for name, value in oracle.items()
-        }
+        oracle = {name: constrained(name, formulas[name].send((value, gradients[name], rate(step)))) for name, value in oracle.items()}
     trainee.set_weights(kit.weights(trainee.plan))
     trainee.fit(kit.training(data, optimizer=spec, rate=rate, precision="64-true", **clipping), kit.Recorder())
     for name, value in trainee.weights().items():
