@@ -34,7 +34,8 @@ class Server:
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
         command += ["--backend-store-uri", f"sqlite:///{self.folder / 'server.db'}", "--artifacts-destination", str(self.folder / "served")]
         with (self.folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, cwd=self.folder)
+            environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # ten processes that nobody needs here
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, cwd=self.folder, env=environment)
         deadline = time.monotonic() + 120
         while not answers(f"{self.uri}/health"):
             assert self._process.poll() is None, (self.folder / "server.log").read_text()

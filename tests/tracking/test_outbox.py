@@ -255,6 +255,31 @@ def test_values_lost_with_the_machine_are_not_delivered_twice(new_run: NewRun) -
     assert steps == sorted(set(steps))
 
 
+def test_a_run_that_a_slow_server_makes_twice_is_one_in_the_end(new_run: NewRun) -> None:
+    """The first request is given up, asked again, and takes effect after all."""
+    run, store = new_run(), FakeStore()
+    run.measure(1, 5)
+    late: list[tuple[str, str, int | None]] = []
+    make = store.make_run
+
+    def slow(experiment: str, key: str, name: str, started: int | None) -> str:
+        if not late:
+            late.append((key, name, started))
+            raise TimeoutError("timed out")
+        return make(experiment, key, name, started)
+
+    store.make_run = slow  # type: ignore[method-assign]
+    box = Outbox(run.path)
+    with pytest.raises(TimeoutError):
+        deliver(box, store)
+    deliver(box, store)
+    store.all_runs["late"] = FakeRun(late[0][1], late[0][0], late[0][2])
+    box.end("finished")
+    deliver(box, store)
+    assert values(store.only_run()) == run.recorded()
+    assert store.all_runs["late"].deleted
+
+
 # --- ends that nobody told --------------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,12 +71,12 @@ def artifacts(client: Any, run_id: str, path: str | None = None) -> dict[str, in
 
 
 @pytest.mark.torch
-@pytest.mark.slow
 def test_a_whole_run_is_read_back_value_by_value(server: Server, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)  # for the reading back; the run has its address from its config
     overrides = ["data=python_source", "debug=small", "model.layers.gru.units=8", "data.validation_fraction=0.1", "trainer.max_epochs=2"]
     overrides += [f"tracking.uri={server.uri}", "tracking.register_as=speaker", "tracking.tags.team=alpha", "name=whole"]
+    overrides += ["tracking.timeout=60"]  # on a busy machine a server takes its time
     told = Told()
     from framework.engine.train import train
 
@@ -232,3 +235,62 @@ def test_a_slow_server_gets_everything_and_costs_the_run_nothing(proxy: Proxy, c
     assert len(warnings) == 1, "slow, but all is delivered in the end"
     assert client.get_run(run.note()["run_id"]).info.status == "FINISHED"
     assert read_back(client, run.note()["run_id"]) == folder_values(run.path)
+
+
+def gatework(folder: Path, server: Server, *words: str) -> subprocess.Popen[str]:
+    overrides = ["recipe=text_generation", "data=python_source", "debug=small", "model.layers.gru.units=8", "name=real"]
+    overrides += ["trainer.max_epochs=3", "trainer.limit_train_batches=400", "trainer.checkpoint.every_n_steps=50"]
+    overrides += [f"tracking.uri={server.uri}", "tracking.experiment_name=real", "tracking.timeout=60"]
+    command = [sys.executable, "-m", "framework", "train", *overrides, *words]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+def test_a_real_run_killed_stopped_and_gone_on_with(server: Server, client: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "text_generation" / "real"
+
+    def note() -> dict[str, Any]:
+        path = folder / "tracking.json"
+        found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+        return found
+
+    def delivered() -> int:
+        return int(note().get("delivered", {}).get("metrics.jsonl", 0))
+
+    def status() -> str:
+        return str(client.get_run(note()["run_id"]).info.status)
+
+    for stop in (signal.SIGKILL, signal.SIGTERM):
+        before = delivered()
+        process = gatework(tmp_path, server)
+        wait_until(lambda before=before: delivered() > before, 120)  # type: ignore[misc]
+        assert status() == "RUNNING"
+        process.send_signal(stop)
+        process.communicate()
+        wait_until(lambda: status() == "KILLED")
+    process = gatework(tmp_path, server, "trainer.max_epochs=4")
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert "warning" not in output
+    found = client.get_run(note()["run_id"])
+    assert found.info.status == "FINISHED"
+    assert len(client.search_runs([found.info.experiment_id])) == 1
+    values = read_back(client, note()["run_id"])
+    assert values == folder_values(folder)
+    assert sorted(step for name, _, _, step in values if name == "loss") == list(range(1, 1601))
+    assert found.data.params["trainer.max_epochs"] == "3"
+    assert found.data.tags["gatework.changed.trainer.max_epochs"] == "4"
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+def test_a_run_that_fails_is_failed_with_its_error(server: Server, client: Any, tmp_path: Path) -> None:
+    process = gatework(tmp_path, server, "optimizer.learning_rate=1e30", "name=failing")
+    output, _ = process.communicate()
+    assert process.returncode == 1
+    note = json.loads((tmp_path / "runs" / "text_generation" / "failing" / "tracking.json").read_text())
+    found = client.get_run(note["run_id"])
+    assert found.info.status == "FAILED"
+    assert found.data.tags["gatework.error"] in output.replace("\n", " ")
+    assert found.data.tags["gatework.error"].startswith("the loss is ")
