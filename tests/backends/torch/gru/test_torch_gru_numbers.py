@@ -19,9 +19,9 @@ from framework.backends.torch import GRU
 
 pytestmark = [pytest.mark.torch, pytest.mark.tensorflow]
 
-BOUNDS = {torch.float64: (1e-10, 1e-10), torch.float32: (2e-6, 1e-4), torch.bfloat16: (3e-2, 1.5e-1)}
+BOUNDS = {torch.float64: (1e-10, 1e-10), torch.float32: (2e-6, 1e-4), torch.bfloat16: (3e-2, 5e-2)}
 """Largest deviation allowed: of outputs, absolute (relative where they exceed 1); of gradients, relative to the largest of the same weight
-(of all weights for bfloat16, where h - n of one small weight may be nothing but rounding)."""
+(for bfloat16, of all of them and of the gradients that flow in: whatever is much smaller is nothing but rounding there)."""
 
 SHARED = tuple(name for name in ACTIVATIONS if name not in ("hard_sigmoid", "hard_sigmoid_tf2", "leaky_relu", "relu6", "silu", "hard_tanh"))
 """Activations that tf-keras has under the same name with the same meaning; selu's constants aside."""
@@ -99,15 +99,16 @@ def run_tf_keras(case: Case) -> Found:
     return {"output": output.numpy(), **({"state": rest[0].numpy()} if rest else {})}, found
 
 
-def deviations(found: Found, expected: Found, one_scale: bool = False) -> tuple[float, float]:
-    """Largest deviation of the outputs and of the gradients, scaled as :data:`BOUNDS` says."""
+def deviations(found: Found, expected: Found, smallest_scale: float = 1e-3) -> tuple[float, float]:
+    """Largest deviation of the outputs and of the gradients, scaled as :data:`BOUNDS` says.
+
+    A gradient that is nothing but rounding, such as one that cancels out, has no scale of its own: none is below ``smallest_scale``.
+    """
     outputs = [np.abs(value - expected[0][name]).max() / max(1.0, np.abs(expected[0][name]).max()) for name, value in found[0].items()]
-    largest_of_all = max(float(np.abs(value).max()) for value in expected[1].values()) if one_scale else 0.0
-    gradients, smallest_scale = [], max(largest_of_all, 1e-3)
+    gradients = []
     for name, value in found[1].items():
         largest = float(np.abs(expected[1][name]).max())
         difference = float(np.abs(value - expected[1][name]).max())
-        # A gradient that is nothing but rounding, such as a bias' that cancels out, has no scale of its own.
         gradients.append(difference / max(largest, smallest_scale))
     return float(np.max(outputs)), float(np.max(gradients, initial=0.0))  # NumPy's max does not lose a nan
 
@@ -117,7 +118,8 @@ def check_oracle(case: Case, dtype: torch.dtype) -> tuple[float, float]:
     assume(margin > {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2}[dtype])
     assume(all(np.abs(value).max() < 1e3 for value in (*outputs.values(), *gradients.values())))
     found = run_torch(case, dtype)
-    deviation = deviations(found, (outputs, gradients), one_scale=dtype == torch.bfloat16)
+    flowing = (*gradients.values(), case.d_output, case.d_state) if dtype == torch.bfloat16 else ()
+    deviation = deviations(found, (outputs, gradients), max([1e-3, *(float(np.abs(one).max()) for one in flowing)]))
     with torch.no_grad():  # another way to run it may be chosen
         _, _, again = call_torch(case, dtype)
     inference, _ = deviations(({name: one.double().numpy() for name, one in again.items()}, {}), (outputs, {}))
