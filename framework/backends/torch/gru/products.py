@@ -10,6 +10,9 @@ from torch import Tensor
 PACKED_SIZE = 1 << 17
 """From how many weights on the prepacked product can be faster; below, its call costs more than it saves."""
 
+PACKED_SIZE_AVX2 = 1 << 21
+"""The same for a scan's products with AVX2, where only matrices that do not fit the cores' own caches gain: 512 units lose, 1024 gain."""
+
 PACKED_CALLS, PACKED_CALLS_AVX512 = 32, 8
 """From how many products with one matrix on packing pays. It costs as much as 2 to 4 products of 64 rows, and saves a fifth of each with
 AVX2 and more than half with AVX-512 (see :func:`packs_everything`)."""
@@ -60,9 +63,9 @@ def packs_everything() -> bool:
     return torch.backends.cpu.get_cpu_capability().startswith("AVX512")
 
 
-def _calls_that_pay(rows: int) -> int:
-    calls = PACKED_CALLS_AVX512 if packs_everything() else PACKED_CALLS
-    return calls if rows >= FEW_ROWS else 8 * calls
+def _packing_pays(size: int, rows: int, calls: int) -> bool:
+    smallest, fewest = (PACKED_SIZE, PACKED_CALLS_AVX512) if packs_everything() else (PACKED_SIZE_AVX2, PACKED_CALLS)
+    return size >= smallest and calls >= (fewest if rows >= FEW_ROWS else 8 * fewest)
 
 
 class Product:
@@ -80,7 +83,7 @@ class Product:
     def __init__(self, weight: Tensor, bias: Tensor | None, rows: int, calls: int) -> None:
         self.weight, self.bias = weight, bias
         self.packed: Tensor | None = None
-        if rows and weight.numel() >= PACKED_SIZE and calls >= _calls_that_pay(rows) and packs(weight):
+        if rows and _packing_pays(weight.numel(), rows, calls) and packs(weight):
             self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.t(), rows)
         else:
             self.out = weight.new_empty(rows, weight.shape[1])

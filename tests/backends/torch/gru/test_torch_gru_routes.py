@@ -118,7 +118,7 @@ def test_activations_without_hand_written_derivatives_run_as_the_loop() -> None:
 
 
 SIZES = [(1, 20, 8, 210), (40, 20, 8, 210), (2, 3, 4, 5)]
-"""Large enough, or not, for packed products and for several chunks of steps."""
+"""One row or many, and steps enough, or not, for several chunks."""
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -243,13 +243,14 @@ def test_cudnn_is_chosen_where_it_may_run() -> None:
 
 
 def test_packed_products_are_optional(monkeypatch: pytest.MonkeyPatch) -> None:
-    weight, x, bias = torch.randn(512, 600), torch.randn(3, 512), torch.randn(600)
-    packed = Product(weight, bias, 3, 100)
-    plain = Product(weight, bias, 3, 1)
-    assert plain.packed is None
+    monkeypatch.setattr(products, "PACKED_SIZE_AVX2", products.PACKED_SIZE)
+    weight, x, bias = torch.randn(512, 600), torch.randn(5, 512), torch.randn(600)
+    packed = Product(weight, bias, 5, 100)
+    plain = Product(weight, bias, 5, 1)
+    assert (packed.packed is not None) is products.packs(weight) and plain.packed is None
     torch.testing.assert_close(packed(x), plain(x), atol=1e-4, rtol=1e-4)
     with torch.backends.mkldnn.flags(enabled=False):
-        assert Product(weight, bias, 3, 100).packed is None
+        assert Product(weight, bias, 5, 100).packed is None
 
     def wrong(*_: Any) -> Tensor:
         return torch.zeros(7, 19)
