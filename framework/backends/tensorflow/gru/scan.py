@@ -3,13 +3,20 @@
 TensorFlow's own derivative of a loop makes, in every step, one product for the weight gradient and one with a transposed matrix. Here the
 weight gradient is one product over all steps, the matrix is transposed once, and the derivatives of the gates come from saved outputs.
 
-Seconds of the processor for a training step, the least of five in turns in one process, TensorFlow 2.21 on two busy cores of an AMD EPYC
-with AVX2 (not measured on a GPU):
+Milliseconds of a training step, median of five in turns in one process, TensorFlow 2.21 on two cores of an AMD EPYC with AVX2, other work
+going on beside it (not measured on a GPU):
+
+    batch, time, features, units   Keras 3   tf-keras   scan
+    64, 100, 256, 1024             5202      5031       3260
+    64, 16, 256, 1024              478       519        283
+    64, 50, 256, 512               413       354        286
+    32, 50, 128, 128               58        56         31
+    1, 100, 256, 1024              761       732        245
+
+and seconds of the processor, the least of five, where the loop is :mod:`~framework.backends.tensorflow.gru.loop`:
 
     batch, time, features, units   Keras 3   loop    scan     with XLA: Keras 3   loop    scan
-    64, 100, 256, 1024             4.84      4.69    3.11
     64, 16, 256, 1024              0.721     0.751   0.416              0.680     0.702   0.481
-    64, 4, 256, 1024               0.211     0.199   0.140
     32, 50, 128, 128               0.046     0.039   0.024              0.034     0.032   0.019
     1, 50, 256, 512                0.084     0.061   0.030              0.209     0.135   0.016
     1, 4, 256, 1024                0.039     0.032   0.029

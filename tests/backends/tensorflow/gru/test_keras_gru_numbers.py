@@ -225,6 +225,15 @@ def test_graphs_give_what_running_at_once_gives(unroll: bool, jit_compile: bool)
             np.testing.assert_allclose(ours, its, atol=1e-12)
 
 
+@pytest.mark.parametrize("reset_after", [False, True])
+def test_many_rows_are_few_rows_several_times(reset_after: bool) -> None:
+    rng = np.random.default_rng(6)
+    x, mask = rng.normal(size=(9, 4, 2)), np.tile(MASK, (3, 1))
+    layer = GRU(3, input_dim=2, dtype="float64", return_sequences=True, reset_after=reset_after, bias_initializer="normal")
+    few = [layer(x[rows : rows + 3], mask=mask[rows : rows + 3]) for rows in (0, 3, 6)]
+    np.testing.assert_allclose(layer(x, mask=mask), np.concatenate(few), atol=1e-12)
+
+
 def test_derivatives_of_derivatives() -> None:
     layer = GRU(3, input_dim=2, dtype="float64", return_sequences=True)
     x = tf.constant(np.random.default_rng(5).normal(size=(2, 4, 2)))
