@@ -16,8 +16,7 @@ from tracking.fake_store import FakeRun, FakeStore
 from tracking.run_on_disk import RunOnDisk
 
 from framework.tracking import model, outbox
-from framework.tracking.outbox import Outbox, is_tracked, mark_losses, store_uri
-from framework.tracking.store import Value
+from framework.tracking.outbox import Outbox, mark_losses
 
 NewRun = Callable[..., RunOnDisk]
 
@@ -378,28 +377,3 @@ def test_jobs_are_children_of_one_run(new_run: NewRun, tmp_path: Path) -> None:
     deliver(box, store)
     assert store.all_runs[parent_id].status == "finished"
     assert set(store.all_runs[parent_id].files) == {"jobs.json"}
-
-
-# --- where ------------------------------------------------------------------------------------------------------------------------
-
-
-def test_the_store_is_beside_the_runs_unless_the_config_names_one(new_run: NewRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = new_run()
-    assert Outbox(run.path).uri == f"sqlite:///{tmp_path / 'mlflow.db'}"
-    assert outbox.artifacts_folder(run.path, f"sqlite:///{tmp_path / 'mlflow.db'}") == tmp_path / "mlartifacts"
-    assert outbox.artifacts_folder(run.path, "http://server") is None
-    monkeypatch.chdir(tmp_path)
-    named = new_run("two", "tracking.uri=sqlite:///own.db").experiment.tracking
-    assert store_uri(run.path, named) == f"sqlite:///{tmp_path / 'own.db'}"
-
-
-def test_a_run_without_tracking_is_told_from_one_with(new_run: NewRun) -> None:
-    assert is_tracked(new_run().path)
-    untracked = new_run("two", "tracking=none")
-    assert not is_tracked(untracked.path)
-    deliver(Outbox(untracked.path, "http://server"), FakeStore())
-    assert is_tracked(untracked.path)
-
-
-def test_values_are_what_the_store_takes() -> None:
-    assert Value("loss", 1.5, 2, 3) == Value("loss", 1.5, 2, 3)

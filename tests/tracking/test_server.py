@@ -70,6 +70,7 @@ def artifacts(client: Any, run_id: str, path: str | None = None) -> dict[str, in
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_a_whole_run_is_read_back_value_by_value(server: Server, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
