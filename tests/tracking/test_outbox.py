@@ -307,7 +307,7 @@ def test_a_run_that_ended_in_order_is_settled_as_it_ended(new_run: NewRun) -> No
 # --- any store, any kill ----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(answers=st.lists(st.sampled_from([None, None, None, "before", "after", "kill"]), max_size=60), number=st.integers(0, 10**9))
 def test_whatever_fails_everything_arrives_once(answers: list[str | None], number: int, new_run: NewRun, monkeypatch: Any) -> None:
     """Each call of the store may fail before or after it took effect, and the sender may be killed at any."""
