@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from framework.cli.main import main
+from framework.cli.main import command
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command())

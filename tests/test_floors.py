@@ -247,7 +247,7 @@ def test_floors_are_seen_to_be_broken(module: str, source: str, tmp_path: Path) 
         ("backends.base.backend", "from framework.builder.plan import ModelPlan\nfrom framework.data.batches import Batch"),
         ("engine.run", "from importlib import import_module\nimport_module(f'framework.backends.{name}')"),
         ("cli.train", "import framework"),
-        ("__main__", "from framework.cli.main import main"),
+        ("__main__", "from framework.cli.main import command"),
         ("__init__", "def load():\n    from framework.engine.load import load"),
     ],
 )

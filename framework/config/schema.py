@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from framework.config.field_docs import field_docs
 from framework.config.location import SCHEMA_FOLDER
+from framework.spec.base import Spec
 from framework.spec.data import DATA_KINDS
 from framework.spec.experiment import Experiment
 from framework.spec.kinds import LAYER_KINDS
@@ -45,7 +47,7 @@ _DEFAULTS: Schema = {
 def json_schema() -> Schema:
     """The schema of a whole experiment, or of any part of one: a recipe, a file of the package ``_global_``."""
     definitions: Schema = {}
-    fields = Experiment.model_json_schema()["properties"]
+    fields = _documented(Experiment.model_json_schema(), Experiment)["properties"]
     properties = {name: _experiment_field(name, fields[name], definitions) for name in Experiment.model_fields}
     return _file(
         "A Gatework experiment, or a part of one.",
@@ -152,9 +154,22 @@ def _reference(spec: type[BaseModel], definitions: Schema) -> Schema:
 
 @cache
 def _definitions(spec: type[BaseModel]) -> Schema:
-    schema = spec.model_json_schema()
-    inner = schema.pop("$defs", {})
+    schema = _documented(spec.model_json_schema(), spec)
+    specs = {inner.__name__: inner for inner in _all_specs(Spec)}
+    inner = {name: _documented(part, specs[name]) if name in specs else part for name, part in schema.pop("$defs", {}).items()}
     return {name: _loose(part) for name, part in {**inner, spec.__name__: schema}.items()}
+
+
+def _documented(schema: Schema, spec: type[BaseModel]) -> Schema:
+    for name, doc in field_docs(spec).items():
+        schema["properties"][name].setdefault("description", doc)
+    return schema
+
+
+def _all_specs(spec: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    yield spec
+    for derived in spec.__subclasses__():
+        yield from _all_specs(derived)
 
 
 def _loose(schema: Schema) -> Schema:

@@ -13,7 +13,7 @@ SIZE_PATTERN = r"^\$\{size:[A-Za-z_]\w*\}$"
 class Spec(BaseModel):
     """A frozen section of a config. Unknown keys are errors, and ``"3"`` is no number."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 SizeReference = Annotated[str, Field(pattern=SIZE_PATTERN)]

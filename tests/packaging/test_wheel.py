@@ -111,7 +111,7 @@ def test_wheel_says_what_it_needs(wheel: Path) -> None:
         entry_points = archive.read("gatework-0.1.0.dist-info/entry_points.txt").decode()
     assert "Requires-Python: >=3.11" in metadata
     assert "License-Expression: MIT" in metadata
-    assert "gatework = framework.cli.main:main" in entry_points
+    assert "gatework = framework.cli.main:command" in entry_points
     assert "[gatework.plugins]\ntext_generation = framework.recipes.text_generation.dataset" in entry_points
     core = [line for line in metadata.splitlines() if line.startswith("Requires-Dist: ") and "extra ==" not in line]
     assert not [line for line in core if any(name in line for name in ("torch", "tensorflow", "keras", "mlflow"))]
