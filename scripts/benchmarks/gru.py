@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from benchmarks.product import product_seconds
 from benchmarks.turns import in_turns
 
 SHAPES = ((64, 100, 256, 1024), (64, 16, 256, 1024), (64, 50, 256, 512), (32, 50, 128, 128), (1, 100, 256, 1024), (1, 1, 256, 1024))
@@ -30,7 +31,8 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         found = dict(_contestants(shape, arguments.dtype, with_variants=number == 0))
         if arguments.only:
             found = {name: pair for name, pair in found.items() if name in arguments.only.split(",")}
-        limit = _product_speed(shape, arguments.dtype)
+        batch, _, _, units = shape
+        limit = 2 * batch * units * 3 * units / product_seconds(batch, units, 3 * units, arguments.dtype) / 1e9
         for phase, which in (("training", 0), ("forward", 1)):
             seconds = in_turns({name: pair[which] for name, pair in found.items()}, arguments.rounds)
             rows.extend(_rows(shape, phase, seconds, limit))
@@ -111,27 +113,3 @@ def _tensorflow(shape: tuple[int, int, int, int]) -> Iterator[tuple[str, Pair]]:
     yield "gatework tensorflow", pair(GRU(units, return_sequences=True))
     yield "keras.layers.GRU", pair(keras.layers.GRU(units, return_sequences=True))
     yield "tf_keras GRU", pair(tf_keras.layers.GRU(units, return_sequences=True))
-
-
-def _product_speed(shape: tuple[int, int, int, int], dtype: str) -> float:
-    """GFLOP/s of the fastest plain product of the recurrent step's size: torch's own, oneDNN's prepacked one, NumPy's."""
-    import numpy as np
-    import torch
-
-    batch, _, _, units = shape
-    kind = getattr(torch, dtype)
-    state, weight = torch.randn(batch, units, dtype=kind), torch.randn(3 * units, units, dtype=kind)
-    transposed = weight.t().contiguous()
-    calls: dict[str, Callable[[], object]] = {"torch": lambda: torch.mm(state, transposed)}
-    if dtype == "float32":
-        left, right = state.numpy(), np.ascontiguousarray(weight.t().numpy())
-        calls["numpy"] = lambda: left @ right
-    try:
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight, batch)
-        torch.ops.mkldnn._linear_pointwise(state, packed, None, "none", [], "")
-        calls["onednn"] = lambda: torch.ops.mkldnn._linear_pointwise(state, packed, None, "none", [], "")
-    except (AttributeError, RuntimeError):  # private operators: they may go
-        pass
-    with torch.inference_mode():
-        seconds = in_turns(calls, rounds=5)
-    return 2 * batch * units * 3 * units / min(seconds.values()) / 1e9
