@@ -132,7 +132,8 @@ class GRU(GRUCalls, GRUSurface, GRUProperties, nn.Module):
         with torch.inference_mode(False):  # a first call to look at the layer must not make weights that cannot be trained
             for name, shape in self._weight_shapes(int(features)).items():
                 value = self._initializer(name)(shape, dtype=dtype).to(device or torch.get_default_device())
-                self.register_parameter(name, nn.Parameter(value, self.arguments.spec.trainable))
+                # An orthogonal matrix comes out turned, and autograd would copy each of its gradients into that order.
+                self.register_parameter(name, nn.Parameter(value.contiguous(), self.arguments.spec.trainable))
         if self.arguments.weights is not None:
             self.set_weights(self.arguments.weights)
         if self.stateful and self.arguments.shape.batch is not None:

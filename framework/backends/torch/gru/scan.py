@@ -116,7 +116,9 @@ def _weight_gradients(
     units, before = weights.units, states[:-1]
     input_masks = (settings.input_masks[2], *settings.input_masks[:2]) if settings.input_masks else ()
     d_inputs = d_kernel = d_recurrent = d_bias = None
-    if needed[0]:
+    if needed[0] and not input_masks and gradients[..., 0].numel() < len(weights.kernel):  # what is smaller is put in the other's order
+        d_inputs = project_back(_first_last(gradients[..., : 3 * units], units), weights.kernel, ())
+    elif needed[0]:
         d_inputs = project_back(gradients[..., : 3 * units], _last_first(weights.kernel, units), input_masks)
     by_gate = turned(gradients.flatten(0, 1)) if needed[2] or needed[3] else gradients  # n, z, r, and the product that r multiplied
     if needed[2]:

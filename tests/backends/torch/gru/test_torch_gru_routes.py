@@ -117,8 +117,8 @@ def test_activations_without_hand_written_derivatives_run_as_the_loop() -> None:
         assert choose(Sequences(x, h), weights, cell, True) == "loop"
 
 
-SIZES = [(1, 20, 8, 210), (40, 20, 8, 210), (2, 3, 4, 5)]
-"""One row or many, and steps enough, or not, for several chunks."""
+SIZES = [(1, 20, 8, 210), (40, 20, 8, 210), (2, 3, 4, 5), (1, 1, 8, 5), (2, 2, 9, 5)]
+"""One row or many; steps enough, or not, for several chunks; fewer rows in all than features."""
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -314,3 +314,10 @@ def test_what_a_skipped_step_would_have_computed_does_not_matter(reset_after: bo
     assert torch.equal(states, state.expand(3, 1, 2))
     found = torch.autograd.grad(states.sum() + last.sum(), (x, state, weights.kernel, weights.recurrent_kernel))
     assert [one.unique().tolist() for one in found] == [[0.0], [4.0], [0.0], [0.0]]
+
+
+def test_gradients_lie_in_memory_as_their_weights_do() -> None:
+    """Or autograd copies each gradient into the weight's order, which took longer than the rest of a single step."""
+    layer = GRU(6, input_shape=(3, 4))
+    for weight in layer.parameters():
+        assert weight.is_contiguous()
