@@ -3,17 +3,19 @@
 gatework train recipe=text_generation
 gatework train recipe=text_generation backend=tensorflow model.layers.gru.units=512
 gatework train -m recipe=text_generation model.layers.gru.units=256,512
+gatework train recipe=text_generation sweep=optuna hydra.sweeper.n_trials=30
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import os
 from pathlib import Path
 from typing import Any
 
 from framework.config.compose import Composed
-from framework.config.launch import Job, JobOutcome, add_launch_arguments, launch
+from framework.config.jobs import Job, JobOutcome
+from framework.config.launch import RunJobs, add_launch_arguments, launch
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
 
-    def around(runs_dir: Path, job: Job, run_jobs: Callable[[Job], list[JobOutcome]]) -> list[JobOutcome]:
+    def around(runs_dir: Path, job: Job, run_jobs: RunJobs) -> list[JobOutcome]:
         from rich.console import Console
 
         from framework.engine.multirun import record_multirun
@@ -56,7 +58,20 @@ def train_composed(composed: Composed) -> dict[str, Any]:
         overrides=composed.overrides,
         locate=composed.locate,
         reporter=ConsoleReporter(Console()),
+        prune=_pruning(composed),
     )
     if done.status == "stopped":
         raise KeyboardInterrupt
     return {"run": str(done.path), "status": done.status}
+
+
+def _pruning(composed: Composed) -> Any:
+    """What ends a trial of a search early."""
+    from framework.tracking.tracker import PARENT
+
+    folder = os.environ.get(PARENT)
+    if folder is None or composed.job is None:
+        return None
+    from framework.engine.search import pruning
+
+    return pruning(Path(folder), composed.job)

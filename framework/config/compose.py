@@ -32,9 +32,12 @@ class Composed:
         choices: the option chosen in each group; None where a group has none.
         search: the folders that were searched, to compose the same again elsewhere.
         multirun: whether the config itself asks for a sweep (``hydra.mode=MULTIRUN``).
+        job: of a multirun's job its number, from 0.
     """
 
-    def __init__(self, config: DictConfig, given: Sequence[Given], search: SearchPath, loader: ConfigLoader) -> None:
+    def __init__(
+        self, config: DictConfig, given: Sequence[Given], search: SearchPath, loader: ConfigLoader, job: int | None = None
+    ) -> None:
         choices = OmegaConf.to_container(config.hydra.runtime.choices)
         assert isinstance(choices, dict)
         self.choices: dict[str, str | None] = {str(group): option for group, option in choices.items() if "hydra/" not in str(group)}
@@ -43,6 +46,7 @@ class Composed:
             del config["hydra"]
         self.overrides = tuple(one.text for one in given)
         self.search = search
+        self.job = job
         self._config = config
         self._given = tuple(given)
         self._loader = loader
@@ -81,6 +85,7 @@ def compose(
     config_dirs: Sequence[Path] = (),
     recipe: str | None = None,
     swept: Collection[str] = (),
+    job: int | None = None,
 ) -> Composed:
     """Composes the config of one run.
 
@@ -89,6 +94,7 @@ def compose(
         config_dirs: folders searched before ``./configs`` and the shipped configs.
         recipe: short for the override ``recipe=…`` before all others.
         swept: those of the overrides that a sweep chose.
+        job: of a multirun's job its number.
 
     Raises:
         SpecError: an override, a YAML file or an interpolation is wrong, or no recipe is chosen.
@@ -98,7 +104,7 @@ def compose(
     given = OverrideReader(search).read([*([f"recipe={recipe}"] if recipe else []), *overrides], swept)
     with hydra_session(search), reworded(search, given):
         config = hydra.compose(PRIMARY, overrides=for_hydra(given), return_hydra_config=True)
-        composed = Composed(config, given, search, GlobalHydra.instance().config_loader())
+        composed = Composed(config, given, search, GlobalHydra.instance().config_loader(), job)
     _require_recipe(composed)
     return composed
 

@@ -5,85 +5,31 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from framework.config.compose import Composed, compose, for_hydra
+from framework.config.compose import compose, for_hydra
 from framework.config.composition_errors import reworded
+from framework.config.jobs import Job, JobOutcome, JobRunner, key_of
 from framework.config.location import PRIMARY, SearchPath
 from framework.config.overrides import OverrideReader
+from framework.config.plugins import run_sweep
 from framework.config.session import hydra_session
-from framework.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER_INPUT, GateworkError, InputError, nearest
+from framework.config.sweeper import OpenSearch, searching
+from framework.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER_INPUT, InputError, nearest
 
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
-Job = Callable[[Composed], object]
-"""What is done with one composed config. A function at the top of a module, so that other processes can run it."""
+RunJobs = Callable[[Job, OpenSearch | None], list[JobOutcome]]
+"""Runs a job for each config; with what a search is opened with, where the sweeper searches."""
 
-
-@dataclass(frozen=True)
-class JobOutcome:
-    """How one job of a multirun ended.
-
-    Attributes:
-        number: position in the multirun, from 0.
-        overrides: everything that set this job apart and what all have in common, as a user would write it.
-        swept: those of them that differ from job to job.
-        exit_code: what the job alone would have ended with.
-        message: what went wrong; None when nothing did.
-        value: what the job returned.
-    """
-
-    number: int
-    overrides: tuple[str, ...]
-    swept: tuple[str, ...]
-    exit_code: int = EXIT_DONE
-    message: str | None = None
-    value: Any = None
-
-    def __float__(self) -> float:
-        """For sweepers that minimise what a job returns."""
-        if self.message is not None:
-            raise ValueError(self.message)
-        return float(self.value)
-
-
-Around = Callable[[Path, Job, Callable[[Job], list[JobOutcome]]], list[JobOutcome]]
+Around = Callable[[Path, Job, RunJobs], list[JobOutcome]]
 """What is done around a multirun: called with the folder of all runs, the job, and the function that runs the jobs."""
-
-
-@dataclass(frozen=True)
-class _JobRunner:
-    """The function that Hydra calls for each job: composes the job's config anew and keeps its failure from the others."""
-
-    job: Job
-    folders: tuple[Path, ...]
-    written: Mapping[str, str]
-    """What the user wrote for the keys that all jobs share, by the key in Hydra's grammar."""
-
-    def __call__(self, config: object) -> JobOutcome:
-        hydra = HydraConfig.get()
-        words = [str(word) for word in hydra.overrides.task]
-        shared = {word: self.written[_key(word)] for word in words if _key(word) in self.written}
-        swept = tuple(word.removeprefix("++") for word in words if word not in shared)
-        overrides = tuple(shared.get(word, word.removeprefix("++")) for word in words)
-        number = int(hydra.job.num)
-        print(f"job {number}: {' '.join(swept)}", flush=True)
-        try:
-            value = self.job(compose(overrides, self.folders, swept=swept))
-        except GateworkError as error:
-            return JobOutcome(number, overrides, swept, error.exit_code, str(error))
-        except Exception:
-            return JobOutcome(number, overrides, swept, EXIT_FAILED, traceback.format_exc())
-        return JobOutcome(number, overrides, swept, value=value)
 
 
 def add_launch_arguments(parser: argparse.ArgumentParser) -> None:
@@ -132,7 +78,8 @@ def launch(arguments: argparse.Namespace, job: Job, around: Around | None = None
         return EXIT_DONE
     if arguments.resolve or arguments.package:
         raise InputError("--resolve and --package belong to --cfg")
-    if not arguments.multirun and not any(word.startswith("hydra.mode=") for word in arguments.overrides):
+    # A sweep is chosen to run many times; its own overrides may have several values, which compose refuses.
+    if not arguments.multirun and not any(word.startswith(("hydra.mode=", "sweep=")) for word in arguments.overrides):
         composed = compose(arguments.overrides, arguments.config_dir)
         if not composed.multirun:
             job(composed)
@@ -157,7 +104,7 @@ def multirun(overrides: Sequence[str], config_dirs: Sequence[Path], job: Job, ar
     """
     search = SearchPath.of(config_dirs)
     given = OverrideReader(search, multirun=True).read(overrides)
-    written = {_key(one.for_hydra): one.text for one in given if not one.sweeps}
+    written = {key_of(one.for_hydra): one.text for one in given if not one.sweeps}
     with (
         hydra_session(search) as hydra,
         reworded(search, given),
@@ -170,8 +117,10 @@ def multirun(overrides: Sequence[str], config_dirs: Sequence[Path], job: Job, ar
             # Its logs must outlive this call and be seen by every machine.
             words.append(f"hydra.launcher.submitit_folder={_quoted(str(runs_dir / '.submitit' / '%j'))}")
 
-        def run_jobs(job: Job) -> list[JobOutcome]:
-            returned = hydra.multirun(PRIMARY, _JobRunner(job, search.own, written), words, with_log_configuration=False)
+        def run_jobs(job: Job, open_search: OpenSearch | None = None) -> list[JobOutcome]:
+            with searching(open_search, OverrideReader(search, multirun=True)):
+                config = hydra.compose_config(PRIMARY, words, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
+                returned = run_sweep(hydra, config, JobRunner(job, search.own, written), PRIMARY)
             return sorted(_outcomes(returned), key=lambda outcome: outcome.number)
 
         return run_jobs(job) if around is None else around(runs_dir, job, run_jobs)
@@ -219,10 +168,6 @@ def _outcomes(returned: Any) -> Iterator[JobOutcome]:
             yield from _outcomes(part)
     elif isinstance(getattr(returned, "return_value", None), JobOutcome):
         yield returned.return_value
-
-
-def _key(word: str) -> str:
-    return word.split("=", 1)[0]
 
 
 def _quoted(text: str) -> str:

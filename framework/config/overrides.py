@@ -100,6 +100,10 @@ class OverrideReader:
             raise SpecError(problems)
         return given
 
+    def parse(self, words: Sequence[str]) -> list[Override]:
+        """Hydra's reading of words that are in its own grammar already."""
+        return list(self._parser.parse_overrides(list(words)))
+
     def _read(self, text: str, swept: bool) -> Given:
         form = _FORM.fullmatch(text)
         assert form is not None

@@ -11,6 +11,7 @@ from typing import Any
 
 from hydra import initialize_config_dir
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -18,9 +19,12 @@ from omegaconf import OmegaConf
 
 from framework.config.location import SearchPath
 from framework.config.source import SCHEME, FolderSource
+from framework.spec.search import SearchSpec
 
 VERSION_BASE = "1.3"
 JOB_NAME = "gatework"
+PLUGINS = "hydra_plugins.gatework"
+"""Where Hydra 1.3 believes our launcher and sweeper to be: it takes none from outside ``hydra_plugins``."""
 
 _own_folders: ContextVar[tuple[Path, ...] | None] = ContextVar("own_folders", default=None)
 
@@ -51,6 +55,14 @@ def _register_sizes() -> None:
         OmegaConf.register_new_resolver("size", size_text, replace=True)
 
 
+def _register_plugins() -> None:
+    """What Hydra composes for ``hydra/launcher=process`` and ``hydra/sweeper=optuna``; :mod:`framework.config.launch` has the classes."""
+    store = ConfigStore.instance()
+    store.store(group="hydra/launcher", name="process", node={"_target_": f"{PLUGINS}.ProcessLauncher", "n_jobs": 1}, provider="gatework")
+    settings = {**SearchSpec().model_dump(), "params": {}}
+    store.store(group="hydra/sweeper", name="optuna", node={"_target_": f"{PLUGINS}.SearchSweeper", **settings}, provider="gatework")
+
+
 @contextmanager
 def hydra_session(search: SearchPath) -> Iterator[Any]:
     """Hydra over these folders, for as long as the context lasts; another Hydra that was active is put back afterwards.
@@ -59,6 +71,7 @@ def hydra_session(search: SearchPath) -> Iterator[Any]:
         Hydra's own object, which composes, launches and shows configs.
     """
     _register_sizes()
+    _register_plugins()
     Plugins.instance().register(FolderSource)
     Plugins.instance().register(OwnFoldersFirst)
     active = GlobalHydra.instance().hydra

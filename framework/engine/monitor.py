@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from framework.backends.base.backend import Trainee
@@ -13,6 +13,9 @@ from framework.engine.recorder import Recorder
 from framework.errors import TrainingError
 from framework.report.progress import Reporter
 from framework.spec.trainer import TrainerSpec
+
+Prune = Callable[[int, Mapping[str, float]], bool]
+"""Told the values of each epoch by its number; True ends the run."""
 
 
 class Monitor:
@@ -28,6 +31,7 @@ class Monitor:
         stop_requested: asked after each step; True ends the training as soon as possible.
         describe: from a mean loss to the task's other units.
         sample: makes a sample of what the model makes now, given the epoch.
+        prune: asked after each epoch whether to end the run, since others are better; or None.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class Monitor:
         stop_requested: Callable[[], bool],
         describe: Callable[[float], dict[str, float]],
         sample: Callable[[int], str],
+        prune: Prune | None = None,
     ) -> None:
         self.trainer = trainer
         self.trainee = trainee
@@ -50,9 +55,11 @@ class Monitor:
         self.progress = progress
         self.epochs: list[EpochResult] = []
         self.stopped_early = False
+        self.pruned = False
         self._stop_requested = stop_requested
         self._describe = describe
         self._sample = sample
+        self._prune = prune
         self._steps_per_epoch = 0
         self._started_within_epoch = progress.position.batch > 0
         self._losses_known = True
@@ -97,8 +104,10 @@ class Monitor:
         epoch = result.position.epoch
         self.recorder.record(result.position.step, epoch, values)
         improved = self._judge(result)
+        if self._prune is not None and epoch < self.trainer.max_epochs and not self.stopped_early:
+            self.pruned = self._prune(epoch, values)
         self.progress = replace(self.progress, position=result.position, loss_sum=0.0, seconds=self.progress.seconds + result.seconds)
-        last = epoch >= self.trainer.max_epochs or self.stopped_early
+        last = epoch >= self.trainer.max_epochs or self.stopped_early or self.pruned
         if improved or last or epoch % self.trainer.checkpoint.every_n_epochs == 0:
             self.checkpoint(best=improved)
         every = self.trainer.sample_every_n_epochs
@@ -107,8 +116,8 @@ class Monitor:
 
     @property
     def should_stop(self) -> bool:
-        """Early stopping, or somebody asked."""
-        return self.stopped_early or self._stop_requested()
+        """Early stopping, a search's pruning, or somebody asked."""
+        return self.stopped_early or self.pruned or self._stop_requested()
 
     def checkpoint(self, best: bool = False) -> None:
         """Writes the state of now."""

@@ -12,11 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from framework.config.compose import Composed
-from framework.config.launch import Job, JobOutcome
+from framework.config.jobs import Job, JobOutcome
+from framework.config.launch import RunJobs
+from framework.config.search_space import Dimension
 from framework.engine.files import write_json, write_text
 from framework.engine.folder import RunFolder
 from framework.engine.listing import run_row
+from framework.engine.search import OptunaSearch
 from framework.errors import RunError
+from framework.report.search import search_table
+from framework.spec.search import SearchSpec
 from framework.tracking.file_lock import file_lock, is_locked
 from framework.tracking.note import Note
 from framework.tracking.outbox import MULTIRUN, Outbox
@@ -27,10 +32,11 @@ MULTIRUNS = ".multirun"
 
 _ALIVE = ".running"
 
+_HOW_MANY = ("hydra.sweeper.n_trials=", "hydra.sweeper.n_jobs=", "hydra.launcher", "hydra/launcher=")
+"""Overrides that make no other multirun, but tell how far it goes and where."""
 
-def record_multirun(
-    runs_dir: Path, overrides: Sequence[str], job: Job, run_jobs: Callable[[Job], list[JobOutcome]], warn: Callable[[str], None]
-) -> list[JobOutcome]:
+
+def record_multirun(runs_dir: Path, overrides: Sequence[str], job: Job, run_jobs: RunJobs, warn: Callable[[str], None]) -> list[JobOutcome]:
     """Runs the jobs of a multirun as children of one run; the same overrides again go on with the same one.
 
     The run is made in MLflow when the first job is delivered, where and as that job is tracked: a multirun without tracking has none.
@@ -39,22 +45,33 @@ def record_multirun(
         runs_dir: folder of all runs.
         overrides: of the multirun, as typed.
         job: what is done with each config; a function at the top of a module.
-        run_jobs: runs ``job`` for each config.
+        run_jobs: runs ``job`` for each config, or for those that a search chooses.
         warn: told when MLflow does not take the end of the multirun.
 
     Raises:
         RunError: another process runs the same multirun now.
     """
-    folder = runs_dir / MULTIRUNS / hashlib.sha256("\n".join(overrides).encode()).hexdigest()[:8]
+    what = [one for one in overrides if not one.startswith(_HOW_MANY)]
+    folder = runs_dir / MULTIRUNS / hashlib.sha256("\n".join(what).encode()).hexdigest()[:8]
+    searches: list[OptunaSearch] = []
+
+    def open_search(spec: SearchSpec, space: Sequence[Dimension]) -> OptunaSearch:
+        searches.append(OptunaSearch(folder, spec, space))
+        return searches[-1]
+
     with multirun_lock(folder):
         _begin(folder, overrides)
         try:
-            outcomes = run_jobs(partial(_run_job, job, str(folder)))
+            outcomes = run_jobs(partial(_run_job, job, str(folder)), open_search)
         except BaseException as error:
             status = "killed" if isinstance(error, KeyboardInterrupt) else "failed"
+            _write_search(folder, searches)
             _end(folder, status, f"{type(error).__name__}: {error}", warn)
             raise
-        _write_summary(folder, outcomes)
+        if searches:
+            _write_search(folder, searches)
+        else:
+            _write_summary(folder, outcomes)
         failed = sum(outcome.message is not None for outcome in outcomes)
         why = f"{failed} of {len(outcomes)} jobs failed" if failed else None
         _end(folder, "failed" if failed else "finished", why, warn)
@@ -107,6 +124,14 @@ def _end(folder: Path, status: str, error: str | None, warn: Callable[[str], Non
         recorded = outbox.uri is not None
     if recorded:
         finish_multirun(folder, status, error, warn)
+
+
+def _write_search(folder: Path, searches: Sequence[OptunaSearch]) -> None:
+    """Writes a search's table and pictures, whole or not."""
+    for search in searches:
+        search.report()
+        table = search_table(search.trials(), search.spec.metric, search.spec.direction)
+        write_text(folder / "report.md", "\n".join(["# Search", "", *table]) + "\n")
 
 
 def _write_summary(folder: Path, outcomes: Sequence[JobOutcome]) -> None:

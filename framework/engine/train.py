@@ -17,7 +17,7 @@ from framework.engine.digest import config_digest, differences, may_change, reso
 from framework.engine.files import write_text
 from framework.engine.folder import RunFolder, folder_for, next_free, remember_last
 from framework.engine.lock import RunLock
-from framework.engine.monitor import Monitor
+from framework.engine.monitor import Monitor, Prune
 from framework.engine.portable import write_portable
 from framework.engine.prepare import Prepared, build_trainee, prepare_experiment
 from framework.engine.recorder import Recorder
@@ -39,6 +39,7 @@ def train(
     overrides: Sequence[str] = (),
     locate: Locate = nowhere,
     reporter: Reporter | None = None,
+    prune: Prune | None = None,
 ) -> Run:
     """Trains an experiment to its end, or goes on where its run was left.
 
@@ -48,9 +49,10 @@ def train(
         overrides: the overrides as typed, kept likewise.
         locate: where each key was set, for messages.
         reporter: who is told what happens; nobody when not given.
+        prune: told each epoch's values; True ends the run.
 
     Returns:
-        The run; ``run.status`` is ``finished``, or ``stopped`` after Ctrl-C or SIGTERM.
+        The run; ``run.status`` is ``finished``, ``stopped`` after Ctrl-C or SIGTERM, or ``pruned``.
 
     Raises:
         GateworkError: the run cannot be started or gone on with, or training failed; the run's record holds the error.
@@ -63,7 +65,7 @@ def train(
         told.message(f"run {folder.path} is finished already; resume=never starts a new one, a larger trainer.max_epochs goes on")
         return Run(folder)
     with RunLock(folder.path):
-        return _train_locked(experiment, folder, fresh, composed, overrides, locate, told)
+        return _train_locked(experiment, folder, fresh, composed, overrides, locate, told, prune)
 
 
 def _choose_folder(experiment: Experiment) -> tuple[RunFolder | None, bool]:
@@ -90,6 +92,8 @@ def _choose_folder(experiment: Experiment) -> tuple[RunFolder | None, bool]:
 
 def _is_finished(folder: RunFolder, experiment: Experiment) -> bool:
     record = folder.read_record()
+    if record.get("status") == "pruned":
+        return True
     if record.get("status") != "finished":
         return False
     return bool(record.get("stopped_early")) or record.get("epochs", 0) >= experiment.trainer.max_epochs
@@ -103,6 +107,7 @@ def _train_locked(
     overrides: Sequence[str],
     locate: Locate,
     reporter: Reporter,
+    prune: Prune | None,
 ) -> Run:
     prepared = prepare_experiment(experiment, locate)
     _check_data(folder, prepared)
@@ -115,9 +120,9 @@ def _train_locked(
         signals = stack.enter_context(StopSignals())
         tracker = stack.enter_context(open_tracker(folder.path, experiment, reporter.warn))
         try:
-            session = _Session(experiment, folder, prepared, signals, reporter)
+            session = _Session(experiment, folder, prepared, signals, reporter, prune)
             session.run()
-            status = "stopped" if signals.requested() and not session.complete else "finished"
+            status = "pruned" if session.monitor.pruned else "finished" if session.complete else "stopped"
             session.finish(status)
         except BaseException as error:
             status = "killed" if isinstance(error, KeyboardInterrupt) else "failed"
@@ -162,7 +167,15 @@ def _write_start(folder: RunFolder, experiment: Experiment, prepared: Prepared, 
 class _Session:
     """One stretch of training, from the latest checkpoint (or the start) to the end or a stop."""
 
-    def __init__(self, experiment: Experiment, folder: RunFolder, prepared: Prepared, signals: StopSignals, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        folder: RunFolder,
+        prepared: Prepared,
+        signals: StopSignals,
+        reporter: Reporter,
+        prune: Prune | None,
+    ) -> None:
         self.experiment = experiment
         self.folder = folder
         self.prepared = prepared
@@ -181,6 +194,7 @@ class _Session:
             signals.requested,
             lambda loss: prepared.task.training_metrics(loss, prepared.data),
             sample_maker(prepared, self.trainee, folder),
+            prune,
         )
 
     @property
@@ -200,7 +214,7 @@ class _Session:
             self.reporter.end()
             self.folder.update_record(wall_seconds=self.folder.read_record().get("wall_seconds", 0.0) + time.time() - begun)
             self.recorder.close()
-        if not self.complete:
+        if not (self.complete or self.monitor.pruned):
             self.monitor.checkpoint()
 
     def finish(self, status: str) -> None:
@@ -214,10 +228,13 @@ class _Session:
             best=progress.best,
             best_epoch=progress.best_epoch,
             stopped_early=self.monitor.stopped_early,
+            pruned_after_epoch=progress.position.epoch if status == "pruned" else None,
             ended=time.time(),
         )
         write_summary(self.folder)
-        if status == "stopped":
+        if status == "pruned":
+            self.reporter.message(f"pruned after epoch {progress.position.epoch}: other trials were better by then")
+        elif status == "stopped":
             self.reporter.message(f"stopped at step {progress.position.step}; the same command goes on from there")
         else:
             self.reporter.message(f"finished {self.folder.path}")

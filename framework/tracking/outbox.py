@@ -28,7 +28,7 @@ MULTIRUN = "multirun.json"
 """Marks a multirun's folder, as ``run.json`` marks a run's."""
 
 _VALUES_AT_ONCE = 1000
-_UPLOADED = ("config/*.yaml", "environment.json", "samples/*.txt", "plots/*.png", "report.md", "jobs.json")
+_UPLOADED = ("config/*.yaml", "environment.json", "samples/*.txt", "plots/*.png", "report.md", "jobs.json", "trials.json")
 _ERROR_TAG = "gatework.error"
 _PARENT_TAG = "mlflow.parentRunId"
 

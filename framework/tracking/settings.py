@@ -19,6 +19,7 @@ _RECORDED = {
     "data_digest": "gatework.data_digest",
     "data_source": "gatework.data_source",
     "parameters": "gatework.parameters",
+    "pruned_after_epoch": "gatework.pruned_after_epoch",
 }
 _SOURCES = ("run.json", "multirun.json", ENVIRONMENT, "config/resolved.yaml", "config/overrides.yaml")
 

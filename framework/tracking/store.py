@@ -30,7 +30,7 @@ _LOCAL_PATIENCE = 120.0
 _SLOWEST_UPLOAD = 5e5
 """Bytes a second that an upload is trusted to reach."""
 
-_STATUS = {"running": "RUNNING", "finished": "FINISHED", "stopped": "KILLED", "killed": "KILLED", "failed": "FAILED"}
+_STATUS = {"running": "RUNNING", "finished": "FINISHED", "stopped": "KILLED", "killed": "KILLED", "pruned": "FINISHED", "failed": "FAILED"}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from framework.config.compose import Composed
-from framework.config.launch import JobOutcome, hydra_main, multirun, report
+from framework.config.jobs import JobOutcome
+from framework.config.launch import hydra_main, multirun, report
 from framework.errors import DataError, InputError, SpecError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,7 +59,7 @@ def test_a_multirun_is_a_job_for_each_value(folder, write, job, capsys):
     (folder / "other" / "model" / "own.yaml").write_text("layers: {gru: {kind: gru, units: 77}}\n")
     shared = ("recipe=text_generation", "model=own", "{}", "decoding=mine", "decoding.prompt=I'm", "trainer.max_epochs=3")
     words = [word.format("model.layers.gru.units=5,6") for word in shared]
-    assert hydra_main(["-m", "--config-dir", "other", *words], job) == 0
+    assert hydra_main(["-m", "--config-dir", "other", "hydra/launcher=basic", *words], job) == 0
     assert [(overrides, gru["units"], origin) for overrides, gru, origin in job.seen] == [
         (tuple(word.format(f"model.layers.gru.units={units}") for word in shared), units, f"sweep `model.layers.gru.units={units}`")
         for units in (5, 6)
@@ -69,7 +70,7 @@ def test_a_multirun_is_a_job_for_each_value(folder, write, job, capsys):
 
 
 def test_a_failing_job_does_not_stop_the_others_and_any_key_can_be_swept(folder, job):
-    outcomes = multirun(["recipe=text_generation", "model.layers.gru.dropout=0.14,0.13,0.5"], [], job)
+    outcomes = multirun(["recipe=text_generation", "model.layers.gru.dropout=0.14,0.13,0.5", "hydra/launcher=basic"], [], job)
     assert [outcome.number for outcome in outcomes] == [0, 1, 2]
     assert [outcome.swept for outcome in outcomes] == [(f"model.layers.gru.dropout={dropout}",) for dropout in (0.14, 0.13, 0.5)]
     assert [outcome.exit_code for outcome in outcomes] == [1, 2, 0]
@@ -108,7 +109,7 @@ def test_a_wrong_option_in_a_sweep_stops_it_before_the_first_job(folder, job):
 
 def test_a_sweep_file(folder, write, job):
     write("sweep/mine.yaml", "# @package _global_\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      optimizer: adam,sgd\n")
-    assert hydra_main(["recipe=text_generation", "sweep=mine"], job) == 0
+    assert hydra_main(["recipe=text_generation", "sweep=mine", "hydra/launcher=basic"], job) == 0
     assert [overrides for overrides, _, _ in job.seen] == [
         (f"optimizer={name}", "recipe=text_generation", "sweep=mine") for name in ("adam", "sgd")
     ]
@@ -170,9 +171,8 @@ JOB = textwrap.dedent("""
 """)
 
 
-@pytest.mark.parametrize("launcher", ["joblib", pytest.param("submitit_local", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("launcher", ["process", "joblib", pytest.param("submitit_local", marks=pytest.mark.slow)])
 def test_other_launchers(folder, launcher):
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher" if launcher == "joblib" else "hydra_plugins.hydra_submitit_launcher")
     (folder / "job.py").write_text(JOB)
     words = ["-m", "recipe=text_generation", "model.layers.gru.units=14,5", "seed=3", f"hydra/launcher={launcher}"]
     ended = subprocess.run(

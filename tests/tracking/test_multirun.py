@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from framework.config.launch import Job, JobOutcome
+from framework.config.jobs import Job, JobOutcome
 from framework.engine import multirun
 from framework.engine.multirun import record_multirun
 from framework.errors import RunError
@@ -37,7 +37,7 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None]]:
 
 
 def run(runs_dir: Path, run_jobs: Callable[[Job], list[JobOutcome]], recorded: bool = True) -> list[JobOutcome]:
-    def with_a_recorded_job(work: Job) -> list[JobOutcome]:
+    def with_a_recorded_job(work: Job, open_search: object) -> list[JobOutcome]:
         if recorded:
             [folder] = (runs_dir / ".multirun").iterdir()
             Note(folder).update(uri="http://server", run_id="1", status="running")
@@ -100,13 +100,13 @@ def test_the_same_multirun_does_not_run_twice_at_a_time(tmp_path: Path, ends: li
 
 @pytest.mark.slow
 @pytest.mark.torch
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+@pytest.mark.parametrize("launcher", ["basic", "process", "joblib"])
 def test_parent_and_children_with_a_real_launcher(launcher: str, tmp_path: Path) -> None:
     from mlflow import MlflowClient
 
     words = ["train", "-m", "recipe=text_generation", "data=python_source", "debug=small", f"hydra/launcher={launcher}"]
     words += ["model.layers.gru.units=8,16", "trainer.max_epochs=1", "tracking.tags.team=alpha"]
-    words += ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
+    words += ["hydra.launcher.n_jobs=2"] if launcher != "basic" else []
     command = [sys.executable, "-m", "framework", *words]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
