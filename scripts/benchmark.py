@@ -2,6 +2,7 @@
 """Measures Gatework against others, in turns in one process, and prints Markdown or JSON.
 
     .venv/bin/python scripts/benchmark.py gru                    # the layer: training step and forward pass
+    .venv/bin/python scripts/benchmark.py memory                 # the layer: memory of a training step
     .venv/bin/python scripts/benchmark.py generate --run last    # tokens a second, one prompt and many at once
 
 Nothing is measured while the machine is busy with something else; what it is busy with is named.
@@ -15,11 +16,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from benchmarks import generate, gru
+from benchmarks import generate, gru, memory
 from benchmarks.quiet import require_quiet
 from benchmarks.report import write
 
-SUBJECTS = {"gru": gru, "generate": generate}
+SUBJECTS = {"gru": gru, "memory": memory, "generate": generate}
 
 
 def main() -> int:
@@ -27,9 +28,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("subject", choices=SUBJECTS)
     parser.add_argument("--rounds", type=int, default=7, help="turns; medians are shown (%(default)s)")
-    parser.add_argument("--shapes", help="gru: only these, as batch,time,features,units separated by ';'")
-    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="gru: data type (torch only for bfloat16)")
-    parser.add_argument("--only", help="gru: contestants, separated by commas")
+    parser.add_argument("--shapes", help="gru, memory: only these, as batch,time,features,units separated by ';'")
+    parser.add_argument(
+        "--dtype", default="float32", choices=("float32", "bfloat16"), help="gru, memory: data type (torch only for bfloat16)"
+    )
+    parser.add_argument("--only", help="gru, memory: contestants, separated by commas")
     parser.add_argument("--run", default="last", help="generate: the run to write with")
     parser.add_argument("--runs-dir", default="runs", help="generate: folder of all runs")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")

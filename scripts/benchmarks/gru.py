@@ -28,7 +28,7 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         shapes = tuple(tuple(int(part) for part in shape.split(",")) for shape in arguments.shapes.split(";"))  # type: ignore[assignment]
     rows: list[dict[str, Any]] = []
     for number, shape in enumerate(shapes):
-        found = dict(_contestants(shape, arguments.dtype, with_variants=number == 0))
+        found = dict(contestants(shape, arguments.dtype, with_variants=number == 0))
         if arguments.only:
             found = {name: pair for name, pair in found.items() if name in arguments.only.split(",")}
         batch, _, _, units = shape
@@ -51,9 +51,20 @@ def _rows(shape: tuple[int, int, int, int], phase: str, seconds: dict[str, float
         yield row
 
 
-def _contestants(shape: tuple[int, int, int, int], dtype: str, with_variants: bool) -> Iterator[tuple[str, Pair]]:
-    yield from _torch(shape, dtype, VARIANTS if with_variants else {})
-    if dtype == "float32":
+def contestants(
+    shape: tuple[int, int, int, int], dtype: str, with_variants: bool, backend: str | None = None
+) -> Iterator[tuple[str, Pair]]:
+    """The layers at one shape, by name.
+
+    Args:
+        shape: (batch, time, features, units).
+        dtype: ``float32``, or ``bfloat16`` for torch alone.
+        with_variants: also the settings of :data:`VARIANTS`.
+        backend: ``torch`` or ``tensorflow``; both when not given.
+    """
+    if backend != "tensorflow":
+        yield from _torch(shape, dtype, VARIANTS if with_variants else {})
+    if dtype == "float32" and backend != "torch":
         yield from _tensorflow(shape)
 
 

@@ -135,7 +135,7 @@ def test_a_whole_run_is_read_back_value_by_value(server: Server, client: Any, tm
     assert "MLmodel" in {info.path for info in client.list_logged_model_artifacts(model.model_id)}
     from mlflow.artifacts import download_artifacts
 
-    fetched = Path(download_artifacts(f"models:/{model.model_id}", dst_path=str(tmp_path / "fetched")))
+    fetched = Path(download_artifacts(f"models:/{model.model_id}", dst_path=str(tmp_path / "fetched"), tracking_uri=server.uri))
     assert (fetched / "artifacts/model/weights.safetensors").read_bytes() == (run.path / "model/weights.safetensors").read_bytes()
     assert not [file for file in fetched.rglob("*") if file.suffix in (".pkl", ".pickle", ".pt", ".pth")]
 
