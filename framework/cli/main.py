@@ -8,8 +8,9 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-from framework.errors import EXIT_DONE, EXIT_USER_INPUT, GateworkError, nearest
+from framework.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER_INPUT, GateworkError, nearest
 
 VERBS = {
     "train": "train a model, or go on with its run; -m sweeps",
@@ -46,6 +47,8 @@ def command() -> int:
     return code
 
 
+_LESS_MEMORY = "a smaller data.batch_size or data.sequence_length, fewer units, or less text"
+
 _EPILOG = """\
 exit codes: 0 done, 1 failed, 2 the input is wrong
 a recipe: gatework train recipe=text_generation   own model: gatework new mine --from text_generation
@@ -67,6 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except GateworkError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except MemoryError as error:
+        print(f"error: memory does not suffice: {error}\n    hint: {_LESS_MEMORY}", file=sys.stderr)
+        return EXIT_FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -91,7 +97,7 @@ def _run(words: list[str]) -> int:
         print(f"error: no command '{verb}'; one of {', '.join(VERBS)}{hint}", file=sys.stderr)
         return EXIT_USER_INPUT
     module = importlib.import_module(f"framework.cli.{verb}")
-    parser = argparse.ArgumentParser(
+    parser = _VerbParser(
         prog=f"gatework {verb}",
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -101,6 +107,18 @@ def _run(words: list[str]) -> int:
     arguments = parser.parse_intermixed_args(words[1:])
     code: int = module.run(arguments)
     return code
+
+
+class _VerbParser(argparse.ArgumentParser):
+    """Names the nearest option where one is not known."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process with one message."""
+        options = [option for action in self._actions for option in action.option_strings if option.startswith("--")]
+        unknown = [word.partition("=")[0] for word in message.split() if word.startswith("--")] if "unrecognized" in message else []
+        guesses = [f"did you mean {guess}?" for word in unknown if (guess := nearest(word, options))]
+        print(f"error: {'; '.join([message, *guesses])}\n    hint: {self.prog} --help shows what it takes", file=sys.stderr)
+        raise SystemExit(EXIT_USER_INPUT)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -141,6 +141,11 @@ class CheckpointStore:
         """Whether a checkpoint of that name is there."""
         return (self.folder / name / PROGRESS).is_file()
 
+    def step(self, name: str) -> int | None:
+        """Optimizer steps done when the checkpoint of that name was written; None where there is none."""
+        progress = read_json(self.folder / name / PROGRESS)
+        return None if progress is None else int(progress["position"]["step"])
+
     def _rotate(self, new: Path) -> None:
         last, previous, old = self.folder / "last", self.folder / "previous", self.folder / ".old"
         shutil.rmtree(old, ignore_errors=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+
+import numpy as np
 
 from framework.backends.base.backend import Trainee
 from framework.backends.base.training import EpochResult, Position, StepResult
@@ -70,17 +71,11 @@ class Monitor:
         self.reporter.begin(position, steps_per_epoch, self.trainer.max_epochs)
 
     def on_step(self, result: StepResult) -> None:
-        """Records the loss, and writes a checkpoint where one is due within the epoch.
-
-        Raises:
-            TrainingError: the loss is not finite.
-        """
+        """Records the loss, and writes a checkpoint where one is due within the epoch."""
         step = result.position.step
         if result.loss is None:
             self._losses_known = False
         else:
-            if not math.isfinite(result.loss):
-                raise TrainingError(self._not_finite(result))
             self.progress = replace(self.progress, loss_sum=self.progress.loss_sum + result.loss)
             if step % self.trainer.log_every_n_steps == 0 or step == 1:
                 epoch = self._epoch_of(result.position)
@@ -120,8 +115,17 @@ class Monitor:
         return self.stopped_early or self.pruned or self._stop_requested()
 
     def checkpoint(self, best: bool = False) -> None:
-        """Writes the state of now."""
-        self.store.save(self.trainee.state(), self.progress, best=best)
+        """Writes the state of now.
+
+        Raises:
+            TrainingError: it holds numbers that are not finite, so that the checkpoint before is the last good one.
+        """
+        state = self.trainee.state()
+        for name, value in state.items():
+            if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
+                step = self.progress.position.step
+                raise TrainingError(f"after step {step:,}, {name} is not finite any more; a lower optimizer.learning_rate may help")
+        self.store.save(state, self.progress, best=best)
 
     def _whole_epoch(self, result: EpochResult) -> EpochResult:
         """The epoch's mean over all of its batches, also those before the run was gone on with."""
@@ -159,14 +163,6 @@ class Monitor:
 
     def _epoch_of(self, position: Position) -> float:
         return position.epoch + position.batch / self._steps_per_epoch
-
-    def _not_finite(self, result: StepResult) -> str:
-        good = self.progress.position.step if self.store.has("last") else None
-        kept = f"the last good checkpoint is {self.store.folder / 'last'}" if good is not None else "there is no checkpoint yet"
-        return (
-            f"the loss is {result.loss} at step {result.position.step} (epoch {result.position.epoch + 1}); {kept}; "
-            "a lower optimizer.learning_rate or trainer.gradient_clip_val=1.0 may help"
-        )
 
 
 def _rate(result: EpochResult) -> float:

@@ -25,7 +25,7 @@ from framework.engine.run import Run
 from framework.engine.samples import sample_maker
 from framework.engine.signals import StopSignals
 from framework.engine.summary import write_summary
-from framework.errors import RunError
+from framework.errors import RunError, TrainingError
 from framework.report.progress import Reporter, SilentReporter
 from framework.spec.experiment import Experiment
 from framework.spec.problems import Locate, nowhere
@@ -76,8 +76,9 @@ def _choose_folder(experiment: Experiment) -> tuple[RunFolder | None, bool]:
     """
     folder = folder_for(experiment)
     if not folder.exists():
-        if folder.path.exists() and not folder.path.is_dir():
-            raise RunError(f"{folder.path} is a file; a run needs a folder there")
+        for place in (folder.path, *folder.path.parents):
+            if place.exists() and not place.is_dir():
+                raise RunError(f"{place} is a file; a run needs a folder there")
         return (None if experiment.resume == "must" else folder), True
     if experiment.resume == "never":
         return next_free(folder), True
@@ -210,6 +211,8 @@ class _Session:
         begun = time.time()
         try:
             self.trainee.fit(self.training, self.monitor)
+        except TrainingError as error:
+            raise TrainingError(f"{error}\n    hint: {self._way_back()}") from error
         finally:
             self.reporter.end()
             self.folder.update_record(wall_seconds=self.folder.read_record().get("wall_seconds", 0.0) + time.time() - begun)
@@ -238,6 +241,13 @@ class _Session:
             self.reporter.message(f"stopped at step {progress.position.step}; the same command goes on from there")
         else:
             self.reporter.message(f"finished {self.folder.path}")
+
+    def _way_back(self) -> str:
+        """What is left of a training that failed."""
+        step = self.store.step("last")
+        if step is None:
+            return "there is no checkpoint yet; trainer.checkpoint.every_n_steps=100 writes one within an epoch"
+        return f"the last good checkpoint is {self.store.folder / 'last'}, after step {step:,}"
 
     def _restore(self) -> tuple[Backend, Trainee, Progress]:
         checkpoint = self.store.latest(self.reporter.warn)

@@ -168,7 +168,16 @@ def _parse_layers(collector: ProblemCollector, value: Any) -> dict[str, LayerSpe
         expected = "a mapping from names to layers"
         collector.add("model.layers", "is missing or no mapping", value=None if value is None else render(value), expected=expected)
         return None
-    return {str(name): parse_kind(collector, LAYER_KINDS, entry, f"model.layers.{name}") for name, entry in value.items()}
+    layers: dict[str, LayerSpec | None] = {}
+    for name, entry in value.items():
+        path = f"model.layers.{name}"
+        others = [str(other) for other, its in value.items() if isinstance(its, Mapping) and "kind" in its]
+        if isinstance(entry, Mapping) and "kind" not in entry and (close := nearest(str(name), others)):
+            # Most likely a slip in a layer's name; what else is wrong with a layer of that name only distracts.
+            collector.add(path, f"no layer '{name}', and no kind for a new one", expected=choices(others), suggestion=close)
+            continue
+        layers[str(name)] = parse_kind(collector, LAYER_KINDS, entry, path)
+    return layers
 
 
 def _parse_outputs(collector: ProblemCollector, value: Any) -> dict[str, str] | None:
