@@ -185,3 +185,27 @@ def test_the_decoding_step_is_derived_from_what_depends_on_the_decoded_input() -
 def test_a_layer_that_reads_backwards_has_no_step() -> None:
     layers = {"gru": {**GRU, "go_backwards": True, "return_sequences": True}}
     assert "go_backwards" in derive_step(plan(layers, "gru"), "x").obstacles["gru"]
+
+
+def test_no_initializer_at_all_is_keras_choice() -> None:
+    """Source: Keras documentation, ``Layer.add_weight``: ``glorot_uniform`` where a floating-point weight is given none."""
+    none = {"kernel_initializer": None, "bias_initializer": None}
+    layers = {
+        "gru": {"kind": "gru", "units": 2, "recurrent_initializer": None, "return_sequences": True, **none},
+        "norm": {"kind": "layer_normalization", "gamma_initializer": None, "beta_initializer": None},
+        "out": {"kind": "dense", "units": 3, **none},
+    }
+    weights = [weight for layer in plan(layers, "out").layers for weight in layer.weights]
+    assert len(weights) == 7
+    assert {weight.initializer.class_name for weight in weights} == {"glorot_uniform"}
+
+
+def test_a_sum_is_masked_only_where_all_of_its_parts_are() -> None:
+    layers: dict[str, Any] = {
+        "masked": {"kind": "masking", "inputs": "x"},
+        "plain": {"kind": "dense", "units": 6, "inputs": "x"},
+        "both": {"kind": "add", "inputs": ["masked", "masked"]},
+        "one": {"kind": "add", "inputs": ["both", "plain"]},
+    }
+    tensors = {layer.name: layer.outputs["output"] for layer in plan(layers, "one").layers}
+    assert (tensors["both"].masked, tensors["one"].masked) == (True, False)

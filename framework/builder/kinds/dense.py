@@ -9,7 +9,6 @@ from framework.spec.layers.dense import DenseSpec
 from framework.spec.layers.embedding import EmbeddingSpec
 
 GLOROT = Identifier(class_name="glorot_uniform")
-ZEROS = Identifier(class_name="zeros")
 UNIFORM = Identifier(class_name="random_uniform")
 
 
@@ -39,6 +38,6 @@ def plan_dense(spec: DenseSpec, around: Surroundings) -> Inferred:
     kernel = PlannedWeight("kernel", (width, units), spec.kernel_initializer or GLOROT, spec.kernel_regularizer, spec.kernel_constraint)
     weights = [kernel]
     if spec.use_bias:
-        weights.append(PlannedWeight("bias", (units,), spec.bias_initializer or ZEROS, spec.bias_regularizer, spec.bias_constraint))
+        weights.append(PlannedWeight("bias", (units,), spec.bias_initializer or GLOROT, spec.bias_regularizer, spec.bias_constraint))
     output = PlannedTensor((*tensor.shape[:-1], units), around.dtype, tensor.masked)
     return Inferred({"output": output}, weights, flops=2 * width * units + units * spec.use_bias, activations=units)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from framework.builder.kinds.dense import ZEROS
+from framework.builder.kinds.dense import GLOROT
 from framework.builder.plan import PlannedWeight
 from framework.builder.rule import Inferred, ShapeProblem, Surroundings, features, plans, show, single_input
-from framework.spec.identifiers import Identifier
 from framework.spec.layers.elementwise import ActivationSpec, DropoutSpec, LayerNormalizationSpec, MaskingSpec
-
-ONES = Identifier(class_name="ones")
 
 
 @plans(DropoutSpec)
@@ -41,9 +38,9 @@ def plan_layer_normalization(spec: LayerNormalizationSpec, around: Surroundings)
     width = features(single_input(around))
     weights = []
     if spec.scale:
-        weights.append(PlannedWeight("gamma", (width,), spec.gamma_initializer or ONES, spec.gamma_regularizer, spec.gamma_constraint))
+        weights.append(PlannedWeight("gamma", (width,), spec.gamma_initializer or GLOROT, spec.gamma_regularizer, spec.gamma_constraint))
     if spec.center:
-        weights.append(PlannedWeight("beta", (width,), spec.beta_initializer or ZEROS, spec.beta_regularizer, spec.beta_constraint))
+        weights.append(PlannedWeight("beta", (width,), spec.beta_initializer or GLOROT, spec.beta_regularizer, spec.beta_constraint))
     return replace(_same_shape(around, flops_each=8), weights=weights)
 
 

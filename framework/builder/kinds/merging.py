@@ -31,7 +31,8 @@ def plan_add(spec: AddSpec, around: Surroundings) -> Inferred:
     """All inputs have one shape."""
     shapes = [tensor.shape for tensor in around.inputs]
     _check_alike(shapes, skip=None)
-    output = PlannedTensor(shapes[0], around.dtype, any(tensor.masked for tensor in around.inputs))
+    # As in Keras, one input without a mask makes every step count.
+    output = PlannedTensor(shapes[0], around.dtype, all(tensor.masked for tensor in around.inputs))
     width = features(output)
     return Inferred({"output": output}, flops=(len(shapes) - 1) * width, activations=width)
 

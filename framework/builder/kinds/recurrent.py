@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from framework.builder.kinds.dense import GLOROT, ZEROS
+from framework.builder.kinds.dense import GLOROT
 from framework.builder.plan import PlannedTensor, PlannedWeight
 from framework.builder.rule import Inferred, ShapeProblem, Surroundings, features, plans, show, single_input
 from framework.spec.identifiers import Identifier
@@ -58,7 +58,7 @@ def gru_weights(spec: GRUSpec, width: int) -> list[PlannedWeight]:
     ]
     if spec.use_bias:
         shape = (2, 3 * units) if spec.reset_after else (3 * units,)
-        weights.append(PlannedWeight("bias", shape, spec.bias_initializer or ZEROS, spec.bias_regularizer, spec.bias_constraint))
+        weights.append(PlannedWeight("bias", shape, spec.bias_initializer or GLOROT, spec.bias_regularizer, spec.bias_constraint))
     return weights
 
 
