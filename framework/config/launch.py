@@ -104,7 +104,8 @@ def multirun(overrides: Sequence[str], config_dirs: Sequence[Path], job: Job, ar
     """
     search = SearchPath.of(config_dirs)
     given = OverrideReader(search, multirun=True).read(overrides)
-    written = {key_of(one.for_hydra): one.text for one in given if not one.sweeps}
+    swept = {key_of(one.for_hydra): one.sweeps for one in given}  # of a key given twice, the last word counts
+    written = {key_of(one.for_hydra): one.text for one in given if not swept[key_of(one.for_hydra)]}
     with (
         hydra_session(search) as hydra,
         reworded(search, given),

@@ -94,7 +94,7 @@ def multirun_lock(folder: Path) -> Iterator[None]:
 def _begin(folder: Path, overrides: Sequence[str]) -> None:
     record = {
         "format": 1,
-        "title": " ".join(["multirun", *overrides])[:200],
+        "title": _title(overrides),
         "overrides": list(overrides),
         "started": time.time(),
         "status": "running",
@@ -102,6 +102,12 @@ def _begin(folder: Path, overrides: Sequence[str]) -> None:
     with Outbox.lock(folder):
         write_json(folder / MULTIRUN, record)
         Note(folder).update(ended=None, status=None, settings=None)
+
+
+def _title(overrides: Sequence[str]) -> str:
+    """What people see of a multirun in MLflow's list: what differs from job to job."""
+    varied = [one for one in overrides if "," in one or "(" in one or one.startswith("sweep=")]
+    return " ".join(["multirun", *(varied or overrides)])[:100]
 
 
 def _run_job(job: Job, folder: str, composed: Composed) -> object:

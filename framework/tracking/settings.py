@@ -21,7 +21,8 @@ _RECORDED = {
     "parameters": "gatework.parameters",
     "pruned_after_epoch": "gatework.pruned_after_epoch",
 }
-_SOURCES = ("run.json", "multirun.json", ENVIRONMENT, "config/resolved.yaml", "config/overrides.yaml")
+REPORT = "report.md"
+_SOURCES = ("run.json", "multirun.json", REPORT, ENVIRONMENT, "config/resolved.yaml", "config/overrides.yaml")
 
 
 def source_state(folder: Path) -> list[list[int]]:
@@ -61,6 +62,7 @@ def tags_of(folder: Path, record: Mapping[str, Any], resolved: Mapping[str, Any]
     tags["mlflow.user"] = environment.get("user")
     tags["mlflow.source.name"] = "gatework train"
     tags["mlflow.source.type"] = "LOCAL"
+    tags["mlflow.note.content"] = _report(folder)
     git = environment.get("git")
     if git:
         tags["mlflow.source.git.commit"] = git["commit"]
@@ -120,6 +122,15 @@ def _overrides(folder: Path, record: Mapping[str, Any]) -> list[str]:
     path = folder / "config" / "overrides.yaml"
     found = read_yaml(path) if path.is_file() else record.get("overrides", [])
     return [str(one) for one in found or []]
+
+
+def _report(folder: Path) -> str | None:
+    """The report as the description on the run's page, which shows no pictures of the folder's."""
+    path = folder / REPORT
+    if not path.is_file():
+        return None
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if not line.startswith(("![", "# "))).strip()
 
 
 def _text(value: Any) -> str:

@@ -98,7 +98,7 @@ def search(words: list[str]) -> tuple[Fixed, list[JobOutcome]]:
 
 def test_a_search_is_asked_told_and_numbered(folder: Path) -> None:
     words = ["seed=3", "model.layers.gru.units=choice(5,7)", "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=2"]
-    found, outcomes = search(words)
+    found, outcomes = search(["model.layers.gru.units=3", *words])  # what stands later counts
     assert found.spec.n_trials == 4
     assert [one.name for one in found.space] == ["optimizer.learning_rate", "model.layers.gru.units"]
     assert found.rooms == [2, 2, 2]

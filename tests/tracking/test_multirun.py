@@ -57,7 +57,7 @@ def test_every_job_knows_its_multirun_also_in_another_process(tmp_path: Path, en
     [folder] = (tmp_path / ".multirun").iterdir()
     assert parents == [str(folder)] * 2
     assert PARENT not in os.environ
-    assert json.loads((folder / MULTIRUN).read_text())["title"] == "multirun recipe=text_generation seed=1,2"
+    assert json.loads((folder / MULTIRUN).read_text())["title"] == "multirun seed=1,2"
     assert [row["overrides"] for row in json.loads((folder / "jobs.json").read_text())] == [["seed=1"], ["seed=2"]]
     assert "| 1 | `seed=2` |  | finished |" in (folder / "report.md").read_text()
     assert ends == [("finished", None)]
