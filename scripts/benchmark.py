@@ -3,6 +3,7 @@
 
     .venv/bin/python scripts/benchmark.py gru                    # the layer: training step and forward pass
     .venv/bin/python scripts/benchmark.py memory                 # the layer: memory of a training step
+    .venv/bin/python scripts/benchmark.py step                   # a recipe's training step against a plain loop by hand
     .venv/bin/python scripts/benchmark.py generate --run last    # tokens a second, one prompt and many at once
 
 Nothing is measured while the machine is busy with something else; what it is busy with is named.
@@ -16,11 +17,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from benchmarks import generate, gru, memory
+from benchmarks import generate, gru, memory, step
 from benchmarks.quiet import require_quiet
 from benchmarks.report import write
 
-SUBJECTS = {"gru": gru, "memory": memory, "generate": generate}
+SUBJECTS = {"gru": gru, "memory": memory, "step": step, "generate": generate}
 
 
 def main() -> int:
@@ -32,7 +33,9 @@ def main() -> int:
     parser.add_argument(
         "--dtype", default="float32", choices=("float32", "bfloat16"), help="gru, memory: data type (torch only for bfloat16)"
     )
-    parser.add_argument("--only", help="gru, memory: contestants, separated by commas")
+    parser.add_argument("--only", help="gru, memory, step: contestants, separated by commas")
+    parser.add_argument("--recipe", default="text_generation", help="step: the recipe (%(default)s)")
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="key=value", help="step: an override of its config")
     parser.add_argument("--run", default="last", help="generate: the run to write with")
     parser.add_argument("--runs-dir", default="runs", help="generate: folder of all runs")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
