@@ -91,6 +91,7 @@ def test_a_run_of_a_newer_version_is_refused(own_folder: Path, capsys: Any) -> N
     assert "model/spec.yaml was written by a newer Gatework" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_two_starts_of_one_run(own_folder: Path, capsys: Any) -> None:
     words = [*WORDS, "trainer.max_epochs=100000", "trainer.sample_every_n_epochs=null"]
     first = subprocess.Popen(

@@ -57,7 +57,7 @@ def test_unknown_characters_are_named_or_replaced(folder: Path, capsys: pytest.C
 @pytest.mark.torch
 def test_a_multirun_over_two_values_gives_two_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rest = [word for word in SMALL if "units" not in word]
-    assert main(["train", "-m", "recipe=mine", "data.path=my.txt", "model.layers.gru.units=5,6", *rest]) == 0
+    assert main(["train", "-m", "recipe=mine", "data.path=my.txt", "model.layers.gru.units=5,6", "hydra/launcher=basic", *rest]) == 0
     runs = sorted((folder / "runs" / "mine").glob("*/run.json"))
     assert [json.loads(run.read_text())["status"] for run in runs] == ["finished", "finished"]
     units = {json.loads(run.read_text())["settings"]["model"]["layers"]["gru"]["units"] for run in runs}

@@ -34,6 +34,7 @@ def test_the_gpu_check_compares_every_configuration_and_refuses_without_a_gpu() 
         assert refused.stderr.startswith("error: torch sees no CUDA GPU")
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_a_training_step_is_measured_against_a_plain_loop(tmp_path: Path) -> None:
     settings = ["data=python_source", "data.batch_size=2", "data.sequence_length=8", "model.layers.gru.units=4"]

@@ -174,6 +174,7 @@ def gatework(folder: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_a_search_that_prunes_as_a_user_starts_it(tmp_path: Path) -> None:
     """The pruner waits for one trial; a learning rate of nothing is worse than that one from the second epoch on."""

@@ -47,6 +47,7 @@ def client(uri: str) -> Any:
     return MlflowClient(tracking_uri=uri)
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_killed_in_mlflow_and_gone_on_with_there(new_run: NewRun, tmp_path: Path) -> None:
     import pickle
 

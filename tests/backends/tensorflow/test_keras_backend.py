@@ -64,6 +64,7 @@ def test_keras_that_already_runs_on_another_library_is_refused(monkeypatch: pyte
         prepare()
 
 
+@pytest.mark.slow
 def test_a_fresh_process_is_quiet_and_has_its_threads() -> None:
     program = (
         "import os, sys\n"
