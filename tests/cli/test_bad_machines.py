@@ -37,6 +37,7 @@ def end_of(run: Path) -> bytes:
     return (run / "model" / "weights.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing(own_folder: Path) -> None:
     """A limit on the size of files, which a checkpoint exceeds, fails its writing as a full disk does."""
     assert main(["train", *WORDS, "name=whole", "trainer.max_epochs=2"]) == 0
