@@ -48,3 +48,13 @@ def read_json(path: Path) -> Any:
         return None
     except (OSError, ValueError) as error:
         raise RunError(f"cannot read {path}: {error}") from error
+
+
+def drop_cut_line(path: Path) -> None:
+    """Takes off a last line that a kill has cut short, so that the next one begins on its own; nothing where there is no such file."""
+    if not path.is_file():
+        return
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        with path.open("r+b") as file:
+            file.truncate(content.rfind(b"\n") + 1)

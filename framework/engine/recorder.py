@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from framework.engine.files import drop_cut_line
 from framework.errors import RunError
 
 
@@ -39,7 +40,7 @@ class Recorder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._seen: set[tuple[int, str]] = set()
-        _drop_cut_line(path)
+        drop_cut_line(path)
         for record in read_records(path):
             self._seen.update((record.step, name) for name in record.values)
         self._file: TextIO | None = None
@@ -83,12 +84,3 @@ def read_records(path: Path) -> Iterator[Record]:
         for line in file:
             if line.endswith("\n"):
                 yield Record(**json.loads(line))
-
-
-def _drop_cut_line(path: Path) -> None:
-    if not path.is_file():
-        return
-    content = path.read_bytes()
-    if content and not content.endswith(b"\n"):
-        with path.open("r+b") as file:
-            file.truncate(content.rfind(b"\n") + 1)

@@ -12,7 +12,7 @@ from typing import Any
 from framework.config.jobs import JobOutcome
 from framework.config.search_space import Dimension
 from framework.config.sweeper import Trial
-from framework.engine.files import write_json
+from framework.engine.files import drop_cut_line, write_json
 from framework.engine.folder import RunFolder
 from framework.engine.monitor import Prune
 from framework.engine.recorder import read_records
@@ -43,7 +43,7 @@ class OptunaSearch:
     def __init__(self, folder: Path, spec: SearchSpec, space: Sequence[Dimension]) -> None:
         self.folder, self.spec, self.space = folder, spec, list(space)
         _check_settings(folder, spec, self.space)
-        _drop_cut_line(folder / JOURNAL)
+        drop_cut_line(folder / JOURNAL)  # what it noted is found again in the run's own folder
         self._study = _open_study(folder, spec.direction)
         optuna = _optuna()
         self._distributions = {one.name: _distribution(optuna, one) for one in self.space}
@@ -171,16 +171,6 @@ def _check_settings(folder: Path, spec: SearchSpec, space: Sequence[Dimension]) 
         if fixed:
             raise RunError(f"{folder} has a search with another {' and '.join(fixed)}; remove that folder to begin anew")
     write_json(path, now)
-
-
-def _drop_cut_line(journal: Path) -> None:
-    """Takes off a last line that a kill has cut short; what it noted is found again in the run's own folder."""
-    if not journal.is_file():
-        return
-    content = journal.read_bytes()
-    if content and not content.endswith(b"\n"):
-        with journal.open("r+b") as file:
-            file.truncate(content.rfind(b"\n") + 1)
 
 
 def _optuna() -> Any:
