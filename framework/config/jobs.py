@@ -76,8 +76,7 @@ class JobRunner:
             words: its overrides in Hydra's grammar.
             number: its position in the multirun.
         """
-        swept = self._swept(words)
-        overrides = tuple(self.written.get(key_of(word), word.removeprefix("++")) for word in words)
+        swept, overrides = self._swept(words), self._overrides(words)
         try:
             value = self.job(compose(overrides, self.folders, swept=swept, job=number))
         except GateworkError as error:
@@ -88,9 +87,11 @@ class JobRunner:
 
     def failed(self, words: list[str], number: int, message: str) -> JobOutcome:
         """The outcome of a job that could not say how it ended."""
-        swept = self._swept(words)
-        overrides = tuple(self.written.get(key_of(word), word.removeprefix("++")) for word in words)
+        swept, overrides = self._swept(words), self._overrides(words)
         return JobOutcome(number, overrides, swept, EXIT_FAILED, message)
+
+    def _overrides(self, words: list[str]) -> tuple[str, ...]:
+        return tuple(self.written.get(key_of(word), word.removeprefix("++")) for word in words)
 
     def _swept(self, words: list[str]) -> tuple[str, ...]:
         return tuple(word.removeprefix("++") for word in words if key_of(word) not in self.written)
