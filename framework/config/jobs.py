@@ -67,7 +67,8 @@ class JobRunner:
 
     def announce(self, words: list[str], number: int) -> None:
         """Says which job begins."""
-        print(f"job {number}: {' '.join(self._swept(words))}", flush=True)
+        line = f"job {number}: {' '.join(self._swept(words))}\n"
+        print(line, end="", flush=True)  # in one piece: launchers begin jobs on several threads
 
     def run(self, words: list[str], number: int) -> JobOutcome:
         """Runs one job.
