@@ -11,6 +11,7 @@ from framework.engine.digest import config_digest
 from framework.engine.files import read_json, write_json, write_text
 from framework.errors import RunError, nearest
 from framework.spec.experiment import Experiment
+from framework.tracking.settings import ENVIRONMENT
 
 FORMAT = 1
 """Version of the run folder's layout."""
@@ -65,6 +66,11 @@ class RunFolder:
     def metrics(self) -> Path:
         """Every recorded value, a JSON object a line."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def environment(self) -> Path:
+        """Where and with what the run was last gone on with: libraries, machine, code."""
+        return self.path / ENVIRONMENT
 
     def exists(self) -> bool:
         """Whether a run has been started here."""

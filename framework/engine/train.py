@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from framework.backends.base.backend import Backend, Trainee
 from framework.backends.base.training import Position, Training
@@ -14,7 +15,7 @@ from framework.data.limit import limit
 from framework.data.vocabulary import VOCABULARY_FILE
 from framework.engine.checkpoint import CheckpointStore, Progress
 from framework.engine.digest import config_digest, differences, may_change, resolved
-from framework.engine.files import write_text
+from framework.engine.files import write_json, write_text
 from framework.engine.folder import RunFolder, folder_for, next_free, remember_last
 from framework.engine.lock import RunLock
 from framework.engine.monitor import Monitor, Prune
@@ -29,6 +30,7 @@ from framework.errors import RunError, TrainingError
 from framework.report.progress import Reporter, SilentReporter
 from framework.spec.experiment import Experiment
 from framework.spec.problems import Locate, nowhere
+from framework.tracking.environment import describe_environment
 from framework.tracking.tracker import open_tracker
 
 
@@ -149,6 +151,7 @@ def _write_start(folder: RunFolder, experiment: Experiment, prepared: Prepared, 
 
     write_text(folder.config / "composed.yaml", composed if composed is not None else dump_yaml(resolved(experiment)))
     write_text(folder.config / "overrides.yaml", dump_yaml(list(overrides)))
+    write_json(folder.environment, describe_environment(Path.cwd()))
     save_resolved(folder.config / "resolved.yaml", resolved(prepared.experiment))
     prepared.data.vocabulary.save(folder.config / VOCABULARY_FILE)
     folder.update_record(

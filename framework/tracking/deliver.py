@@ -22,9 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from framework.tracking.environment import describe_environment
 from framework.tracking.outbox import LOCK, Outbox
-from framework.tracking.settings import ENVIRONMENT
 from framework.tracking.store import MlflowStore, quiet_mlflow
 from framework.tracking.system import SystemSampler
 
@@ -71,15 +69,13 @@ class Delivery:
             outbox = Outbox(self._folder, self._options.get("uri"))
             if not outbox.is_multirun:
                 outbox.begin(Path(self._options["parent"]) if self._options.get("parent") else None)
-                self._look_around()
+                self._watch_system()
             try:
                 self._deliver_all(outbox)
             finally:
                 self._say(rest=not (self._ended and outbox.is_empty()))
 
-    def _look_around(self) -> None:
-        environment = self._folder / ENVIRONMENT
-        environment.write_text(json.dumps(describe_environment(Path.cwd()), indent=2, ensure_ascii=False), encoding="utf-8")
+    def _watch_system(self) -> None:
         if self._options.get("system_metrics"):
             try:
                 self._sampler = SystemSampler(self._folder / "system.jsonl", self._trainer)
