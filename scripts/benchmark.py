@@ -42,7 +42,13 @@ def main() -> int:
     parser.add_argument("--busy", action="store_true", help="measure although the machine is busy; the report says so")
     arguments = parser.parse_args()
     busy = require_quiet(arguments.busy)
-    rows = SUBJECTS[arguments.subject].measure(arguments)
+    from framework.errors import GateworkError
+
+    try:
+        rows = SUBJECTS[arguments.subject].measure(arguments)
+    except GateworkError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
     write(arguments.subject, rows, busy, arguments.json)
     return 0
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import resource
-import sys
-from multiprocessing.connection import Connection
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.gru import SHAPES, contestants
+from benchmarks.peak import peak_memory
 
 LAYERS = ("gatework torch", "torch.nn.GRU", "gatework tensorflow", "keras.layers.GRU")
-_MEBIBYTE = 2**20
 
 
 def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
@@ -21,7 +18,10 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     names = arguments.only.split(",") if arguments.only else LAYERS
     rows = []
     for shape in shapes:
-        grown = {name: _in_a_process(shape, name, arguments.dtype) for name in names}
+        grown = {}
+        for name in names:
+            before, after = peak_memory(training_step, shape, name, arguments.dtype)
+            grown[name] = after - before
         for name, value in grown.items():
             row: dict[str, Any] = {"batch, time, features, units": ", ".join(map(str, shape)), "layer": name, "MiB": round(value)}
             native = "torch.nn.GRU" if "torch" in name else "keras.layers.GRU"
@@ -29,26 +29,7 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def _in_a_process(shape: tuple[int, ...], name: str, dtype: str) -> float:
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_grow, args=(sender, shape, name, dtype))
-    process.start()
-    sender.close()
-    grown = float(receiver.recv())
-    process.join()
-    return grown
-
-
-def _grow(sender: Connection, shape: tuple[int, int, int, int], name: str, dtype: str) -> None:
+def training_step(shape: tuple[int, int, int, int], name: str, dtype: str) -> Callable[[], object]:
+    """The training step of one layer."""
     train, _ = dict(contestants(shape, dtype, with_variants=False, backend="torch" if "torch" in name else "tensorflow"))[name]
-    before = _peak()
-    train()
-    train()
-    sender.send(_peak() - before)
-
-
-def _peak() -> float:
-    """MiB that this process has held at most."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / _MEBIBYTE if sys.platform == "darwin" else peak / 1024
+    return train

@@ -10,17 +10,23 @@ import argparse
 import gc
 import random
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from benchmarks.peak import peak_memory
 
 BACKENDS = ("torch", "tensorflow")
 _RESAMPLES = 2000
 
 
 def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """A row for each backend: median milliseconds of both, and the median ratio with its 95 % interval."""
+    """A row for each backend: median milliseconds of both, the median ratio with its 95 % interval, and the memory of both.
+
+    Memory is the most that a process holds that does nothing but two such steps, libraries included.
+    """
     rows = []
     for backend in arguments.only.split(",") if arguments.only else BACKENDS:
         pairs = max(arguments.rounds, 30)
@@ -29,27 +35,48 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         low, high = _interval(ratios)
         row: dict[str, Any] = {"backend": backend, "pairs": pairs, "gatework ms": statistics.median(ours) * 1e3}
         row |= {"plain loop ms": statistics.median(plain) * 1e3, "ratio": statistics.median(ratios)}
-        rows.append({**row, "95 % interval": f"{low:.3f} to {high:.3f}"})
+        row |= {"95 % interval": f"{low:.3f} to {high:.3f}"}
+        for name, make in (("gatework MiB", gatework_step), ("plain loop MiB", plain_step)):
+            row[name] = round(peak_memory(make, arguments.recipe, backend, arguments.overrides)[1])
+        rows.append(row)
     return rows
 
 
 def _pairs(recipe: str, backend: str, overrides: list[str], pairs: int) -> tuple[list[float], list[float]]:
-    import framework
-    from framework.engine.prepare import prepare_experiment
-
-    words = [f"backend={backend}", "tracking=none", f"trainer.max_epochs={pairs}", *overrides]
-    prepared = prepare_experiment(framework.load(recipe, overrides=words))
-    plain_step = (_plain_torch if backend == "torch" else _plain_keras)(prepared)
+    prepared = _prepared(recipe, backend, overrides)
+    by_hand = _plain(prepared)
     ours: list[float] = []
     plain: list[float] = []
     with _Turns(prepared, pairs + 2) as turns:
         for number in range(pairs + 2):  # the first two of each warm up
-            seconds = turns.step(), _timed(plain_step)
+            seconds = turns.step(), _timed(by_hand)
             if number >= 2:
                 ours.append(seconds[0])
                 plain.append(seconds[1])
             gc.collect()
     return ours, plain
+
+
+def gatework_step(recipe: str, backend: str, overrides: list[str]) -> Callable[[], object]:
+    """Gatework's own training, a step a call."""
+    return _Turns(_prepared(recipe, backend, overrides), sys.maxsize).__enter__().step
+
+
+def plain_step(recipe: str, backend: str, overrides: list[str]) -> Callable[[], object]:
+    """The plain loop, a step a call."""
+    return _plain(_prepared(recipe, backend, overrides))
+
+
+def _prepared(recipe: str, backend: str, overrides: list[str]) -> Any:
+    import framework
+    from framework.engine.prepare import prepare_experiment
+
+    words = [f"backend={backend}", "tracking=none", "trainer.max_epochs=1000", *overrides]
+    return prepare_experiment(framework.load(recipe, overrides=words))
+
+
+def _plain(prepared: Any) -> Callable[[], object]:
+    return (_plain_torch if prepared.experiment.backend.name == "torch" else _plain_keras)(prepared)
 
 
 class _Turns:
