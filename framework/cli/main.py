@@ -20,6 +20,7 @@ VERBS = {
     "runs": "list all runs with status, loss, time and size; --prune frees disk space",
     "sync": "deliver to MLflow what could not be delivered while a run trained",
     "explain": "show a model's layers, shapes, parameters, costs and cuDNN verdicts",
+    "reproduce": "run a publication's experiment and compare each published figure with ours",
     "parity": "show that both backends compute the same from one YAML",
     "check": "check a config and report every problem at once",
     "why": "tell which file and line, or override, set a value",

@@ -33,3 +33,39 @@ def plot_curves(path: Path, curves: Mapping[str, Sequence[tuple[float, float]]],
     axes.legend()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
+
+
+def plot_beside(
+    path: Path,
+    ours: Mapping[str, Sequence[tuple[float, float]]],
+    published: Mapping[str, Sequence[tuple[float, float]]],
+    title: str,
+    ylabel: str = "nats a token",
+) -> None:
+    """Draws our curves over published ones into one PNG file.
+
+    Args:
+        path: file to write; its folder is made.
+        ours: points (epoch, value) by name.
+        published: likewise; drawn grey and broken.
+        title: text above the picture.
+        ylabel: what the values are, with their unit.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for place, (name, points) in enumerate(published.items()):
+        shade = str(0.35 + 0.5 * place / max(len(published), 1))
+        axes.plot(*zip(*points, strict=True), "s--", color=shade, markersize=4, linewidth=1.2, label=f"published: {name}")
+    for name, points in ours.items():
+        if points:
+            axes.plot(*zip(*points, strict=True), "o-", markersize=4, linewidth=1.6, label=name)
+    axes.set(xlabel="epoch", ylabel=ylabel, title=title)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)

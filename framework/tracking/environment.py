@@ -47,7 +47,12 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 
 def _hardware() -> dict[str, Any]:
-    found: dict[str, Any] = {"machine": platform.machine(), "processors": os.cpu_count(), "processor": _processor()}
+    found: dict[str, Any] = {
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "processors": os.cpu_count(),
+        "usable_processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    }
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         found["memory_gigabytes"] = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1)
     if shutil.which("nvidia-smi"):

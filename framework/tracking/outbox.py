@@ -28,7 +28,23 @@ MULTIRUN = "multirun.json"
 """Marks a multirun's folder, as ``run.json`` marks a run's."""
 
 _VALUES_AT_ONCE = 1000
-_UPLOADED = ("config/*.yaml", "environment.json", "samples/*.txt", "plots/*.png", "report.md", "jobs.json", "trials.json")
+REPRODUCTION = "reproduction.json"
+"""What a run measured of what is published."""
+
+PARITY = "parity.json"
+"""How far two backends are apart."""
+
+_UPLOADED = (
+    "config/*.yaml",
+    "environment.json",
+    "samples/*.txt",
+    "plots/*.png",
+    "report.md",
+    "jobs.json",
+    "trials.json",
+    REPRODUCTION,
+    PARITY,
+)
 _ERROR_TAG = "gatework.error"
 _PARENT_TAG = "mlflow.parentRunId"
 

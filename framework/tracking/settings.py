@@ -20,6 +20,8 @@ _RECORDED = {
     "data_source": "gatework.data_source",
     "parameters": "gatework.parameters",
     "pruned_after_epoch": "gatework.pruned_after_epoch",
+    "reproduction": "gatework.reproduction",
+    "parity": "gatework.parity",
 }
 REPORT = "report.md"
 _SOURCES = ("run.json", "multirun.json", REPORT, ENVIRONMENT, "config/resolved.yaml", "config/overrides.yaml")
@@ -60,7 +62,7 @@ def tags_of(folder: Path, record: Mapping[str, Any], resolved: Mapping[str, Any]
     tags.update({f"gatework.{name}": hardware.get(name) for name in ("processor", "processors", "memory_gigabytes")})
     tags["gatework.gpus"] = "; ".join(hardware.get("gpus", [])) or None
     tags["mlflow.user"] = environment.get("user")
-    tags["mlflow.source.name"] = "gatework train"
+    tags["mlflow.source.name"] = record.get("command", "gatework train")
     tags["mlflow.source.type"] = "LOCAL"
     tags["mlflow.note.content"] = _report(folder)
     git = environment.get("git")

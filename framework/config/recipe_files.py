@@ -1,0 +1,91 @@
+"""The files of a recipe beside its configs: where they lie, and its targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import yaml
+
+from framework.config.location import display
+from framework.config.yaml_errors import duplicate_problems, encoding_problem, syntax_problem
+from framework.config.yaml_text import Positioned, read_positions
+from framework.errors import InputError, Origin, SpecError, nearest
+from framework.spec.problems import ProblemCollector
+from framework.spec.targets import Targets
+
+TARGETS = "targets.yaml"
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def recipe_folders(own: Path) -> list[Path]:
+    """Folders that hold recipes: the user's where it exists, then the shipped one, inside the installed package or beside it."""
+    shipped = next((folder for folder in (_PACKAGE / "recipes", _PACKAGE.parent / "recipes") if folder.is_dir()), None)
+    return [folder for folder in dict.fromkeys([own.resolve(), *([shipped.resolve()] if shipped else [])]) if folder.is_dir()]
+
+
+def find_targets(recipe: str, folders: Iterable[Path]) -> tuple[Path, Targets]:
+    """The folder of the recipe whose targets name a config recipe, and these targets.
+
+    Args:
+        recipe: name of the config recipe.
+        folders: from :func:`recipe_folders`; an earlier one comes first.
+
+    Raises:
+        InputError: no recipe has targets for it.
+        SpecError: its targets file is wrong; with every problem.
+    """
+    known: list[str] = []
+    looked = list(folders)
+    for path in _target_files(looked):
+        targets = read_targets(path)
+        if targets.variant(recipe) is not None:
+            return path.parent, targets
+        known += [variant.recipe for variant in targets.variants.values()]
+    guess = nearest(recipe, known)
+    places = " or ".join(display(folder / "NAME" / TARGETS) for folder in looked)
+    raise InputError(
+        f"there are no published figures for recipe '{recipe}': no variant in {places} names it"
+        + (f"\n    did you mean: {guess}" if guess else "")
+        + (f"\n    expected: one of {', '.join(dict.fromkeys(known))}" if known else "")
+    )
+
+
+def read_targets(path: Path) -> Targets:
+    """Reads and validates one file of targets.
+
+    Raises:
+        SpecError: with every problem, each with its line.
+    """
+    try:
+        content = read_positions(path)
+        problems = duplicate_problems(path)
+    except UnicodeDecodeError as error:
+        raise SpecError([encoding_problem(path, error)], _title(path)) from error
+    except yaml.YAMLError as error:
+        raise SpecError([syntax_problem(error, path)], _title(path)) from error
+    collector = ProblemCollector(lambda key: _origin(path, content, key))
+    collector.problems += problems
+    targets = collector.parse(Targets, content.value, "")
+    if collector.problems or targets is None:
+        raise SpecError(collector.problems, _title(path))
+    return targets
+
+
+def _target_files(folders: Iterable[Path]) -> Iterator[Path]:
+    for folder in folders:
+        yield from sorted(folder.glob(f"*/{TARGETS}"))
+
+
+def _title(path: Path) -> str:
+    return f"{display(path)} is wrong"
+
+
+def _origin(path: Path, content: Positioned, key: str) -> Origin | None:
+    here = content
+    for part in key.split("."):
+        if part not in here.children:
+            return None
+        here = here.children[part]
+    return Origin(display(path), here.line)

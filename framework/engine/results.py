@@ -1,0 +1,180 @@
+"""From a run's folder to the small file that a recipe keeps of it, and back."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from framework.data.prepare import prepare
+from framework.decoding.sampling import Sampling
+from framework.engine.digest import NOT_PART_OF_A_RUN, differences, leaves
+from framework.engine.files import read_json, write_text
+from framework.engine.folder import RunFolder
+from framework.engine.listing import epoch_records
+from framework.engine.recorder import read_records
+from framework.engine.text import TextGenerator
+from framework.errors import RunError, SpecError
+from framework.spec.problems import ProblemCollector
+from framework.spec.result import EpochFigures, Result, ResultSample
+from framework.tasks.task import TASKS
+
+RESULTS = "results"
+"""Folder of a recipe with its results."""
+
+_FREE = (
+    *NOT_PART_OF_A_RUN,
+    "backend",
+    "seed",
+    "trainer.max_epochs",
+    "trainer.checkpoint.every_n_epochs",
+    "trainer.checkpoint.every_n_steps",
+    "trainer.log_every_n_steps",
+    "trainer.sample_every_n_epochs",
+    "decoding.sample_length",
+)
+"""Settings that say where, how long and how closely watched a variant runs; with them it is still that variant."""
+
+_NO_QUALITY = ("seconds", "tokens_per_second")
+
+_LIBRARIES = ("gatework", "numpy")
+
+
+def measure_run(folder: RunFolder, variant: str, reference: Mapping[str, Any]) -> Result:
+    """What a run has measured so far, with a sample of what its model makes.
+
+    Args:
+        folder: the run's folder; it has been trained at least for a step.
+        variant: name of the variant that it runs.
+        reference: resolved config of the variant itself.
+    """
+    record = folder.read_record()
+    settings = record["settings"]
+    epochs = [
+        EpochFigures(epoch=round(one.epoch), step=one.step, values=_of_epoch(one.values))
+        for one in epoch_records(folder.metrics)
+        if one.step > 0
+    ]
+    wanted = reference["trainer"]["max_epochs"]
+    environment = read_json(folder.environment) or {}
+    libraries = environment.get("libraries", {})
+    return Result(
+        variant=variant,
+        recipe=settings["recipe"],
+        backend=record["backend"],
+        seed=settings["seed"],
+        complete=record["status"] == "finished" and (len(epochs) >= wanted or bool(record.get("stopped_early"))),
+        epochs_wanted=wanted,
+        deviations=deviations(reference, settings),
+        config_digest=record["digest"],
+        data_digest=record["data_digest"],
+        versions={
+            "python": environment.get("python", platform.python_version()),
+            **record.get("versions", {}),
+            **{name: libraries[name] for name in _LIBRARIES if name in libraries},
+        },
+        hardware={"platform": environment.get("platform"), **environment.get("hardware", {})},
+        started=datetime.fromtimestamp(record["started"], UTC).isoformat(timespec="seconds"),
+        wall_seconds=round(record.get("wall_seconds", 0.0), 1),
+        figures=_of_run(folder, record, epochs),
+        epochs=epochs,
+        samples=[_sample(folder, record, epochs)] if epochs else [],
+    )
+
+
+def deviations(reference: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that make a run another experiment than the variant, by dotted key."""
+    found = differences(reference, settings)
+    return {key: after for key, _, after in found if not any(key == free or key.startswith(f"{free}.") for free in _FREE)}
+
+
+def write_result(recipe: Path, result: Result) -> Path:
+    """Writes ``results/<variant>-<backend>-seed<seed>.json``; a partial result never takes a complete one's place.
+
+    Args:
+        recipe: the recipe's folder.
+        result: without deviations.
+
+    Returns:
+        The file.
+
+    Raises:
+        RunError: a complete result is there and this one is partial, or the file cannot be written.
+    """
+    path = recipe / RESULTS / f"{result.variant}-{result.backend}-seed{result.seed}.json"
+    if not result.complete and path.is_file() and read_result(path).complete:
+        raise RunError(f"{path} holds a complete result, and this run is partial; the file stays as it is")
+    write_text(path, result_text(result))
+    return path
+
+
+def result_text(result: Result) -> str:
+    """A result as JSON text."""
+    return json.dumps(result.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+
+
+def read_results(recipe: Path) -> list[Result]:
+    """All results of a recipe, by file name; torch first, as everywhere.
+
+    Raises:
+        SpecError: a file is no result.
+    """
+    found = [read_result(path) for path in sorted((recipe / RESULTS).glob("*-seed*.json"))]
+    return sorted(found, key=lambda one: (one.variant, one.backend != "torch", one.backend, one.seed))
+
+
+def read_result(path: Path) -> Result:
+    """One result.
+
+    Raises:
+        SpecError: the file is no result, or was written by a newer version.
+    """
+    collector = ProblemCollector()
+    result = collector.parse(Result, read_json(path), "")
+    if result is None:
+        raise SpecError(collector.problems, f"{path} is no result of a reproduction")
+    return result
+
+
+def _of_epoch(values: Mapping[str, float]) -> dict[str, float]:
+    return {name.removeprefix("epoch/"): value for name, value in values.items() if name.startswith("epoch/")}
+
+
+def _of_run(folder: RunFolder, record: Mapping[str, Any], epochs: list[EpochFigures]) -> dict[str, float]:
+    figures: dict[str, float] = {"parameters": record["parameters"]}
+    for one in read_records(folder.metrics):
+        if "epoch/untrained_loss" in one.values:
+            figures["untrained_loss"] = one.values["epoch/untrained_loss"]
+            break
+    prefix = "val_" if any("val_loss" in epoch.values for epoch in epochs) else ""
+    best = min(
+        (epoch for epoch in epochs if f"{prefix}loss" in epoch.values), key=lambda epoch: epoch.values[f"{prefix}loss"], default=None
+    )
+    if best is not None:
+        figures["best_epoch"] = best.epoch
+        units = [name for name in best.values if name.startswith(prefix) and name not in _NO_QUALITY]
+        figures.update({f"best_{name}": best.values[name] for name in units})
+    return figures
+
+
+def _sample(folder: RunFolder, record: Mapping[str, Any], epochs: list[EpochFigures]) -> ResultSample:
+    """As long as the config's decoding says, from the weights that ``generate`` would take."""
+    generator = TextGenerator.of_run(folder)
+    experiment = generator.model.experiment
+    decoding = experiment.decoding.model_copy(update={"sample_length": experiment.decoding.length})
+    data = prepare(experiment.data, experiment.paths, experiment.seed)
+    unknown = data.vocabulary.unknown_id
+    text = TASKS[experiment.task.kind].sample(
+        generator.trainee.stepper(),
+        data,
+        Sampling.of(decoding, () if unknown is None else (unknown,)),
+        experiment.model_copy(update={"decoding": decoding}),
+        experiment.seed,
+    )
+    best = any("val_loss" in epoch.values for epoch in epochs)
+    shown = {name: value for name, value in leaves(decoding.model_dump(mode="json")) if value is not None and name != "sample_length"}
+    epoch = int(record.get("best_epoch") or epochs[-1].epoch) if best else epochs[-1].epoch
+    return ResultSample(model="best" if best else "last", epoch=epoch, settings=shown, seed=experiment.seed, text=text)

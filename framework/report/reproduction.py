@@ -1,0 +1,203 @@
+"""Published figures beside ours, as Markdown: what a recipe's README shows of its results."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+
+from framework.report.figures import figure, mean_and_spread
+from framework.report.progress import duration
+from framework.report.verdicts import Verdict, bounds, published
+from framework.spec.result import Result, ResultSample
+from framework.spec.targets import Targets, Variant
+
+_BACKENDS = {"torch": "PyTorch Lightning", "tensorflow": "TensorFlow/Keras"}
+_SHOWN = {"loss": "loss", "val_loss": "validation loss"}
+
+
+def recipe_results(targets: Targets, results: Sequence[Result]) -> str:
+    """The results of a recipe, variant by variant."""
+    sections = [
+        "\n".join(_section(name, variant, [one for one in results if one.variant == name])) for name, variant in targets.variants.items()
+    ]
+    return "\n\n".join(sections)
+
+
+def summary_table(targets: Targets, results: Sequence[Result]) -> list[str]:
+    """A line for each target that was reached, for the front page."""
+    lines = ["| experiment | figure | published | counts as reproduced | ours |", "|---" * 5 + "|"]
+    for name, variant in targets.variants.items():
+        found = [one for one in results if one.variant == name]
+        for target in variant.targets:
+            cells = [
+                f"{_group_title(group)} {text}" for group in _groups(found) if (text := _cell(group, target.metric, target.epoch, variant))
+            ]
+            if cells:
+                lines.append(f"| {variant.title} | {target.title} | {published(target)} | {bounds(target)} | {'; '.join(cells)} |")
+        for group in _groups(found):
+            if best := _best(group):
+                lines.append(f"| {variant.title} | best validation loss | | | {_group_title(group)} {best} |")
+    return lines
+
+
+def curves(
+    variant: Variant, results: Sequence[Result]
+) -> tuple[dict[str, list[tuple[float, float]]], dict[str, list[tuple[float, float]]]]:
+    """Our curves and the published ones of the variant's metric, as points by label."""
+    metrics = dict.fromkeys(["loss", variant.monitor])
+    ours = {
+        f"{_SHOWN[metric]}, {_BACKENDS.get(one.backend, one.backend)}" + (f", seed {one.seed}" if len(_seeds(results)) > 1 else ""): [
+            (float(epoch.epoch), epoch.values[metric]) for epoch in one.epochs if metric in epoch.values
+        ]
+        for metric in metrics
+        for one in results
+    }
+    theirs = {
+        curve.label: [(float(epoch), value) for epoch, value in sorted(curve.values.items())]
+        for curve in variant.curves
+        if curve.metric in metrics
+    }
+    return ours, theirs
+
+
+def picture_name(variant: str) -> str:
+    """The file beside the results that shows the curves of a variant."""
+    return f"{variant}.png"
+
+
+def _section(name: str, variant: Variant, results: Sequence[Result]) -> Iterator[str]:
+    words = ["reproduce", f"recipe={variant.recipe}", *([f"--variant {name}"] if variant.overrides else [])]
+    yield from (f"### {variant.title}", "", f"`scripts/run {' '.join(words)}`")
+    if variant.note:
+        yield from ("", variant.note)
+    if not results:
+        yield from ("", "No run yet.")
+        return
+    groups = _groups(results)
+    if variant.targets:
+        yield ""
+        yield from _target_table(variant, groups)
+    for group in groups:
+        if best := _best(group):
+            yield from ("", f"Best on the text held out: {best} ({_group_title(group)}).")
+    yield from ("", f"![{variant.title}: loss by epoch](results/{picture_name(name)})", "")
+    yield from _epoch_table(variant, groups)
+    yield ""
+    yield from _run_table(results)
+    if variant.targets or variant.curves:
+        yield ""
+        yield from _sources(variant)
+    for one in results:
+        for sample in one.samples:
+            yield ""
+            yield from _sample(one, sample)
+
+
+def _target_table(variant: Variant, groups: Sequence[Sequence[Result]]) -> Iterator[str]:
+    titles = [_group_title(group) for group in groups]
+    yield f"| figure | published | counts as reproduced | {' | '.join(titles)} |"
+    yield "|---" * (3 + len(titles)) + "|"
+    for target in variant.targets:
+        cells = [_cell(group, target.metric, target.epoch, variant) or "not reached" for group in groups]
+        yield f"| {target.title} | {published(target)} | {bounds(target)} | {' | '.join(cells)} |"
+
+
+def _cell(group: Sequence[Result], metric: str, epoch: int | None, variant: Variant) -> str:
+    """Mean and spread over the seeds with a verdict for the mean; empty where no run came so far."""
+    values = [value for one in group if (value := one.measured(metric, epoch)) is not None]
+    if not values:
+        return ""
+    target = next(one for one in variant.targets if (one.metric, one.epoch) == (metric, epoch))
+    return f"{mean_and_spread(values)} **{Verdict(target, statistics.fmean(values)).status}**"
+
+
+def _epoch_table(variant: Variant, groups: Sequence[Sequence[Result]]) -> Iterator[str]:
+    metrics = list(dict.fromkeys(["loss", variant.monitor]))
+    ours = [(group, metric) for group in groups for metric in metrics]
+    titles = [
+        *(f"published: {curve.label}" for curve in variant.curves),
+        *(f"{_SHOWN[metric]}: {_group_title(group)}" for group, metric in ours),
+    ]
+    yield f"| epoch | {' | '.join(titles)} |"
+    yield "|---" * (1 + len(titles)) + "|"
+    for epoch in sorted({one.epoch for group in groups for result in group for one in result.epochs}):
+        theirs = [figure(curve.values[epoch]) if epoch in curve.values else "" for curve in variant.curves]
+        cells = []
+        for group, metric in ours:
+            values = [value for one in group if (value := one.measured(metric, epoch)) is not None]
+            cells.append(mean_and_spread(values) if values else "")
+        yield f"| {epoch} | {' | '.join([*theirs, *cells])} |"
+
+
+def _run_table(results: Sequence[Result]) -> Iterator[str]:
+    yield "| run | epochs | time in training | an epoch | on | libraries | config | data |"
+    yield "|---" * 8 + "|"
+    for one in results:
+        seconds = [epoch.values["seconds"] for epoch in one.epochs if "seconds" in epoch.values]
+        epochs = f"{len(one.epochs)}" if one.complete else f"{len(one.epochs)} of {one.epochs_wanted}, partial"
+        middle = duration(statistics.median(seconds)) if seconds else ""
+        libraries = ", ".join(f"{name} {version}" for name, version in one.versions.items())
+        cells = [f"{one.backend}, seed {one.seed}", epochs, duration(one.wall_seconds), middle, _machine(one.hardware), libraries]
+        yield f"| {' | '.join([*cells, one.config_digest[:12], one.data_digest[:12]])} |"
+
+
+def _sources(variant: Variant) -> Iterator[str]:
+    for target in variant.targets:
+        yield f"- {target.title} ({target.measures}): {bounds(target)}, since {target.why}. Source: {target.source}."
+    for curve in variant.curves:
+        yield f"- published curve, {curve.label}: {curve.source}."
+
+
+def _sample(result: Result, sample: ResultSample) -> Iterator[str]:
+    backend = _BACKENDS.get(result.backend, result.backend)
+    settings = ", ".join(f"{name} {value!r}" for name, value in sample.settings.items())
+    fence = "```"
+    while fence in sample.text:
+        fence += "`"
+    yield f"<details><summary>What it writes after epoch {sample.epoch}: {backend}, seed {sample.seed}, {settings}</summary>"
+    yield from ("", f"{fence}text", *(line.rstrip() for line in sample.text.rstrip().split("\n")), fence, "", "</details>")
+
+
+def _best(group: Sequence[Result]) -> str:
+    """``1.4812 nats at epoch 8, 2.137 bits a character``; empty without validation."""
+    found = [one for one in group if "best_val_loss" in one.figures]
+    if not found:
+        return ""
+    values = mean_and_spread([one.figures["best_val_loss"] for one in found])
+    epochs = ", ".join(dict.fromkeys(figure(one.figures["best_epoch"]) for one in found))
+    units = [name for name in found[0].figures if name.startswith("best_val_") and name != "best_val_loss"]
+    others = [
+        f"{name.removeprefix('best_val_').replace('_', ' ')} {mean_and_spread([one.figures[name] for one in found])}" for name in units
+    ]
+    return ", ".join([f"{values} nats a token at epoch {epochs}", *others])
+
+
+def _groups(results: Sequence[Result]) -> list[list[Result]]:
+    """Runs that are shown as one column: complete ones of a backend, else its partial ones each for itself."""
+    groups = []
+    for backend in dict.fromkeys(one.backend for one in results):
+        ours = [one for one in results if one.backend == backend]
+        complete = [one for one in ours if one.complete]
+        groups += [complete] if complete else [[one] for one in ours]
+    return groups
+
+
+def _group_title(group: Sequence[Result]) -> str:
+    title = _BACKENDS.get(group[0].backend, group[0].backend)
+    if not group[0].complete:
+        return f"{title} (partial: {len(group[0].epochs)} of {group[0].epochs_wanted} epochs)"
+    return f"{title} ({len(group)} seeds)" if len(group) > 1 else title
+
+
+def _seeds(results: Sequence[Result]) -> set[int]:
+    return {one.seed for one in results}
+
+
+def _machine(hardware: Mapping[str, object]) -> str:
+    gpus = hardware.get("gpus")
+    if isinstance(gpus, list) and gpus:
+        return "; ".join(str(gpu) for gpu in gpus)
+    usable, there = hardware.get("usable_processors"), hardware.get("processors")
+    return (
+        f"{hardware.get('processor') or hardware.get('machine')}, {there if usable in (None, there) else f'{usable} of {there}'} processors"
+    )

@@ -1,0 +1,103 @@
+"""What a publication reports and a recipe is held to: ``recipes/NAME/targets.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from framework.spec.base import SPEC_VERSION, Spec
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Target(Spec):
+    """One published figure, and how close to it a reproduction has to come."""
+
+    metric: str = Field(min_length=1)
+    """What is compared: loss or val_loss of an epoch, or untrained_loss, best_val_loss, best_epoch, parameters of the run."""
+    epoch: Positive | None = None
+    """The epoch whose mean is compared, counted from 1; none for a figure of the whole run."""
+    measures: str = Field(min_length=1)
+    """What exactly was measured, with its unit."""
+    value: float | None = None
+    """The published figure; none where the publication is only bracketed by other runs."""
+    low: float
+    """Lowest value that counts as reproduced."""
+    high: float
+    """Highest value that counts as reproduced."""
+    why: str = Field(min_length=1)
+    """Why these bounds."""
+    source: str = Field(min_length=1)
+    """Where the figure is published."""
+    bracketed: bool = False
+    """No executed run of exactly this model is known; the bounds come from runs of its relatives."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}")
+        if self.value is not None and not self.low <= self.value <= self.high:
+            raise ValueError(f"the published value {self.value} lies outside {self.low} to {self.high}")
+        if self.value is None and not self.bracketed:
+            raise ValueError("without a published value, a target is bracketed: true")
+        return self
+
+    @property
+    def title(self) -> str:
+        """``loss, epoch 10``."""
+        name = self.metric.replace("_", " ")
+        return name if self.epoch is None else f"{name}, epoch {self.epoch}"
+
+
+class PublishedCurve(Spec):
+    """A published run, epoch by epoch."""
+
+    label: str = Field(min_length=1)
+    """What was run."""
+    source: str = Field(min_length=1)
+    """Where it is published."""
+    metric: str = "loss"
+    """What the values are."""
+    values: Mapping[Positive, float]
+    """The metric by epoch, counted from 1."""
+
+
+class Variant(Spec):
+    """One experiment of a publication, with the settings that make a recipe run it."""
+
+    title: str = Field(min_length=1)
+    """What it is called in tables."""
+    recipe: str = Field(min_length=1)
+    """The config recipe that holds its settings."""
+    overrides: list[str] = []
+    """What its settings change of the recipe's."""
+    note: str | None = None
+    """What a reader of its table should know."""
+    monitor: Literal["loss", "val_loss"] = "loss"
+    """The metric whose curve is drawn."""
+    targets: list[Target] = []
+    """Published figures; none for an experiment that nobody has published."""
+    curves: list[PublishedCurve] = []
+    """Published runs to draw beside ours."""
+
+
+class Targets(Spec):
+    """Everything that a recipe is compared with.
+
+    Variants of one config recipe follow one another; ``gatework reproduce recipe=NAME`` runs the first.
+    """
+
+    spec_version: Literal[1] = SPEC_VERSION
+    """Version of this file's format."""
+    publication: str = Field(min_length=1)
+    """What is reproduced."""
+    variants: Mapping[str, Variant] = Field(min_length=1)
+    """The experiments, by the name that their results' files begin with."""
+
+    def variant(self, recipe: str, name: str | None = None) -> str | None:
+        """Name of the variant called ``name``, or of a config recipe's first one; None where there is none."""
+        if name is not None:
+            return name if name in self.variants and self.variants[name].recipe == recipe else None
+        return next((key for key, one in self.variants.items() if one.recipe == recipe), None)
