@@ -1,12 +1,13 @@
 """Show that both backends compute the same from one YAML: weights, outputs, loss, gradients, the first steps, and text.
 
-Ends with 1 where a tolerance is missed.
+The table is kept in runs/.parity and, as a run, in MLflow. Ends with 1 where a tolerance is missed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 
 from framework.cli.composing import add_config_arguments, load
 from framework.errors import EXIT_DONE, EXIT_FAILED, InputError
@@ -21,19 +22,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
-    from framework.engine.parity import compare_backends, summary
+    from framework.engine.parity import compare, measure_backends, summary
+    from framework.engine.parity_record import record_parity
+    from framework.report.parity import parity_lines
 
     if arguments.steps < 1:
         raise InputError(f"--steps is {arguments.steps}; expected at least 1")
-    loaded = load(arguments.overrides, arguments.config_dir)
-    rows = summary(compare_backends(loaded.experiment, arguments.steps))
-    missed = [row for row in rows if not row["ok"]]
+    experiment = load(arguments.overrides, arguments.config_dir).experiment
+    measured = measure_backends(experiment, arguments.steps)
+    rows = summary(list(compare(*measured.values())))
+    folder, found = record_parity(experiment, arguments.steps, measured, rows, lambda text: print(f"warning: {text}", file=sys.stderr))
     if arguments.json:
-        print(json.dumps({"ok": not missed, "rows": rows}, indent=2))
+        print(json.dumps(found, indent=2))
     else:
-        width = max(len(f"{row['what']} {row['name']}") for row in rows)
-        for row in rows:
-            bound = f"tolerance {row['tolerance']:.0e}" if row["tolerance"] else "must be equal"
-            print(f"{row['what'] + ' ' + row['name']:<{width}}  {row['difference']:.1e}  {bound}  {'ok' if row['ok'] else 'MISSED'}")
-        print(f"{len(rows) - len(missed)} of {len(rows)} agree")
-    return EXIT_FAILED if missed else EXIT_DONE
+        print("\n".join([*parity_lines(rows), f"kept in {folder}"]))
+    return EXIT_DONE if found["ok"] else EXIT_FAILED

@@ -143,8 +143,8 @@ def find_run(name: str, runs_dir: str = "runs") -> RunFolder:
 
 
 def all_runs(runs_dir: str = "runs") -> Iterator[RunFolder]:
-    """Every run below ``runs_dir``, by recipe and name."""
-    for record in sorted(_runs_dir(runs_dir).glob("*/*/run.json")):
+    """Every run below ``runs_dir``, by recipe and name; folders with a dot before their name hold no runs."""
+    for record in sorted(_runs_dir(runs_dir).glob("[!.]*/*/run.json")):
         yield RunFolder(record.parent)
 
 
