@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from framework.engine.files import write_text
+from framework.engine.files import read_json, write_text
 from framework.engine.results import RESULTS, read_results
 from framework.errors import InputError
+from framework.report.benchmarks import benchmark_lines
 from framework.report.curves import plot_beside
-from framework.report.marked import replace_marked
+from framework.report.marked import has_marked, replace_marked
+from framework.report.parity import parity_table
 from framework.report.reproduction import curves, picture_name, recipe_results
 from framework.spec.targets import Targets
 
-PART = "results"
 WRITER = "gatework reproduce --from-results"
+
+PARITY = "parity.json"
+"""In the folder of results: what ``gatework parity --json`` printed."""
+
+BENCHMARKS = "benchmarks"
+"""In the folder of results: a file for each subject that ``scripts/benchmark.py --json`` wrote."""
+
+_REQUIRED = "results"
 
 
 def write_page(recipe: Path, targets: Targets) -> Path:
@@ -33,7 +43,10 @@ def write_page(recipe: Path, targets: Targets) -> Path:
     path = recipe / "README.md"
     if not path.is_file():
         raise InputError(f"there is no {path} to write the results into")
-    text = replace_marked(path.read_text(encoding="utf-8"), PART, WRITER, page_part(recipe, targets), str(path))
+    text = path.read_text(encoding="utf-8")
+    for name, content in page_parts(recipe, targets).items():
+        if name == _REQUIRED or has_marked(text, name, WRITER):
+            text = replace_marked(text, name, WRITER, content, str(path))
     results = read_results(recipe)
     for name, variant in targets.variants.items():
         ours, published = curves(variant, [one for one in results if one.variant == name])
@@ -43,6 +56,25 @@ def write_page(recipe: Path, targets: Targets) -> Path:
     return path
 
 
-def page_part(recipe: Path, targets: Targets) -> str:
-    """What stands between the markers of the README."""
-    return recipe_results(targets, read_results(recipe))
+def page_parts(recipe: Path, targets: Targets) -> dict[str, str]:
+    """What stands between the markers of the README, by the name of the part.
+
+    ``results`` has to have its place there; ``parity`` and the benchmarks (``benchmark-step``, …) are written where they have one.
+    """
+    parts = {_REQUIRED: recipe_results(targets, read_results(recipe))}
+    parity = read_json(recipe / RESULTS / PARITY)
+    if parity is not None:
+        parts["parity"] = "\n".join(_parity(parity))
+    for path in sorted((recipe / RESULTS / BENCHMARKS).glob("*.json")):
+        parts[f"benchmark-{path.stem}"] = "\n".join(benchmark_lines(read_json(path)))
+    return parts
+
+
+def _parity(found: dict[str, Any]) -> list[str]:
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    return [
+        *parity_table(found["rows"]),
+        "",
+        f"Measured {found['measured']} over {found['steps']} steps on {found['hardware']['processor']}; {versions}; "
+        f"config {found['config_digest'][:12]}, data {found['data_digest'][:12]}.",
+    ]

@@ -10,22 +10,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from framework.report.benchmarks import benchmark_table
+
 
 def write(subject: str, rows: Sequence[dict[str, Any]], busy: str | None, path: Path | None) -> None:
     """Prints the rows as a table, and writes them to ``path`` where given."""
     place = {"machine": _machine(), "versions": _versions(), "measured": time.strftime("%Y-%m-%d"), "busy": busy}
     print(f"{subject}, {place['machine']}" + (f" (BUSY: {busy})" if busy else ""))
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    print("\n| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
-    for row in rows:
-        print("| " + " | ".join(_cell(row.get(column)) for column in columns) + " |")
+    print("\n" + "\n".join(benchmark_table(rows)))
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"subject": subject, **place, "rows": list(rows)}, indent=2) + "\n", encoding="utf-8")
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else f"{value:,.2f}" if isinstance(value, float) else str(value)
 
 
 def _machine() -> str:
