@@ -19,12 +19,16 @@ from framework.spec.experiment import Experiment
 from framework.spec.kinds import LAYER_KINDS
 from framework.spec.model import ModelSpec
 from framework.spec.optimizer import OPTIMIZER_KINDS
+from framework.spec.targets import PublishedCurve, Target, Targets, Variant
 from framework.spec.task import TASK_KINDS
 
 Schema = dict[str, Any]
 
 WHOLE = "experiment"
 """Name of the schema of recipes and of every other file of the package ``_global_``."""
+
+TARGETS = "targets"
+"""Name of the schema of a recipe's ``targets.yaml``, which is no config."""
 
 _KINDS: dict[str, Mapping[str, type[BaseModel]]] = {"data": DATA_KINDS, "task": TASK_KINDS, "optimizer": OPTIMIZER_KINDS}
 """Sections whose ``kind`` tells which keys they have."""
@@ -57,7 +61,10 @@ def json_schema() -> Schema:
 
 
 def group_schemas() -> dict[str, Schema]:
-    """The schema of each group's files, by the name that their headers give; ``experiment`` is that of recipes and global files."""
+    """The schema of each group's files, by the name that their headers give.
+
+    ``experiment`` is that of recipes and global files, ``targets`` that of the published figures beside a recipe.
+    """
     schemas = {WHOLE: json_schema()}
     for group in _GROUPS:
         definitions: Schema = {}
@@ -69,7 +76,7 @@ def group_schemas() -> dict[str, Schema]:
         elif "$ref" in content:
             content = definitions.pop(content["$ref"].rpartition("/")[2])
         schemas[group] = _file(f"A file of Gatework's config group {group}.", content, definitions)
-    return schemas
+    return {**schemas, TARGETS: _targets()}
 
 
 def schema_text(schema: Schema) -> str:
@@ -106,6 +113,24 @@ def _file(description: str, content: Schema, definitions: Schema) -> Schema:
     schema: Schema = {"$schema": "http://json-schema.org/draft-07/schema#", **content, "description": description}
     schema["properties"] = {"defaults": _DEFAULTS, **schema.get("properties", {})}
     return {**schema, "$defs": {"interpolation": _INTERPOLATION, **dict(sorted(definitions.items()))}}
+
+
+def _targets() -> Schema:
+    schema = _documented(Targets.model_json_schema(), Targets)
+    specs = {spec.__name__: spec for spec in (PublishedCurve, Target, Variant)}
+    schema["$defs"] = {name: _documented(part, specs[name]) for name, part in schema["$defs"].items()}
+    head = {"$schema": "http://json-schema.org/draft-07/schema#"}
+    untitled: Schema = _untitled(schema)
+    return {**head, **untitled, "description": "What a Gatework recipe is compared with."}
+
+
+def _untitled(value: Any) -> Any:
+    """Without the titles that pydantic makes of names; a key that is called ``title`` stays."""
+    if isinstance(value, list):
+        return [_untitled(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _untitled(part) for key, part in value.items() if not (key == "title" and isinstance(part, str))}
 
 
 def _experiment_field(name: str, whole: Schema, definitions: Schema) -> Schema:

@@ -84,6 +84,8 @@ class ProblemCollector:
                 expected=context.get("expected"),
                 suggestion=context.get("suggestion") or None,
             )
+        elif kind == "value_error":  # a rule that concerns several keys
+            self.add(where, str(context["error"]))
         else:
             schema = _schema_at(model, keys)
             given = entry["input"]

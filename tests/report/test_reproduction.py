@@ -1,0 +1,172 @@
+"""Published figures beside ours: verdicts, means over seeds, what is partial, and Markdown that says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from framework.errors import InputError
+from framework.report.benchmarks import benchmark_lines
+from framework.report.curves import plot_beside
+from framework.report.figures import figure, mean_and_spread
+from framework.report.marked import has_marked, marked, replace_marked
+from framework.report.parity import parity_lines, parity_table
+from framework.report.reproduction import curves, recipe_results, summary_table
+from framework.report.verdicts import tally, verdict_table, verdicts
+from framework.spec.result import Result
+from framework.spec.targets import Targets
+
+WEIGHTS = {
+    "metric": "parameters",
+    "measures": "weights",
+    "value": 1000.0,
+    "low": 1000.0,
+    "high": 1000.0,
+    "why": "a count",
+    "source": "page 1",
+}
+FIRST = {
+    "metric": "loss",
+    "epoch": 1,
+    "measures": "mean",
+    "low": 1.9,
+    "high": 2.1,
+    "bracketed": True,
+    "why": "two runs",
+    "source": "page 2",
+}
+THIRD = {"metric": "loss", "epoch": 3, "measures": "mean", "value": 1.0, "low": 0.9, "high": 1.1, "why": "two runs", "source": "page 3"}
+CURVE = {"label": "theirs", "source": "page 4", "values": {1: 2.05, 3: 1.0}}
+VALIDATED = {"title": "Validated", "recipe": "mine", "overrides": ["data.validation_fraction=0.1"], "monitor": "val_loss"}
+TARGETS = Targets.model_validate(
+    {
+        "publication": "a paper",
+        "variants": {
+            "plain": {
+                "title": "The plain model",
+                "recipe": "mine",
+                "note": "Of all models the plainest.",
+                "targets": [WEIGHTS, FIRST, THIRD],
+                "curves": [CURVE],
+            },
+            "held_out": VALIDATED,
+        },
+    }
+)
+PLAIN = TARGETS.variants["plain"]
+
+
+def result(*losses: float, **changes: Any) -> Result:
+    epochs = [{"epoch": n, "step": 10 * n, "values": {"loss": loss, "seconds": 60.0}} for n, loss in enumerate(losses, 1)]
+    sample = {"model": "last", "epoch": len(losses), "settings": {"temperature": 1.0}, "seed": 0, "text": "a ```b\nc  "}
+    values = {
+        "variant": "plain", "recipe": "mine", "backend": "torch", "seed": 0, "complete": len(losses) >= 3, "epochs_wanted": 3,
+        "config_digest": "c" * 64, "data_digest": "d" * 64, "versions": {"torch": "2.0"}, "started": "2026-01-01T00:00:00+00:00",
+        "hardware": {"processor": "A chip", "processors": 8, "usable_processors": 2}, "wall_seconds": 180.0,
+        "figures": {"parameters": 1000.0}, "epochs": epochs, "samples": [sample],
+    }  # fmt: skip
+    return Result.model_validate({**values, **changes})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(4021569.0, "4,021,569"), (4.174049, "4.174"), (0.75, "0.75"), (2.5, "2.50"), (10.0, "10"), (1234.56789, "1,234.5679")],
+)
+def test_figures_are_readable(value: float, text: str) -> None:
+    assert figure(value) == text
+
+
+def test_seeds_have_a_mean_and_the_standard_deviation_between_them() -> None:
+    assert mean_and_spread([1.0, 2.0, 3.0]) == "2 ± 1"
+    assert mean_and_spread([1.21]) == mean_and_spread([1.21, 1.21]) == "1.21"
+
+
+def test_a_figure_is_met_missed_or_not_reached() -> None:
+    found = verdicts(PLAIN, result(2.1, 1.5))
+    assert [one.status for one in found] == ["met", "met", "not reached"]
+    assert tally(found) == "2 of 3 targets met, 1 not reached"
+    found = verdicts(PLAIN, result(2.1001, 1.5, 0.8999))
+    assert [one.status for one in found] == ["met", "MISSED", "MISSED"]
+    assert tally(found) == "1 of 3 targets met, 2 missed"
+    assert tally([]) == "nothing is published to compare with"
+    assert verdict_table(found)[2:] == [
+        "| parameters | 1,000 | 1,000 | 1,000 | met | page 1 |",
+        "| loss, epoch 1 | (bracketed by other runs) | 1.90 to 2.10 | 2.1001 | MISSED | page 2 |",
+        "| loss, epoch 3 | 1 | 0.90 to 1.10 | 0.8999 | MISSED | page 3 |",
+    ]
+
+
+def test_a_recipe_shows_every_variant_with_its_runs() -> None:
+    text = recipe_results(TARGETS, [result(2.0, 1.5, 1.2), result(2.0, 1.4, backend="tensorflow")])
+    assert text.startswith("### The plain model\n\n`scripts/run reproduce recipe=mine`\n\nOf all models the plainest.\n")
+    assert "| figure | published | counts as reproduced | PyTorch Lightning | TensorFlow/Keras (partial: 2 of 3 epochs) |" in text
+    assert "| loss, epoch 3 | 1 | 0.90 to 1.10 | 1.20 **MISSED** | not reached |" in text
+    assert "| 1 | 2.05 | 2 | 2 |\n| 2 |  | 1.50 | 1.40 |\n| 3 | 1 | 1.20 |  |" in text
+    assert "| torch, seed 0 | 3 | 3 min 00 s | 1 min 00 s | A chip, 2 of 8 processors | torch 2.0 | cccccccccccc | dddddddddddd |" in text
+    assert "| tensorflow, seed 0 | 2 of 3, partial |" in text
+    assert "- loss, epoch 1 (mean): 1.90 to 2.10, since two runs. Source: page 2." in text
+    assert "````text\na ```b\nc\n````" in text
+    assert text.endswith("`scripts/run reproduce recipe=mine --variant held_out`\n\nNo run yet.")
+
+
+def test_seeds_are_one_column_and_partial_runs_leave_complete_ones_alone() -> None:
+    text = recipe_results(TARGETS, [result(2.0, 1.5, 1.0), result(2.1, 1.5, 1.1, seed=1), result(5.0, seed=2)])
+    assert "| PyTorch Lightning (2 seeds) |" in text
+    assert "| loss, epoch 1 | (bracketed by other runs) | 1.90 to 2.10 | 2.05 ± 0.0707 **met** |" in text
+    assert "| torch, seed 2 | 1 of 3, partial |" in text
+
+
+def test_the_best_epoch_of_a_validated_run_is_told() -> None:
+    figures = {"best_epoch": 2.0, "best_val_loss": 1.4, "best_val_bits_per_character": 2.02}
+    one = result(2.0, 1.5, 1.2, variant="held_out", figures=figures)
+    text = recipe_results(TARGETS, [one])
+    assert "Best on the text held out: 1.40 nats a token at epoch 2, bits per character 2.02 (PyTorch Lightning)." in text
+    assert "| The plain model, validated | best validation loss | | | PyTorch Lightning 1.40 nats" in "\n".join(
+        summary_table(TARGETS, [one])
+    )
+
+
+def test_the_summary_shows_what_was_reached() -> None:
+    lines = summary_table(TARGETS, [result(2.0, 1.5), result(2.0, 1.4, 1.0, backend="tensorflow")])
+    assert lines[-1] == "| The plain model | loss, epoch 3 | 1 | 0.90 to 1.10 | TensorFlow/Keras 1 **met** |"
+
+
+def test_our_curve_is_drawn_beside_the_published_one(tmp_path: Path) -> None:
+    ours, theirs = curves(PLAIN, [result(2.0, 1.5), result(2.0, seed=1)])
+    assert ours == {"loss, PyTorch Lightning, seed 0": [(1.0, 2.0), (2.0, 1.5)], "loss, PyTorch Lightning, seed 1": [(1.0, 2.0)]}
+    assert theirs == {"theirs": [(1.0, 2.05), (3.0, 1.0)]}
+    plot_beside(tmp_path / "deep" / "it.png", ours, theirs, "both")
+    assert (tmp_path / "deep" / "it.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_text_between_markers_is_replaced_and_nothing_else() -> None:
+    text = f"before\n{marked('it', 'tool', 'old')}\nafter\n"
+    new = r"new \1"
+    assert replace_marked(text, "it", "tool", new, "file") == f"before\n{marked('it', 'tool', new)}\nafter\n"
+    assert has_marked(text, "it", "tool")
+    assert not has_marked(text, "it", "another tool")
+    with pytest.raises(InputError, match=r"file has no place for that\n    expected: the lines\n<!-- that: begin \(tool\) -->"):
+        replace_marked(text, "that", "tool", "new", "file")
+
+
+def test_parity_and_benchmarks_are_tables() -> None:
+    rows = [
+        {"what": "outputs", "name": "y", "difference": 2.5e-7, "tolerance": 1e-5, "ok": True},
+        {"what": "greedy text", "name": "tokens", "difference": 0.5, "tolerance": 0.0, "ok": False},
+    ]
+    assert parity_lines(rows) == [
+        "outputs y           2.5e-07  tolerance 1e-05  ok",
+        "greedy text tokens  5.0e-01  must be equal  MISSED",
+        "1 of 2 agree",
+    ]
+    assert parity_table(rows)[-1] == "| greedy text | `tokens` | 5.0e-01 | must be equal | MISSED |"
+    found = {"machine": "a chip", "versions": {"torch": "2"}, "measured": "2026-01-01", "busy": "cc", "rows": [{"a": 1.234, "b": None}]}
+    assert benchmark_lines(found) == [
+        "| a | b |",
+        "|---|---|",
+        "| 1.23 |  |",
+        "",
+        "Measured 2026-01-01 on a chip; torch 2. The machine was busy: cc.",
+    ]

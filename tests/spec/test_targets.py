@@ -1,0 +1,53 @@
+"""Published figures: what a file of targets may say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from framework.spec.problems import ProblemCollector
+from framework.spec.targets import Target, Targets
+
+GOOD: dict[str, Any] = {
+    "metric": "loss", "epoch": 1, "measures": "mean", "value": 2.7, "low": 2.6, "high": 2.8, "why": "two runs", "source": "there",
+}  # fmt: skip
+
+
+def problems(**changes: Any) -> str:
+    collector = ProblemCollector()
+    collector.parse(Target, {key: value for key, value in {**GOOD, **changes}.items() if value != "absent"}, "targets.0")
+    return "\n".join(str(problem) for problem in collector.problems)
+
+
+def test_a_good_target_has_a_title() -> None:
+    assert problems() == ""
+    assert Target.model_validate(GOOD).title == "loss, epoch 1"
+    assert Target.model_validate({**GOOD, "metric": "untrained_loss", "epoch": None}).title == "untrained loss"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"low": 3.0}, "low 3.0 is above high 2.8"),
+        ({"value": 2.9}, "the published value 2.9 lies outside 2.6 to 2.8"),
+        ({"value": None}, "without a published value, a target is bracketed: true"),
+        ({"epoch": 0}, "targets.0.epoch: value not accepted"),
+        ({"why": "absent"}, "targets.0.why: is missing"),
+        ({"source": ""}, "targets.0.source: value not accepted"),
+        ({"metrics": "loss"}, "did you mean: metric"),
+    ],
+)
+def test_a_wrong_target_is_named(changes: dict[str, Any], message: str) -> None:
+    assert message in problems(**changes)
+
+
+def test_a_bracketed_target_needs_no_value() -> None:
+    assert problems(value=None, bracketed=True) == ""
+
+
+def test_the_first_variant_of_a_recipe_is_its_own() -> None:
+    variants = {name: {"title": name, "recipe": recipe} for name, recipe in (("a", "one"), ("b", "two"), ("c", "one"))}
+    targets = Targets.model_validate({"publication": "p", "variants": variants})
+    assert [targets.variant("one"), targets.variant("two"), targets.variant("three")] == ["a", "b", None]
+    assert [targets.variant("one", "c"), targets.variant("one", "b"), targets.variant("one", "d")] == ["c", None, None]
