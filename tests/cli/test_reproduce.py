@@ -218,12 +218,15 @@ def test_mlflow_has_the_verdicts(own_folder: Path) -> None:
     [
         (["recipe=mine", "--seeds", "0"], "error: --seeds is 0; expected at least 1\n"),
         (["recipe=mine", "--seeds", "2", "name=it"], "error: name=… names one run, and --seeds makes several; leave it out\n"),
-        (["recipe=mine", "--variant", "heldout"], "{0}/recipes/mine/targets.yaml\n    expected: one of plain, held_out\n    did you mean: held_out\n"),
+        (
+            ["recipe=mine", "--variant", "heldout"],
+            "has no variant 'heldout' in {0}/recipes/mine/targets.yaml\n    expected: one of plain, held_out\n    did you mean: held_out\n",
+        ),
         (["recipe=main"], "did you mean: mine"),
         (["recipe=text_generation", "--from-results"], "is the installed recipe; --recipes-dir names"),
         (["recipe=mine", "--variants", "plain"], "did you mean --variant?"),
     ],
-)  # fmt: skip
+)
 def test_wrong_words_get_one_message(words: list[str], message: str, own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     try:
         code = main(["reproduce", *words])

@@ -1,0 +1,49 @@
+"""What the READMEs show is what the result files hold, and the result files are of today's configs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import framework
+from framework.config.recipe_files import read_targets
+from framework.engine.digest import config_digest
+from framework.engine.recipe_page import WRITER, page_parts
+from framework.engine.results import RESULTS, read_result
+from framework.report.marked import has_marked, marked
+from framework.report.reproduction import picture_name
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+PAGES = sorted(RECIPES.glob("*/targets.yaml"))
+FILES = sorted(RECIPES.glob(f"*/{RESULTS}/*-seed*.json"))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.parent.name)
+def test_the_readme_shows_the_results(path: Path) -> None:
+    text = (path.parent / "README.md").read_text(encoding="utf-8")
+    parts = page_parts(path.parent, read_targets(path))
+    for name, content in parts.items():
+        assert has_marked(text, name, WRITER), f"{path.parent / 'README.md'} has no place for {name}"
+        assert marked(name, WRITER, content) in text, f"{name} is not current; run: gatework {WRITER.partition(' ')[2]}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_result_is_of_the_config_that_it_names(path: Path) -> None:
+    result = read_result(path)
+    variant = read_targets(path.parents[1] / "targets.yaml").variants[result.variant]
+    assert path.stem == f"{result.variant}-{result.backend}-seed{result.seed}"
+    assert (result.recipe, result.deviations) == (variant.recipe, {})
+    words = [*variant.overrides, f"backend={result.backend}", f"seed={result.seed}"]
+    lengths = {result.epochs_wanted, len(result.epochs)}  # a run may have been asked for fewer epochs
+    digests = {config_digest(framework.load(result.recipe, [*words, f"trainer.max_epochs={epochs}"])) for epochs in lengths}
+    assert result.config_digest in digests
+    assert [epoch.epoch for epoch in result.epochs] == list(range(1, len(result.epochs) + 1))
+    assert not result.complete or len(result.epochs) >= result.epochs_wanted
+    assert (path.parent / picture_name(result.variant)).is_file()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_result_has_a_sample_of_the_whole_length(path: Path) -> None:
+    [sample] = read_result(path).samples
+    assert len(sample.text) == len(sample.settings["prompt"]) + sample.settings["length"]
