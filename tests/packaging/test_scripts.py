@@ -270,6 +270,8 @@ def test_everything_is_what_the_project_calls_all() -> None:
         ("--config-dir conf train recipe=text_generation tracking=none", "torch"),
         ("train recipe=translation tracking=none", "torch translation"),
         ("reproduce recipe=captioning", "captioning mlflow torch"),
+        ("reproduce recipe=captioning --variant held_out --seeds 3 backend=tensorflow", "captioning mlflow tensorflow"),
+        ("reproduce recipe=captioning --from-results", ""),
         ("parity recipe=text_generation tracking=none", "tensorflow torch"),
         ("train recipe=mine tracking=none", "tensorflow"),
         ("generate last --prompt torch", "tensorflow"),
