@@ -53,6 +53,7 @@ def plot_beside(
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
@@ -64,7 +65,7 @@ def plot_beside(
         if points:
             axes.plot(*zip(*points, strict=True), "o-", markersize=4, linewidth=1.6, label=name)
     axes.set(xlabel="epoch", ylabel=ylabel, title=title)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)

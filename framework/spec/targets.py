@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from framework.spec.base import SPEC_VERSION, Spec
+from framework.spec.base import Spec
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -89,7 +89,7 @@ class Targets(Spec):
     Variants of one config recipe follow one another; ``gatework reproduce recipe=NAME`` runs the first.
     """
 
-    spec_version: Literal[1] = SPEC_VERSION
+    spec_version: Literal[1] = 1
     """Version of this file's format."""
     publication: str = Field(min_length=1)
     """What is reproduced."""
