@@ -6,7 +6,6 @@ The table is kept in runs/.parity and, as a run, in MLflow. Ends with 1 where a 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 
 from framework.cli.composing import add_config_arguments, load
@@ -22,18 +21,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
-    from framework.engine.parity import compare, measure_backends, summary
-    from framework.engine.parity_record import record_parity
+    from framework.engine.parity import compare, measure_backends, table
+    from framework.engine.parity_record import parity_result, record_parity
+    from framework.engine.spec_file import spec_text
     from framework.report.parity import parity_lines
 
     if arguments.steps < 1:
         raise InputError(f"--steps is {arguments.steps}; expected at least 1")
     experiment = load(arguments.overrides, arguments.config_dir).experiment
     measured = measure_backends(experiment, arguments.steps)
-    rows = summary(list(compare(*measured.values())))
-    folder, found = record_parity(experiment, arguments.steps, measured, rows, lambda text: print(f"warning: {text}", file=sys.stderr))
-    if arguments.json:
-        print(json.dumps(found, indent=2))
-    else:
-        print("\n".join([*parity_lines(rows), f"kept in {folder}"]))
-    return EXIT_DONE if found["ok"] else EXIT_FAILED
+    found = parity_result(experiment, measured, table(compare(*measured.values())))
+    print(spec_text(found) if arguments.json else "\n".join(parity_lines(found.rows)), end="" if arguments.json else "\n", flush=True)
+    folder = record_parity(experiment, found, lambda text: print(f"warning: {text}", file=sys.stderr))
+    if not arguments.json:
+        print(f"kept in {folder}")
+    return EXIT_DONE if found.ok else EXIT_FAILED

@@ -12,13 +12,14 @@ target is missed or was not reached. With other settings than the publication's 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from framework.config.compose import Composed, compose
-from framework.config.recipe_files import TARGETS, find_targets, recipe_folders
+from framework.config.recipe_files import TARGETS, find_targets, recipe_folders, shipped_recipes
 from framework.errors import EXIT_DONE, EXIT_FAILED, InputError, nearest
 from framework.spec.targets import Targets, Variant
 
@@ -31,13 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variant", metavar="NAME", help="which experiment of the publication; the recipe's first when not given")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="train from N seeds, and show mean and spread (%(default)s)")
     parser.add_argument("--from-results", action="store_true", help="train nothing; write the README's tables anew from its results")
-    parser.add_argument(
-        "--recipes-dir",
-        type=Path,
-        default=Path("recipes"),
-        metavar="DIR",
-        help="folder with NAME/targets.yaml, searched first (%(default)s)",
-    )
+    parser.add_argument("--recipes-dir", type=Path, metavar="DIR", help="folder with NAME/targets.yaml, searched first (./recipes)")
 
 
 @dataclass(frozen=True)
@@ -48,14 +43,14 @@ class Plan:
         name: of the variant.
         variant: the experiment.
         words: overrides of its runs.
-        config_dirs: folders searched before ``./configs`` and the shipped configs.
+        reference: resolved config of the variant itself.
         keep: the recipe's folder, where it is the user's own.
     """
 
     name: str
     variant: Variant
     words: tuple[str, ...]
-    config_dirs: tuple[Path, ...]
+    reference: Mapping[str, Any]
     keep: Path | None
 
 
@@ -63,85 +58,110 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
     if arguments.seeds < 1:
         raise InputError(f"--seeds is {arguments.seeds}; expected at least 1")
-    composed = compose(arguments.overrides, arguments.config_dir)
-    recipe = str(composed.mapping.get("recipe"))
+    recipe = str(compose(arguments.overrides, arguments.config_dir).mapping.get("recipe"))
     folders = recipe_folders(arguments.recipes_dir)
     folder, targets = find_targets(recipe, folders)
-    own = folder.parent == arguments.recipes_dir.resolve()
+    own = folder.parent == (arguments.recipes_dir or Path("recipes")).resolve()
     if arguments.from_results:
         return _rewrite(folder, targets, own)
     name = _chosen(targets, recipe, arguments.variant, folder)
     variant = targets.variants[name]
-    words = (*variant.overrides, *arguments.overrides)
-    plan = Plan(name, variant, words, tuple(arguments.config_dir), folder if own else None)
-    if arguments.seeds == 1:
-        return EXIT_DONE if reproduce_composed(plan, compose(list(words), arguments.config_dir))["reproduced"] else EXIT_FAILED
-    return _from_seeds(plan, composed, arguments.seeds)
+    reference = _published(variant, folder, arguments.config_dir)
+    plan = Plan(name, variant, (*variant.overrides, *arguments.overrides), reference, folder if own else None)
+    if arguments.seeds > 1:
+        return _from_seeds(plan, arguments.config_dir, arguments.seeds)
+    done = reproduce_composed(plan, compose(list(plan.words), arguments.config_dir))
+    return EXIT_DONE if done["reproduced"] else EXIT_FAILED
 
 
 def reproduce_composed(plan: Plan, composed: Composed) -> dict[str, Any]:
     """Trains and judges one run; a function at the top of a module, so that it can run in another process.
 
     Raises:
-        KeyboardInterrupt: the run was stopped by a signal; what it has measured is kept as partial.
+        RunStopped: the run was stopped by a signal; what it has measured is kept as partial.
     """
-    from rich.console import Console
+    from framework.cli.train import RunStopped, train_composed
 
-    from framework.cli.train import train_composed
-    from framework.engine.digest import resolved
-    from framework.engine.folder import RunFolder
-    from framework.engine.reproduce import conclude
-    from framework.spec.validate import validate_experiment
-
-    reference_words = [f"recipe={plan.variant.recipe}", *plan.variant.overrides]
-    published = compose(reference_words, list(plan.config_dirs))
-    stopped = False
     try:
         trained = train_composed(composed)
-        path = Path(trained["run"])
-    except KeyboardInterrupt:
-        stopped, path = True, _folder_of(composed)
-        if not (path / "metrics.jsonl").is_file():
-            raise
-    reference = resolved(validate_experiment(published.mapping, published.locate))
-    console = Console(soft_wrap=True, highlight=False)
-    done = conclude(
-        RunFolder(path), plan.name, plan.variant, reference, plan.keep, lambda text: console.print(f"warning: {text}", markup=False)
-    )
-    _tell(done, console)
-    if stopped:
-        raise KeyboardInterrupt
-    return {"run": str(path), "status": "finished", "reproduced": done.reproduced}
+    except RunStopped as stopped:
+        _conclude(plan, stopped.run)
+        raise
+    done = _conclude(plan, Path(trained["run"]))
+    reproduced = all(one.status == "met" for one in done.found) and (done.result.complete or not done.found)
+    return {**trained, "reproduced": reproduced}
 
 
-def _folder_of(composed: Composed) -> Path:
-    from framework.engine.folder import folder_for
+def _conclude(plan: Plan, run: Path) -> Any:
+    from rich.console import Console
+
+    from framework.engine.folder import RunFolder
+    from framework.engine.reproduce import conclude
+
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    done = conclude(RunFolder(run), plan.name, plan.variant, plan.reference, plan.keep, lambda text: console.print(f"warning: {text}"))
+    for line in _told(done):
+        console.print(line)
+    return done
+
+
+def _published(variant: Variant, folder: Path, config_dirs: Sequence[Path]) -> dict[str, Any]:
+    """The variant's own resolved config; of a shipped recipe from the shipped configs alone, whatever the user's folders hide."""
+    from framework.data.plugins import load_plugins
+    from framework.engine.digest import resolved
     from framework.spec.validate import validate_experiment
 
-    return folder_for(validate_experiment(composed.mapping, composed.locate)).path
+    load_plugins()
+    shipped = folder.parent == shipped_recipes()
+    words = [f"recipe={variant.recipe}", *variant.overrides]
+    composed = compose(words, [] if shipped else list(config_dirs), own=not shipped)
+    return resolved(validate_experiment(composed.mapping, composed.locate))
 
 
-def _from_seeds(plan: Plan, composed: Composed, count: int) -> int:
-    """A run for each seed, each in a process of its own, as one multirun."""
+def _from_seeds(plan: Plan, config_dirs: list[Path], count: int) -> int:
+    """A run for each seed, each in a process of its own, as one multirun; then mean and spread."""
     from rich.console import Console
 
     from framework.config.jobs import Job, JobOutcome
     from framework.config.launch import RunJobs, multirun, report
     from framework.engine.multirun import record_multirun
     from framework.report.progress import ConsoleReporter
+    from framework.spec.validate import validate_experiment
 
-    if composed.mapping.get("name"):
+    composed = compose(list(plan.words), config_dirs)
+    experiment = validate_experiment(composed.mapping, composed.locate)
+    if experiment.name:
         raise InputError("name=… names one run, and --seeds makes several; leave it out")
-    first = int(composed.mapping["seed"])
-    words = [*plan.words, f"seed={','.join(str(first + number) for number in range(count))}"]
+    seeds = ",".join(str(experiment.seed + number) for number in range(count))
+    words = [*(word for word in plan.words if not word.startswith("seed=")), f"seed={seeds}"]
 
     def around(runs_dir: Path, job: Job, run_jobs: RunJobs) -> list[JobOutcome]:
         return record_multirun(runs_dir, words, job, run_jobs, ConsoleReporter(Console()).warn)
 
-    outcomes = multirun(words, list(plan.config_dirs), partial(reproduce_composed, plan), around)
+    outcomes = multirun(words, config_dirs, partial(reproduce_composed, plan), around)
     code = report(outcomes)
-    reproduced = all(isinstance(one.value, dict) and one.value["reproduced"] for one in outcomes)
+    runs = [Path(one.value["run"]) for one in outcomes if isinstance(one.value, dict)]
+    reproduced = _tell_mean(plan, runs) and len(runs) == count
     return code if code != EXIT_DONE or reproduced else EXIT_FAILED
+
+
+def _tell_mean(plan: Plan, runs: Sequence[Path]) -> bool:
+    """Prints mean and spread of each target over the runs; whether the means are within the bounds and all runs complete."""
+    from framework.engine.results import read_result
+    from framework.report.figures import mean_and_spread
+    from framework.report.verdicts import bounds, mean_verdict, measured
+    from framework.tracking.outbox import REPRODUCTION
+
+    results = [read_result(run / REPRODUCTION) for run in runs]
+    if not results or any(one.deviations for one in results):
+        return True
+    print(f"over {len(results)} seeds:")
+    met = True
+    for target in plan.variant.targets:
+        values, verdict = measured(target, results), mean_verdict(target, results)
+        met = met and verdict.status == "met"
+        print(f"{target.title}: {mean_and_spread(values) if values else '-'}, {verdict.status} ({bounds(target)} counts)")
+    return met and all(one.complete for one in results)
 
 
 def _rewrite(folder: Path, targets: Targets, own: bool) -> int:
@@ -165,21 +185,23 @@ def _chosen(targets: Targets, recipe: str, wanted: str | None, folder: Path) -> 
     )
 
 
-def _tell(done: Any, console: Any) -> None:
+def _told(done: Any) -> list[str]:
+    """What a person is told of one run."""
     from framework.report.figures import figure
     from framework.report.verdicts import bounds, published, tally
 
+    lines = []
     if done.result.deviations:
         changed = ", ".join(f"{key}={value}" for key, value in done.result.deviations.items())
-        console.print(f"nothing is compared: this run has other settings than the publication ({changed})", markup=False)
+        lines.append(f"nothing is compared: this run has other settings than the publication ({changed})")
     else:
         for one in done.found:
-            ours = "" if one.measured is None else figure(one.measured)
-            told = published(one.target) or "nothing"
-            console.print(f"{one.target.title}: {ours or '-'}, {one.status} (published {told}; {bounds(one.target)} counts)", markup=False)
-        console.print(f"{tally(done.found)}{'' if done.result.complete else '; the run is partial'}", markup=False)
-    console.print(f"report: {done.run / 'report.md'}", markup=False)
+            ours = "-" if one.measured is None else figure(one.measured)
+            lines.append(f"{one.target.title}: {ours}, {one.status} (published {published(one.target)}; {bounds(one.target)} counts)")
+        lines.append(tally(done.found, done.result.complete))
+    lines.append(f"report: {done.run / 'report.md'}")
     if done.kept is not None:
-        console.print(f"kept as {done.kept}", markup=False)
+        lines.append(f"kept as {done.kept}")
     if done.why_not is not None:
-        console.print(f"not in the recipe's results: {done.why_not}" if done.kept is None else f"warning: {done.why_not}", markup=False)
+        lines.append(f"not in the recipe's results: {done.why_not}" if done.kept is None else f"warning: {done.why_not}")
+    return lines

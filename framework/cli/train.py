@@ -18,6 +18,18 @@ from framework.config.jobs import Job, JobOutcome
 from framework.config.launch import RunJobs, add_launch_arguments, launch
 
 
+class RunStopped(KeyboardInterrupt):
+    """A signal has stopped a run in order: its checkpoint is written.
+
+    Attributes:
+        run: its folder.
+    """
+
+    def __init__(self, run: Path) -> None:
+        super().__init__(run)
+        self.run = run
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     add_launch_arguments(parser)
@@ -41,7 +53,7 @@ def train_composed(composed: Composed) -> dict[str, Any]:
     """Trains one composed config; a function at the top of a module, so that launchers can run it in other processes.
 
     Raises:
-        KeyboardInterrupt: the run was stopped by a signal; its checkpoint is written.
+        RunStopped: the run was stopped by a signal; its checkpoint is written.
     """
     from rich.console import Console
 
@@ -61,7 +73,7 @@ def train_composed(composed: Composed) -> dict[str, Any]:
         prune=_pruning(composed),
     )
     if done.status == "stopped":
-        raise KeyboardInterrupt
+        raise RunStopped(done.path)
     return {"run": str(done.path), "status": done.status}
 
 

@@ -86,6 +86,7 @@ def compose(
     recipe: str | None = None,
     swept: Collection[str] = (),
     job: int | None = None,
+    own: bool = True,
 ) -> Composed:
     """Composes the config of one run.
 
@@ -95,12 +96,13 @@ def compose(
         recipe: short for the override ``recipe=…`` before all others.
         swept: those of the overrides that a sweep chose.
         job: of a multirun's job its number.
+        own: whether ``./configs`` is searched.
 
     Raises:
         SpecError: an override, a YAML file or an interpolation is wrong, or no recipe is chosen.
         InputError: a folder of ``config_dirs`` does not exist.
     """
-    search = SearchPath.of(config_dirs)
+    search = SearchPath.of(config_dirs, own)
     given = OverrideReader(search).read([*([f"recipe={recipe}"] if recipe else []), *overrides], swept)
     with hydra_session(search), reworded(search, given):
         config = hydra.compose(PRIMARY, overrides=for_hydra(given), return_hydra_config=True)

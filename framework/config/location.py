@@ -49,8 +49,8 @@ class SearchPath:
     folders: tuple[Path, ...]
 
     @classmethod
-    def of(cls, config_dirs: Sequence[Path] = ()) -> SearchPath:
-        """``config_dirs`` in their order, then ``./configs`` where it exists, then the shipped configs.
+    def of(cls, config_dirs: Sequence[Path] = (), own: bool = True) -> SearchPath:
+        """``config_dirs`` in their order, then ``./configs`` where it exists and ``own`` is true, then the shipped configs.
 
         Raises:
             InputError: one of ``config_dirs`` is no folder.
@@ -58,9 +58,9 @@ class SearchPath:
         for folder in config_dirs:
             if not folder.is_dir():
                 raise InputError(f"no config folder '{folder}'; --config-dir names an existing folder")
-        own = Path("configs")
+        here = Path("configs")
         shipped = shipped_configs()
-        wanted = [*config_dirs, *([own] if own.is_dir() else []), shipped]
+        wanted = [*config_dirs, *([here] if own and here.is_dir() else []), shipped]
         return cls(tuple(dict.fromkeys(folder.resolve() for folder in wanted)))
 
     @property

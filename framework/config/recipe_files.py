@@ -19,10 +19,28 @@ TARGETS = "targets.yaml"
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def recipe_folders(own: Path) -> list[Path]:
-    """Folders that hold recipes: the user's where it exists, then the shipped one, inside the installed package or beside it."""
-    shipped = next((folder for folder in (_PACKAGE / "recipes", _PACKAGE.parent / "recipes") if folder.is_dir()), None)
-    return [folder for folder in dict.fromkeys([own.resolve(), *([shipped.resolve()] if shipped else [])]) if folder.is_dir()]
+OWN = Path("recipes")
+"""The user's folder of recipes, where no other is named."""
+
+
+def shipped_recipes() -> Path | None:
+    """The folder of recipes that comes with Gatework: inside the installed package, or beside it in a checkout."""
+    return next((folder.resolve() for folder in (_PACKAGE / "recipes", _PACKAGE.parent / "recipes") if folder.is_dir()), None)
+
+
+def recipe_folders(own: Path | None = None) -> list[Path]:
+    """Folders that hold recipes: the user's, then the shipped one.
+
+    Args:
+        own: the user's folder; ``./recipes``, where it exists, when not given.
+
+    Raises:
+        InputError: ``own`` is no folder.
+    """
+    if own is not None and not own.is_dir():
+        raise InputError(f"no folder of recipes '{own}'; --recipes-dir names an existing folder")
+    folders = [(own or OWN).resolve(), shipped_recipes()]
+    return list(dict.fromkeys(folder for folder in folders if folder is not None and folder.is_dir()))
 
 
 def find_targets(recipe: str, folders: Iterable[Path]) -> tuple[Path, Targets]:

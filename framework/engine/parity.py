@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ from framework.decoding.sampling import Sampling
 from framework.engine.digest import resolved
 from framework.engine.prepare import build_trainee, prepare_experiment
 from framework.spec.experiment import Experiment
+from framework.spec.measurements import ParityRow
 from framework.spec.validate import validate_experiment
 
 TEXT_LENGTH = 100
@@ -118,7 +119,8 @@ def measure(settings: Mapping[str, Any], backend: str, steps: int) -> Measured:
     found["gradients"] = gradients
     events = _Losses()
     train = limit(prepared.data.train, min(steps, prepared.data.train.steps))
-    trainer = experiment.trainer.model_copy(update={"max_epochs": 1, "limit_train_batches": None})
+    # Logged at every step, or a GPU keeps most losses to itself.
+    trainer = experiment.trainer.model_copy(update={"max_epochs": 1, "limit_train_batches": None, "log_every_n_steps": 1})
     rate = learning_rate(experiment.optimizer, train.steps)
     trainee.fit(Training(trainer, experiment.optimizer, rate, train, None, Position(), False), events)
     found["step losses"] = {"steps": np.array(events.losses)}
@@ -152,16 +154,16 @@ def _difference(one: NDArray[Any], other: NDArray[Any]) -> float:
     left, right = np.asarray(one, np.float64), np.asarray(other, np.float64)
     if not left.size:
         return 0.0
+    if not (np.isfinite(left).all() and np.isfinite(right).all()):
+        return float("inf")
     largest = max(float(np.abs(left).max()), float(np.abs(right).max()))
     difference = float(np.abs(left - right).max())
     return difference / largest if largest > 0 else difference
 
 
-def summary(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
-    """Plain data for JSON and tables."""
-    return [
-        {"what": one.what, "name": one.name, "difference": one.difference, "tolerance": one.tolerance, "ok": one.ok} for one in comparisons
-    ]
+def table(comparisons: Iterable[Comparison]) -> list[ParityRow]:
+    """The lines as they are kept and shown."""
+    return [ParityRow(what=one.what, name=one.name, difference=one.difference, tolerance=one.tolerance, ok=one.ok) for one in comparisons]
 
 
 class _Losses:

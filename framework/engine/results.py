@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +14,9 @@ from framework.engine.files import read_json, write_text
 from framework.engine.folder import RunFolder
 from framework.engine.listing import epoch_records
 from framework.engine.recorder import read_records
+from framework.engine.spec_file import read_spec, spec_text
 from framework.engine.text import TextGenerator
-from framework.errors import RunError, SpecError
-from framework.spec.problems import ProblemCollector
+from framework.errors import RunError
 from framework.spec.result import EpochFigures, Result, ResultSample
 from framework.tasks.task import TASKS
 
@@ -47,9 +45,12 @@ def measure_run(folder: RunFolder, variant: str, reference: Mapping[str, Any]) -
     """What a run has measured so far, with a sample of what its model makes.
 
     Args:
-        folder: the run's folder; it has been trained at least for a step.
+        folder: the run's folder; its training has ended or was stopped in order.
         variant: name of the variant that it runs.
         reference: resolved config of the variant itself.
+
+    Raises:
+        GateworkError: its model cannot be opened, or its data is not there any more.
     """
     record = folder.read_record()
     settings = record["settings"]
@@ -72,11 +73,12 @@ def measure_run(folder: RunFolder, variant: str, reference: Mapping[str, Any]) -
         config_digest=record["digest"],
         data_digest=record["data_digest"],
         versions={
-            "python": environment.get("python", platform.python_version()),
+            **({"python": environment["python"]} if environment else {}),
             **record.get("versions", {}),
             **{name: libraries[name] for name in _LIBRARIES if name in libraries},
         },
-        hardware={"platform": environment.get("platform"), **environment.get("hardware", {})},
+        hardware={"platform": environment["platform"], **environment["hardware"]} if environment else {},
+        backend_settings={key: value for key, value in settings["backend"].items() if key != "name"},
         started=datetime.fromtimestamp(record["started"], UTC).isoformat(timespec="seconds"),
         wall_seconds=round(record.get("wall_seconds", 0.0), 1),
         figures=_of_run(folder, record, epochs),
@@ -87,12 +89,16 @@ def measure_run(folder: RunFolder, variant: str, reference: Mapping[str, Any]) -
 
 def deviations(reference: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings that make a run another experiment than the variant, by dotted key."""
-    found = differences(reference, settings)
-    return {key: after for key, _, after in found if not any(key == free or key.startswith(f"{free}.") for free in _FREE)}
+    found = {key: after for key, _, after in differences(reference, settings)}
+    changed = {key: after for key, after in found.items() if not any(key == free or key.startswith(f"{free}.") for free in _FREE)}
+    epochs = found.get("trainer.max_epochs", 0)
+    if epochs > reference["trainer"]["max_epochs"] or (epochs and reference["optimizer"]["schedule"]["kind"] != "constant"):
+        changed["trainer.max_epochs"] = epochs  # a longer run, or one whose learning rate falls in another time
+    return changed
 
 
 def write_result(recipe: Path, result: Result) -> Path:
-    """Writes ``results/<variant>-<backend>-seed<seed>.json``; a partial result never takes a complete one's place.
+    """Writes ``results/<variant>-<backend>-seed<seed>.json``; a partial result never takes the place of a longer one.
 
     Args:
         recipe: the recipe's folder.
@@ -102,27 +108,30 @@ def write_result(recipe: Path, result: Result) -> Path:
         The file.
 
     Raises:
-        RunError: a complete result is there and this one is partial, or the file cannot be written.
+        RunError: a longer result is there and this one is partial, or the file cannot be written.
     """
     path = recipe / RESULTS / f"{result.variant}-{result.backend}-seed{result.seed}.json"
-    if not result.complete and path.is_file() and read_result(path).complete:
-        raise RunError(f"{path} holds a complete result, and this run is partial; the file stays as it is")
-    write_text(path, result_text(result))
+    if not result.complete and path.is_file():
+        there = read_result(path)
+        if there.complete or len(there.epochs) > len(result.epochs):
+            kind = "complete" if there.complete else "longer"
+            raise RunError(f"{path} holds a {kind} result, and this run is partial; the file stays as it is")
+    write_text(path, spec_text(result))
     return path
 
 
-def result_text(result: Result) -> str:
-    """A result as JSON text."""
-    return json.dumps(result.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
-
-
 def read_results(recipe: Path) -> list[Result]:
-    """All results of a recipe, by file name; torch first, as everywhere.
+    """All results of a recipe; torch first, as everywhere.
 
     Raises:
         SpecError: a file is no result.
+        RunError: it is of a run with other settings than the publication's.
     """
-    found = [read_result(path) for path in sorted((recipe / RESULTS).glob("*-seed*.json"))]
+    found = []
+    for path in sorted((recipe / RESULTS).glob("*-seed*.json")):
+        found.append(read_result(path))
+        if found[-1].deviations:
+            raise RunError(f"{path} is of a run with other settings ({', '.join(found[-1].deviations)}); it does not belong here")
     return sorted(found, key=lambda one: (one.variant, one.backend != "torch", one.backend, one.seed))
 
 
@@ -130,13 +139,10 @@ def read_result(path: Path) -> Result:
     """One result.
 
     Raises:
-        SpecError: the file is no result, or was written by a newer version.
+        RunError: the file is no JSON.
+        SpecError: it is no result, or was written by a newer version.
     """
-    collector = ProblemCollector()
-    result = collector.parse(Result, read_json(path), "")
-    if result is None:
-        raise SpecError(collector.problems, f"{path} is no result of a reproduction")
-    return result
+    return read_spec(path, Result, "result of a reproduction")
 
 
 def _of_epoch(values: Mapping[str, float]) -> dict[str, float]:
@@ -176,5 +182,5 @@ def _sample(folder: RunFolder, record: Mapping[str, Any], epochs: list[EpochFigu
     )
     best = any("val_loss" in epoch.values for epoch in epochs)
     shown = {name: value for name, value in leaves(decoding.model_dump(mode="json")) if value is not None and name != "sample_length"}
-    epoch = int(record.get("best_epoch") or epochs[-1].epoch) if best else epochs[-1].epoch
-    return ResultSample(model="best" if best else "last", epoch=epoch, settings=shown, seed=experiment.seed, text=text)
+    step = next(one.step for one in epochs if one.epoch == record["best_epoch"]) if best else record["steps"]
+    return ResultSample(model="best" if best else "last", step=step, settings=shown, seed=experiment.seed, text=text)

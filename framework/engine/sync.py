@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +10,12 @@ from pathlib import Path
 from framework.engine.folder import all_runs, find_run
 from framework.engine.lock import RunLock
 from framework.engine.multirun import MULTIRUNS, multirun_lock
-from framework.errors import InputError, RunError
+from framework.errors import GateworkError, InputError, RunError
 from framework.tracking.note import Note
-from framework.tracking.outbox import MULTIRUN, Delivered, Outbox
+from framework.tracking.outbox import MULTIRUN, Delivered, Outbox, is_tracked
+
+PARITIES = ".parity"
+"""Folder below that of all runs with a folder for each comparison of both backends."""
 
 SLOWEST_ANSWER = 30.0
 """Seconds to wait for one answer of a server; a person who asks has more time than a run that ends."""
@@ -47,8 +50,9 @@ def folders_to_sync(names: list[str], runs_dir: str) -> list[Path]:
     """
     if names:
         return list(dict.fromkeys(folder for name in names for folder in _named(name, runs_dir)))
-    multiruns = sorted(path.parent for path in Path(runs_dir).expanduser().resolve().glob(f"{MULTIRUNS}/*/{MULTIRUN}"))
-    return [*(run.path for run in all_runs(runs_dir)), *multiruns]
+    root = Path(runs_dir).expanduser().resolve()
+    others = sorted(path.parent for pattern in (f"{MULTIRUNS}/*/{MULTIRUN}", f"{PARITIES}/*/run.json") for path in root.glob(pattern))
+    return [*(run.path for run in all_runs(runs_dir)), *others]
 
 
 def sync(folder: Path, uri: str | None = None, timeout: float = SLOWEST_ANSWER) -> Synced:
@@ -74,6 +78,26 @@ def sync(folder: Path, uri: str | None = None, timeout: float = SLOWEST_ANSWER) 
         outbox.settle()
         trouble = _deliver(outbox, timeout)
         return Synced(folder, outbox.uri, outbox.note.get("run_id"), outbox.note.get("status"), outbox.delivered, trouble)
+
+
+def deliver_now(folder: Path, what: str, warn: Callable[[str], None]) -> None:
+    """Delivers what was written into a folder after its run had ended, if the run is tracked at all.
+
+    Args:
+        folder: the run's folder.
+        what: was written, for the message.
+        warn: told when MLflow does not take it.
+    """
+    from framework.tracking.installed import mlflow_is_installed
+
+    if not (is_tracked(folder) and mlflow_is_installed()):
+        return
+    try:
+        trouble = sync(folder).trouble
+    except GateworkError as error:
+        trouble = str(error)
+    if trouble is not None:
+        warn(f"MLflow does not have {what} yet ({trouble}): gatework sync {folder}")
 
 
 def _deliver(outbox: Outbox, timeout: float) -> str | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 
 
 def figure(value: float) -> str:
     """``4,021,569``, ``1.2345``, ``0.75``: whole numbers with separators, others with two to four decimals."""
+    if not math.isfinite(value):
+        return str(value)
     if value == int(value):
         return f"{value:,.0f}"
     text = f"{value:,.4f}"

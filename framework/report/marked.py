@@ -39,3 +39,8 @@ def replace_marked(text: str, name: str, writer: str, content: str, where: str) 
 def has_marked(text: str, name: str, writer: str) -> bool:
     """Whether ``text`` has the markers of ``name``."""
     return begin_marker(name, writer) in text and f"<!-- {name}: end -->" in text
+
+
+def marked_names(text: str, writer: str) -> list[str]:
+    """Names of the marked parts that ``writer`` writes, in order."""
+    return re.findall(rf"<!-- ([\w-]+): begin \({re.escape(writer)}\) -->", text)

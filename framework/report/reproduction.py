@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from framework.report.figures import figure, mean_and_spread
 from framework.report.progress import duration
-from framework.report.verdicts import Verdict, bounds, published
+from framework.report.verdicts import bounds, mean_verdict, measured, published
 from framework.spec.result import Result, ResultSample
-from framework.spec.targets import Targets, Variant
+from framework.spec.targets import Target, Targets, Variant
 
 _BACKENDS = {"torch": "PyTorch Lightning", "tensorflow": "TensorFlow/Keras"}
 _SHOWN = {"loss": "loss", "val_loss": "validation loss"}
@@ -29,9 +29,7 @@ def summary_table(targets: Targets, results: Sequence[Result]) -> list[str]:
     for name, variant in targets.variants.items():
         found = [one for one in results if one.variant == name]
         for target in variant.targets:
-            cells = [
-                f"{_group_title(group)} {text}" for group in _groups(found) if (text := _cell(group, target.metric, target.epoch, variant))
-            ]
+            cells = [f"{_group_title(group)} {text}" for group in _groups(found) if (text := _cell(group, target))]
             if cells:
                 lines.append(f"| {variant.title} | {target.title} | {published(target)} | {bounds(target)} | {'; '.join(cells)} |")
         for group in _groups(found):
@@ -46,7 +44,7 @@ def curves(
     """Our curves and the published ones of the variant's metric, as points by label."""
     metrics = dict.fromkeys(["loss", variant.monitor])
     ours = {
-        f"{_SHOWN[metric]}, {_BACKENDS.get(one.backend, one.backend)}" + (f", seed {one.seed}" if len(_seeds(results)) > 1 else ""): [
+        f"{_SHOWN[metric]}, {_label(one, seeds=len({one.seed for one in results}) > 1)}": [
             (float(epoch.epoch), epoch.values[metric]) for epoch in one.epochs if metric in epoch.values
         ]
         for metric in metrics
@@ -66,8 +64,8 @@ def picture_name(variant: str) -> str:
 
 
 def _section(name: str, variant: Variant, results: Sequence[Result]) -> Iterator[str]:
-    words = ["reproduce", f"recipe={variant.recipe}", *([f"--variant {name}"] if variant.overrides else [])]
-    yield from (f"### {variant.title}", "", f"`scripts/run {' '.join(words)}`")
+    words = ["gatework reproduce", f"recipe={variant.recipe}", *([f"--variant {name}"] if variant.overrides else [])]
+    yield from (f"### {variant.title}", "", f"`{' '.join(words)}`")
     if variant.note:
         yield from ("", variant.note)
     if not results:
@@ -98,17 +96,14 @@ def _target_table(variant: Variant, groups: Sequence[Sequence[Result]]) -> Itera
     yield f"| figure | published | counts as reproduced | {' | '.join(titles)} |"
     yield "|---" * (3 + len(titles)) + "|"
     for target in variant.targets:
-        cells = [_cell(group, target.metric, target.epoch, variant) or "not reached" for group in groups]
+        cells = [_cell(group, target) or "not reached" for group in groups]
         yield f"| {target.title} | {published(target)} | {bounds(target)} | {' | '.join(cells)} |"
 
 
-def _cell(group: Sequence[Result], metric: str, epoch: int | None, variant: Variant) -> str:
+def _cell(group: Sequence[Result], target: Target) -> str:
     """Mean and spread over the seeds with a verdict for the mean; empty where no run came so far."""
-    values = [value for one in group if (value := one.measured(metric, epoch)) is not None]
-    if not values:
-        return ""
-    target = next(one for one in variant.targets if (one.metric, one.epoch) == (metric, epoch))
-    return f"{mean_and_spread(values)} **{Verdict(target, statistics.fmean(values)).status}**"
+    values = measured(target, group)
+    return f"{mean_and_spread(values)} **{mean_verdict(target, group).status}**" if values else ""
 
 
 def _epoch_table(variant: Variant, groups: Sequence[Sequence[Result]]) -> Iterator[str]:
@@ -137,7 +132,7 @@ def _run_table(results: Sequence[Result]) -> Iterator[str]:
         epochs = f"{len(one.epochs)}" if one.complete else f"{len(one.epochs)} of {one.epochs_wanted}, partial"
         middle = duration(statistics.median(seconds)) if seconds else ""
         libraries = ", ".join(f"{name} {version}" for name, version in one.versions.items())
-        cells = [f"{one.backend}, seed {one.seed}", epochs, duration(one.wall_seconds), middle, _machine(one.hardware), libraries]
+        cells = [f"{one.backend}, seed {one.seed}", epochs, duration(one.wall_seconds), middle, _machine(one), libraries]
         yield f"| {' | '.join([*cells, one.config_digest[:12], one.data_digest[:12]])} |"
 
 
@@ -154,8 +149,14 @@ def _sample(result: Result, sample: ResultSample) -> Iterator[str]:
     fence = "```"
     while fence in sample.text:
         fence += "`"
-    yield f"<details><summary>What it writes after epoch {sample.epoch}: {backend}, seed {sample.seed}, {settings}</summary>"
+    yield f"<details><summary>What it writes after {_moment(result, sample)}: {backend}, seed {sample.seed}, {settings}</summary>"
     yield from ("", f"{fence}text", *(line.rstrip() for line in sample.text.rstrip().split("\n")), fence, "", "</details>")
+
+
+def _moment(result: Result, sample: ResultSample) -> str:
+    """The epoch whose end the weights are of, or the step within one."""
+    epoch = next((one.epoch for one in result.epochs if one.step == sample.step), None)
+    return f"step {sample.step:,}, within an epoch" if epoch is None else f"epoch {epoch}"
 
 
 def _best(group: Sequence[Result]) -> str:
@@ -173,10 +174,10 @@ def _best(group: Sequence[Result]) -> str:
 
 
 def _groups(results: Sequence[Result]) -> list[list[Result]]:
-    """Runs that are shown as one column: complete ones of a backend, else its partial ones each for itself."""
+    """Runs that are shown as one column: complete ones of a backend on the same data, else its partial ones each for itself."""
     groups = []
-    for backend in dict.fromkeys(one.backend for one in results):
-        ours = [one for one in results if one.backend == backend]
+    for key in dict.fromkeys((one.backend, one.data_digest) for one in results):
+        ours = [one for one in results if (one.backend, one.data_digest) == key]
         complete = [one for one in ours if one.complete]
         groups += [complete] if complete else [[one] for one in ours]
     return groups
@@ -185,17 +186,25 @@ def _groups(results: Sequence[Result]) -> list[list[Result]]:
 def _group_title(group: Sequence[Result]) -> str:
     title = _BACKENDS.get(group[0].backend, group[0].backend)
     if not group[0].complete:
-        return f"{title} (partial: {len(group[0].epochs)} of {group[0].epochs_wanted} epochs)"
+        return f"{title} (partial: {len(group[0].epochs)} of {group[0].epochs_wanted} epochs, seed {group[0].seed})"
     return f"{title} ({len(group)} seeds)" if len(group) > 1 else title
 
 
-def _seeds(results: Sequence[Result]) -> set[int]:
-    return {one.seed for one in results}
+def _label(result: Result, seeds: bool) -> str:
+    """What a curve is called."""
+    parts = [_BACKENDS.get(result.backend, result.backend)]
+    if seeds:
+        parts.append(f"seed {result.seed}")
+    return ", ".join(parts) + ("" if result.complete else " (partial)")
 
 
-def _machine(hardware: Mapping[str, object]) -> str:
+def _machine(result: Result) -> str:
+    hardware = result.hardware
+    if not hardware.get("processors"):
+        return "not recorded"
     gpus = hardware.get("gpus")
-    if isinstance(gpus, list) and gpus:
+    on_cpu = result.backend_settings.get("device") == "cpu" or "+cpu" in result.versions.get("torch", "")
+    if isinstance(gpus, list) and gpus and not on_cpu:
         return "; ".join(str(gpu) for gpu in gpus)
     usable, there = hardware.get("usable_processors"), hardware.get("processors")
     return (

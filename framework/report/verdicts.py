@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -36,13 +37,25 @@ def verdicts(variant: Variant, result: Result) -> list[Verdict]:
     return [Verdict(target, result.measured(target.metric, target.epoch)) for target in variant.targets]
 
 
-def tally(found: Sequence[Verdict]) -> str:
-    """``3 of 4 targets met, 1 not reached``."""
+def mean_verdict(target: Target, results: Sequence[Result]) -> Verdict:
+    """The verdict for the mean over several seeds, of those that came so far."""
+    values = measured(target, results)
+    return Verdict(target, statistics.fmean(values) if values else None)
+
+
+def measured(target: Target, results: Sequence[Result]) -> list[float]:
+    """What each run measured of a target, of those that came so far."""
+    return [value for one in results if (value := one.measured(target.metric, target.epoch)) is not None]
+
+
+def tally(found: Sequence[Verdict], complete: bool) -> str:
+    """``3 of 4 targets met, 1 not reached (partial run)``."""
+    partial = "" if complete else " (partial run)"
     if not found:
-        return "nothing is published to compare with"
+        return f"nothing is published to compare with{partial}"
     counts = {status: sum(one.status == status for one in found) for status in ("met", "MISSED", "not reached")}
     rest = [f"{count} {status.lower()}" for status, count in counts.items() if count and status != "met"]
-    return ", ".join([f"{counts['met']} of {len(found)} targets met", *rest])
+    return ", ".join([f"{counts['met']} of {len(found)} targets met", *rest]) + partial
 
 
 def verdict_table(found: Sequence[Verdict]) -> list[str]:
@@ -57,9 +70,10 @@ def verdict_table(found: Sequence[Verdict]) -> list[str]:
 
 
 def published(target: Target) -> str:
-    """The published figure; of a bracketed target, that it is bracketed."""
+    """The published figure; of one that is not printed there, that it is derived, or bracketed by other runs."""
     value = "" if target.value is None else figure(target.value)
-    return " ".join(part for part in (value, "(bracketed by other runs)" if target.bracketed else "") if part)
+    note = "(bracketed by other runs)" if target.bracketed else "(derived)" if target.derived else ""
+    return " ".join(part for part in (value, note) if part)
 
 
 def bounds(target: Target) -> str:

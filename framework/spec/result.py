@@ -24,8 +24,8 @@ class ResultSample(Spec):
 
     model: Literal["last", "best"]
     """The weights after the last epoch, or those of the best one."""
-    epoch: int
-    """The epoch whose weights made it."""
+    step: int
+    """Optimizer steps that the weights had behind them."""
     settings: Mapping[str, Any]
     """Prompt, strategy, temperature and the rest of the decoding."""
     seed: int
@@ -60,7 +60,9 @@ class Result(Spec):
     versions: Mapping[str, str]
     """Of Python and of the libraries that compute."""
     hardware: Mapping[str, Any]
-    """The machine that trained last."""
+    """The machine that trained last; empty where it was not recorded."""
+    backend_settings: Mapping[str, Any] = {}
+    """The config's ``backend``: device, threads and whether cuDNN is used."""
     started: str
     """UTC, ISO 8601."""
     wall_seconds: float

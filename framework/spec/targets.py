@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 
 from framework.spec.base import Spec
 
+_OF_THE_RUN = ("parameters", "untrained_loss")
+
 Positive = Annotated[int, Field(gt=0)]
 
 
@@ -33,6 +35,17 @@ class Target(Spec):
     """Where the figure is published."""
     bracketed: bool = False
     """No executed run of exactly this model is known; the bounds come from runs of its relatives."""
+    derived: bool = False
+    """The publication does not print the figure; it follows from what is published."""
+
+    @model_validator(mode="after")
+    def _of_an_epoch_or_of_the_run(self) -> Self:
+        whole = self.metric in _OF_THE_RUN or self.metric.startswith("best_")
+        if whole and self.epoch is not None:
+            raise ValueError(f"{self.metric} is a figure of the whole run and has no epoch")
+        if not whole and self.epoch is None:
+            raise ValueError(f"{self.metric} needs an epoch; figures of the whole run are {', '.join(_OF_THE_RUN)} and best_…")
+        return self
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from framework.cli.main import main
 from framework.engine.results import read_result
-from framework.errors import SpecError
+from framework.errors import RunError, SpecError
 
 pytestmark = pytest.mark.torch
 
@@ -93,7 +94,7 @@ def test_a_run_is_judged_and_kept_with_its_recipe(own_folder: Path, capsys: pyte
     assert result["versions"]["torch"] == record["versions"]["torch"]
     assert {"processor", "processors", "usable_processors"} <= result["hardware"].keys()
     [sample] = result["samples"]
-    assert (sample["model"], sample["epoch"], len(sample["text"])) == ("last", 2, 21)
+    assert (sample["model"], sample["step"], len(sample["text"])) == ("last", 12, 21)
 
     readme = (own_folder / "recipes/mine/README.md").read_text()
     assert "| loss, epoch 2 | 2.50 | 1 to 9 |" in readme
@@ -126,9 +127,9 @@ def test_a_missed_target_ends_with_1(own_folder: Path, capsys: pytest.CaptureFix
 
 def test_fewer_epochs_are_partial_and_never_replace_a_complete_result(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert reproduce("trainer.max_epochs=1") == 1
-    assert "1 of 2 targets met, 1 not reached; the run is partial" in capsys.readouterr().out
+    assert "1 of 2 targets met, 1 not reached (partial run)" in capsys.readouterr().out
     assert kept(own_folder)["complete"] is False
-    assert "(partial: 1 of 2 epochs)" in (own_folder / "recipes/mine/README.md").read_text()
+    assert "(partial: 1 of 2 epochs, seed 0)" in (own_folder / "recipes/mine/README.md").read_text()
     assert reproduce() == 0
     assert kept(own_folder)["complete"] is True
     assert reproduce("trainer.max_epochs=1", "resume=never") == 1
@@ -137,13 +138,16 @@ def test_fewer_epochs_are_partial_and_never_replace_a_complete_result(own_folder
 
 
 def test_other_settings_are_not_compared(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert reproduce("model.layers.gru.units=4", "backend.threads=1", "seed=3") == 0
+    assert reproduce("model.layers.gru.units=4", "backend.threads=1", "seed=3", "trainer.max_epochs=3") == 0
     out = capsys.readouterr().out
-    assert "nothing is compared: this run has other settings than the publication (model.layers.gru.units=4)" in out
+    assert "nothing is compared: this run has other settings than the publication (model.layers.gru.units=4, trainer.max_epochs=3)" in out
     assert not (own_folder / "recipes/mine/results").exists()
     [run] = (own_folder / "runs/mine").iterdir()
     assert "Nothing is compared" in (run / "report.md").read_text()
-    assert json.loads((run / "reproduction.json").read_text())["deviations"] == {"model.layers.gru.units": 4}
+    assert json.loads((run / "reproduction.json").read_text())["deviations"] == {
+        "model.layers.gru.units": 4,
+        "trainer.max_epochs": 3,
+    }
 
 
 def test_a_variant_brings_its_own_settings(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,7 +158,7 @@ def test_a_variant_brings_its_own_settings(own_folder: Path, capsys: pytest.Capt
     values = {epoch.epoch: epoch.values["val_loss"] for epoch in result.epochs}
     best = min(values, key=lambda epoch: values[epoch])
     assert (result.figures["best_epoch"], result.figures["best_val_loss"]) == (best, values[best])
-    assert result.samples[0].epoch == best
+    assert result.samples[0].step == 6 * best
     assert "Best on the text held out: " in (own_folder / "recipes/mine/README.md").read_text()
 
 
@@ -188,13 +192,16 @@ def test_a_stopped_run_is_kept_as_partial(own_folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_seeds_give_mean_and_spread(own_folder: Path) -> None:
+def test_seeds_give_mean_and_spread(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert reproduce("--seeds", "2") == 0
     seeds = [read_result(path).seed for path in sorted((own_folder / "recipes/mine/results").glob("*.json"))]
     assert seeds == [0, 1]
     readme = (own_folder / "recipes/mine/README.md").read_text()
     assert "PyTorch Lightning (2 seeds)" in readme
     assert " ± " in readme
+    out = capsys.readouterr().out
+    assert "over 2 seeds:\n" in out
+    assert re.search(r"^loss, epoch 2: [\d.]+ ± [\d.]+, met \(1 to 9 counts\)$", out, re.MULTILINE)
 
 
 @pytest.mark.slow
@@ -223,6 +230,8 @@ def test_mlflow_has_the_verdicts(own_folder: Path) -> None:
             "has no variant 'heldout' in {0}/recipes/mine/targets.yaml\n    expected: one of plain, held_out\n    did you mean: held_out\n",
         ),
         (["recipe=main"], "did you mean: mine"),
+        (["recipe=mine", "--seeds", "2", "seed=many"], "seed: value not accepted"),
+        (["recipe=mine", "--recipes-dir", "recipe"], "error: no folder of recipes 'recipe'; --recipes-dir names an existing folder\n"),
         (["recipe=text_generation", "--from-results"], "is the installed recipe; --recipes-dir names"),
         (["recipe=mine", "--variants", "plain"], "did you mean --variant?"),
     ],
@@ -250,6 +259,58 @@ def test_a_readme_without_a_place_loses_nothing(own_folder: Path, capsys: pytest
     assert kept(own_folder)["complete"] is True
     assert "README.md has no place for results" in capsys.readouterr().out
     assert (own_folder / "recipes/mine/README.md").read_text() == "# Mine\n"
+
+
+def test_a_shorter_run_never_replaces_a_longer_one(own_folder: Path) -> None:
+    from framework.engine.results import write_result
+
+    assert reproduce() == 0
+    whole = read_result(own_folder / "recipes/mine/results/plain-torch-seed0.json")
+    two = whole.model_copy(update={"complete": False, "epochs_wanted": 9})
+    one = two.model_copy(update={"epochs": two.epochs[:1]})
+    folder = own_folder / "elsewhere"
+    path = write_result(folder, one)
+    assert write_result(folder, two) == path
+    with pytest.raises(RunError, match="holds a longer result"):
+        write_result(folder, one)
+    assert read_result(path) == two
+
+
+def test_a_run_with_other_settings_does_not_belong_among_results(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert reproduce("model.layers.gru.units=4") == 0
+    [run] = (own_folder / "runs/mine").iterdir()
+    results = own_folder / "recipes/mine/results"
+    results.mkdir()
+    (results / "plain-torch-seed0.json").write_bytes((run / "reproduction.json").read_bytes())
+    assert main(["reproduce", "recipe=mine", "--from-results"]) == 2
+    assert "is of a run with other settings (model.layers.gru.units); it does not belong here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("parity", "is no comparison of both backends"), ("benchmarks/step", "is no result of a benchmark")]
+)
+def test_other_damaged_files_are_named(name: str, message: str, own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = own_folder / "recipes/mine/results" / f"{name}.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"rows": 3}')
+    assert main(["reproduce", "recipe=mine", "--from-results"]) == 2
+    assert f"{path} {message}" in capsys.readouterr().err
+
+
+def test_what_is_not_measured_any_more_is_not_shown(own_folder: Path) -> None:
+    page = own_folder / "recipes/mine/README.md"
+    page.write_text(README + "<!-- parity: begin (gatework reproduce --from-results) -->\nold\n<!-- parity: end -->\n")
+    assert main(["reproduce", "recipe=mine", "--from-results"]) == 0
+    assert "-->\nNot measured yet.\n<!-- parity: end -->" in page.read_text()
+
+
+def test_shipped_figures_are_compared_with_shipped_settings(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hidden = own_folder / "configs/optimizer/adam.yaml"
+    hidden.parent.mkdir(parents=True)
+    hidden.write_text("kind: adam\nlearning_rate: 0.5\n")
+    words = ["recipe=text_generation", "data=text", "data.path=my.txt", "debug=small", "tracking=none"]
+    assert main(["reproduce", *words]) == 0
+    assert "optimizer.learning_rate=0.5" in capsys.readouterr().out
 
 
 def test_a_damaged_result_is_named(own_folder: Path) -> None:

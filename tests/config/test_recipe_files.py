@@ -50,7 +50,8 @@ def test_own_recipes_come_before_the_shipped_ones(tmp_path: Path) -> None:
     assert folders == [tmp_path / "recipes", ROOT / "recipes"]
     assert find_targets("text_generation", folders)[0] == tmp_path / "recipes" / "mine"
     assert find_targets("text_generation_stateless", folders)[0] == ROOT / "recipes" / "text_generation"
-    assert recipe_folders(tmp_path / "nowhere") == [ROOT / "recipes"]
+    with pytest.raises(InputError, match=r"no folder of recipes '.*nowhere'; --recipes-dir names an existing folder"):
+        recipe_folders(tmp_path / "nowhere")
 
 
 def test_a_recipe_without_targets_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,10 @@ from framework.report.benchmarks import benchmark_lines
 from framework.report.curves import plot_beside
 from framework.report.figures import figure, mean_and_spread
 from framework.report.marked import has_marked, marked, replace_marked
-from framework.report.parity import parity_lines, parity_table
+from framework.report.parity import parity_lines, parity_report
 from framework.report.reproduction import curves, recipe_results, summary_table
 from framework.report.verdicts import tally, verdict_table, verdicts
+from framework.spec.measurements import BenchmarkResult, ParityResult, ParityRow
 from framework.spec.result import Result
 from framework.spec.targets import Targets
 
@@ -60,7 +61,7 @@ PLAIN = TARGETS.variants["plain"]
 
 def result(*losses: float, **changes: Any) -> Result:
     epochs = [{"epoch": n, "step": 10 * n, "values": {"loss": loss, "seconds": 60.0}} for n, loss in enumerate(losses, 1)]
-    sample = {"model": "last", "epoch": len(losses), "settings": {"temperature": 1.0}, "seed": 0, "text": "a ```b\nc  "}
+    sample = {"model": "last", "step": 10 * len(losses), "settings": {"temperature": 1.0}, "seed": 0, "text": "a ```b\nc  "}
     values = {
         "variant": "plain", "recipe": "mine", "backend": "torch", "seed": 0, "complete": len(losses) >= 3, "epochs_wanted": 3,
         "config_digest": "c" * 64, "data_digest": "d" * 64, "versions": {"torch": "2.0"}, "started": "2026-01-01T00:00:00+00:00",
@@ -72,7 +73,15 @@ def result(*losses: float, **changes: Any) -> Result:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(4021569.0, "4,021,569"), (4.174049, "4.174"), (0.75, "0.75"), (2.5, "2.50"), (10.0, "10"), (1234.56789, "1,234.5679")],
+    [
+        (float("nan"), "nan"),
+        (4021569.0, "4,021,569"),
+        (4.174049, "4.174"),
+        (0.75, "0.75"),
+        (2.5, "2.50"),
+        (10.0, "10"),
+        (1234.56789, "1,234.5679"),
+    ],
 )
 def test_figures_are_readable(value: float, text: str) -> None:
     assert figure(value) == text
@@ -86,11 +95,11 @@ def test_seeds_have_a_mean_and_the_standard_deviation_between_them() -> None:
 def test_a_figure_is_met_missed_or_not_reached() -> None:
     found = verdicts(PLAIN, result(2.1, 1.5))
     assert [one.status for one in found] == ["met", "met", "not reached"]
-    assert tally(found) == "2 of 3 targets met, 1 not reached"
+    assert tally(found, complete=False) == "2 of 3 targets met, 1 not reached (partial run)"
     found = verdicts(PLAIN, result(2.1001, 1.5, 0.8999))
     assert [one.status for one in found] == ["met", "MISSED", "MISSED"]
-    assert tally(found) == "1 of 3 targets met, 2 missed"
-    assert tally([]) == "nothing is published to compare with"
+    assert tally(found, complete=True) == "1 of 3 targets met, 2 missed"
+    assert tally([], complete=True) == "nothing is published to compare with"
     assert verdict_table(found)[2:] == [
         "| parameters | 1,000 | 1,000 | 1,000 | met | page 1 |",
         "| loss, epoch 1 | (bracketed by other runs) | 1.90 to 2.10 | 2.1001 | MISSED | page 2 |",
@@ -100,15 +109,15 @@ def test_a_figure_is_met_missed_or_not_reached() -> None:
 
 def test_a_recipe_shows_every_variant_with_its_runs() -> None:
     text = recipe_results(TARGETS, [result(2.0, 1.5, 1.2), result(2.0, 1.4, backend="tensorflow")])
-    assert text.startswith("### The plain model\n\n`scripts/run reproduce recipe=mine`\n\nOf all models the plainest.\n")
-    assert "| figure | published | counts as reproduced | PyTorch Lightning | TensorFlow/Keras (partial: 2 of 3 epochs) |" in text
+    assert text.startswith("### The plain model\n\n`gatework reproduce recipe=mine`\n\nOf all models the plainest.\n")
+    assert "| figure | published | counts as reproduced | PyTorch Lightning | TensorFlow/Keras (partial: 2 of 3 epochs, seed 0) |" in text
     assert "| loss, epoch 3 | 1 | 0.90 to 1.10 | 1.20 **MISSED** | not reached |" in text
     assert "| 1 | 2.05 | 2 | 2 |\n| 2 |  | 1.50 | 1.40 |\n| 3 | 1 | 1.20 |  |" in text
     assert "| torch, seed 0 | 3 | 3 min 00 s | 1 min 00 s | A chip, 2 of 8 processors | torch 2.0 | cccccccccccc | dddddddddddd |" in text
     assert "| tensorflow, seed 0 | 2 of 3, partial |" in text
     assert "- loss, epoch 1 (mean): 1.90 to 2.10, since two runs. Source: page 2." in text
     assert "````text\na ```b\nc\n````" in text
-    assert text.endswith("`scripts/run reproduce recipe=mine --variant held_out`\n\nNo run yet.")
+    assert text.endswith("`gatework reproduce recipe=mine --variant held_out`\n\nNo run yet.")
 
 
 def test_seeds_are_one_column_and_partial_runs_leave_complete_ones_alone() -> None:
@@ -133,7 +142,10 @@ def test_the_summary_shows_what_was_reached() -> None:
 
 def test_our_curve_is_drawn_beside_the_published_one(tmp_path: Path) -> None:
     ours, theirs = curves(PLAIN, [result(2.0, 1.5), result(2.0, seed=1)])
-    assert ours == {"loss, PyTorch Lightning, seed 0": [(1.0, 2.0), (2.0, 1.5)], "loss, PyTorch Lightning, seed 1": [(1.0, 2.0)]}
+    assert ours == {
+        "loss, PyTorch Lightning, seed 0 (partial)": [(1.0, 2.0), (2.0, 1.5)],
+        "loss, PyTorch Lightning, seed 1 (partial)": [(1.0, 2.0)],
+    }
     assert theirs == {"theirs": [(1.0, 2.05), (3.0, 1.0)]}
     plot_beside(tmp_path / "deep" / "it.png", ours, theirs, "both")
     assert (tmp_path / "deep" / "it.png").read_bytes().startswith(b"\x89PNG")
@@ -151,20 +163,25 @@ def test_text_between_markers_is_replaced_and_nothing_else() -> None:
 
 def test_parity_and_benchmarks_are_tables() -> None:
     rows = [
-        {"what": "outputs", "name": "y", "difference": 2.5e-7, "tolerance": 1e-5, "ok": True},
-        {"what": "greedy text", "name": "tokens", "difference": 0.5, "tolerance": 0.0, "ok": False},
+        ParityRow(what="outputs", name="y", difference=2.5e-7, tolerance=1e-5, ok=True),
+        ParityRow(what="greedy text", name="tokens", difference=0.5, tolerance=0.0, ok=False),
     ]
+    place = {"recipe": "mine", "steps": 7, "ok": False, "config_digest": "c" * 64, "data_digest": "d" * 64, "losses": {}}
+    parity = ParityResult.model_validate(
+        {**place, "rows": rows, "versions": {"a": "1"}, "hardware": {"processor": "X"}, "measured": "then"}
+    )
     assert parity_lines(rows) == [
         "outputs y           2.5e-07  tolerance 1e-05  ok",
         "greedy text tokens  5.0e-01  must be equal  MISSED",
         "1 of 2 agree",
     ]
-    assert parity_table(rows)[-1] == "| greedy text | `tokens` | 5.0e-01 | must be equal | MISSED |"
-    found = {"machine": "a chip", "versions": {"torch": "2"}, "measured": "2026-01-01", "busy": "cc", "rows": [{"a": 1.234, "b": None}]}
-    assert benchmark_lines(found) == [
-        "| a | b |",
-        "|---|---|",
-        "| 1.23 |  |",
+    assert parity_report(parity)[-3:] == [
+        "| greedy text | `tokens` | 5.0e-01 | must be equal | MISSED |",
         "",
-        "Measured 2026-01-01 on a chip; torch 2. The machine was busy: cc.",
+        "Measured then over 7 steps on X; a 1; config cccccccccccc, data dddddddddddd.",
     ]
+    found = BenchmarkResult(
+        subject="it", machine="a chip", versions={"torch": "2"}, measured="2026-01-01", busy="cc", rows=[{"a": 1.234, "b": None}]
+    )
+    assert benchmark_lines(found)[:3] == ["| a | b |", "|---|---|", "| 1.23 |  |"]
+    assert benchmark_lines(found)[-1] == "Measured 2026-01-01 on a chip; torch 2. The machine was busy: cc."

@@ -32,6 +32,8 @@ def test_a_good_target_has_a_title() -> None:
         ({"low": 3.0}, "low 3.0 is above high 2.8"),
         ({"value": 2.9}, "the published value 2.9 lies outside 2.6 to 2.8"),
         ({"value": None}, "without a published value, a target is bracketed: true"),
+        ({"epoch": None}, "loss needs an epoch; figures of the whole run are parameters, untrained_loss and best_…"),
+        ({"metric": "parameters"}, "parameters is a figure of the whole run and has no epoch"),
         ({"epoch": 0}, "targets.0.epoch: value not accepted"),
         ({"why": "absent"}, "targets.0.why: is missing"),
         ({"source": ""}, "targets.0.source: value not accepted"),
