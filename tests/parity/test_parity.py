@@ -74,6 +74,19 @@ def test_what_one_side_lacks_is_missed() -> None:
     assert [(line.name, line.ok) for line in compare(one, other)] == [("a", True), ("b", False), ("c", False)]
 
 
+def test_losses_are_compared_each_with_itself() -> None:
+    one, other = np.array([4.0, 1.0]), np.array([4.0, 1.002])
+    line = next(compare({"step losses": {"steps": one}}, {"step losses": {"steps": other}}))
+    assert line.difference == pytest.approx(0.002 / 1.002)
+    assert not line.ok
+
+
+@pytest.mark.parametrize("what", ["step losses", "outputs"])
+def test_what_is_not_finite_never_agrees(what: str) -> None:
+    one = np.array([1.0, float("nan"), 1.0])
+    assert not next(compare({what: {"x": one}}, {what: {"x": one}})).ok
+
+
 def test_the_measure_is_relative_to_the_largest_value() -> None:
     line = next(compare({"outputs": {"y": np.array([100.0, 1.0])}}, {"outputs": {"y": np.array([100.0, 1.0005])}}))
     assert line == Comparison("outputs", "y", pytest.approx(5e-6))  # type: ignore[arg-type]
