@@ -22,7 +22,7 @@ FOLDERS = {"framework": "framework", "configs": "framework/configs", "recipes": 
 def shipped_files() -> Iterator[str]:
     """Where each file that a user needs must lie in the wheel."""
     for folder, installed in FOLDERS.items():
-        for pattern in ("*.py", "*.yaml", "README.md", "results/*.json", "py.typed"):
+        for pattern in ("*.py", "*.yaml", "README.md", "results/*.json", "results/*/*.json", "py.typed"):
             for path in (ROOT / folder).rglob(pattern):
                 yield f"{installed}/{path.relative_to(ROOT / folder).as_posix()}"
 
