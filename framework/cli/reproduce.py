@@ -136,31 +136,39 @@ def _from_seeds(plan: Plan, config_dirs: list[Path], count: int) -> int:
     words = [*(word for word in plan.words if not word.startswith("seed=")), f"seed={seeds}"]
 
     def around(runs_dir: Path, job: Job, run_jobs: RunJobs) -> list[JobOutcome]:
-        return record_multirun(runs_dir, words, job, run_jobs, ConsoleReporter(Console()).warn)
+        return record_multirun(runs_dir, words, job, run_jobs, ConsoleReporter(Console()).warn, partial(_means, plan))
 
     outcomes = multirun(words, config_dirs, partial(reproduce_composed, plan), around)
     code = report(outcomes)
-    runs = [Path(one.value["run"]) for one in outcomes if isinstance(one.value, dict)]
-    reproduced = _tell_mean(plan, runs) and len(runs) == count
+    for line in _means(plan, outcomes):
+        print(line)
+    reproduced = _reproduced_on_average(plan, outcomes) and len(_results(outcomes)) == count
     return code if code != EXIT_DONE or reproduced else EXIT_FAILED
 
 
-def _tell_mean(plan: Plan, runs: Sequence[Path]) -> bool:
-    """Prints mean and spread of each target over the runs; whether the means are within the bounds and all runs complete."""
+def _results(outcomes: Sequence[Any]) -> list[Any]:
+    """What the runs of a multirun measured; jobs that failed have measured nothing."""
     from framework.engine.results import read_result
-    from framework.report.figures import mean_and_spread
-    from framework.report.verdicts import bounds, mean_verdict, measured
     from framework.tracking.outbox import REPRODUCTION
 
-    results = [read_result(run / REPRODUCTION) for run in runs]
-    if not results or any(one.deviations for one in results):
+    return [read_result(Path(one.value["run"]) / REPRODUCTION) for one in outcomes if isinstance(one.value, dict)]
+
+
+def _means(plan: Plan, outcomes: Sequence[Any]) -> list[str]:
+    """Mean and spread over the seeds as a table; nothing where nothing is compared."""
+    from framework.report.verdicts import mean_table
+
+    results = _results(outcomes)
+    return mean_table(plan.variant, results) if results and not any(one.deviations for one in results) else []
+
+
+def _reproduced_on_average(plan: Plan, outcomes: Sequence[Any]) -> bool:
+    from framework.report.verdicts import mean_verdict
+
+    results = _results(outcomes)
+    if any(one.deviations for one in results):
         return True
-    print(f"over {len(results)} seeds:")
-    met = True
-    for target in plan.variant.targets:
-        values, verdict = measured(target, results), mean_verdict(target, results)
-        met = met and verdict.status == "met"
-        print(f"{target.title}: {mean_and_spread(values) if values else '-'}, {verdict.status} ({bounds(target)} counts)")
+    met = all(mean_verdict(target, results).status == "met" for target in plan.variant.targets)
     return met and all(one.complete for one in results)
 
 

@@ -36,7 +36,18 @@ _HOW_MANY = ("hydra.sweeper.n_trials=", "hydra.sweeper.n_jobs=", "hydra.launcher
 """Overrides that make no other multirun, but tell how far it goes and where."""
 
 
-def record_multirun(runs_dir: Path, overrides: Sequence[str], job: Job, run_jobs: RunJobs, warn: Callable[[str], None]) -> list[JobOutcome]:
+Conclude = Callable[[Sequence[JobOutcome]], Sequence[str]]
+"""What more a multirun's report says, as Markdown lines, of what its jobs came to."""
+
+
+def record_multirun(
+    runs_dir: Path,
+    overrides: Sequence[str],
+    job: Job,
+    run_jobs: RunJobs,
+    warn: Callable[[str], None],
+    conclude: Conclude = lambda outcomes: (),
+) -> list[JobOutcome]:
     """Runs the jobs of a multirun as children of one run; the same overrides again go on with the same one.
 
     The run is made in MLflow when the first job is delivered, where and as that job is tracked: a multirun without tracking has none.
@@ -47,6 +58,7 @@ def record_multirun(runs_dir: Path, overrides: Sequence[str], job: Job, run_jobs
         job: what is done with each config; a function at the top of a module.
         run_jobs: runs ``job`` for each config, or for those that a search chooses.
         warn: told when MLflow does not take the end of the multirun.
+        conclude: further lines of its report.
 
     Raises:
         RunError: another process runs the same multirun now.
@@ -71,7 +83,7 @@ def record_multirun(runs_dir: Path, overrides: Sequence[str], job: Job, run_jobs
         if searches:
             _write_search(folder, searches)
         else:
-            _write_summary(folder, outcomes)
+            _write_summary(folder, outcomes, conclude(outcomes))
         failed = sum(outcome.message is not None for outcome in outcomes)
         why = f"{failed} of {len(outcomes)} jobs failed" if failed else None
         _end(folder, "failed" if failed else "finished", why, warn)
@@ -140,7 +152,7 @@ def _write_search(folder: Path, searches: Sequence[OptunaSearch]) -> None:
         write_text(folder / "report.md", "\n".join(["# Search", "", *table]) + "\n")
 
 
-def _write_summary(folder: Path, outcomes: Sequence[JobOutcome]) -> None:
+def _write_summary(folder: Path, outcomes: Sequence[JobOutcome], further: Sequence[str]) -> None:
     """Writes ``jobs.json`` and, for people, ``report.md``."""
     jobs = [_summary(outcome) for outcome in outcomes]
     write_json(folder / "jobs.json", jobs)
@@ -151,7 +163,7 @@ def _write_summary(folder: Path, outcomes: Sequence[JobOutcome]) -> None:
         lines.append(
             f"| {job['job']} | {changed} | {job.get('run', '')} | {job['status']} | {job.get('epochs', '')} | {' | '.join(losses)} |"
         )
-    write_text(folder / "report.md", "\n".join(["# Multirun", "", *lines]) + "\n")
+    write_text(folder / "report.md", "\n".join(["# Multirun", "", *lines, *(["", *further] if further else [])]) + "\n")
 
 
 def _summary(outcome: JobOutcome) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from framework.report.figures import figure
+from framework.report.figures import figure, mean_and_spread
 from framework.spec.result import Result
 from framework.spec.targets import Target, Variant
 
@@ -66,6 +66,16 @@ def verdict_table(found: Sequence[Verdict]) -> list[str]:
         lines.append(
             f"| {one.target.title} | {published(one.target)} | {bounds(one.target)} | {ours} | {one.status} | {one.target.source} |"
         )
+    return lines
+
+
+def mean_table(variant: Variant, results: Sequence[Result]) -> list[str]:
+    """Mean and spread of each target over several seeds as Markdown lines."""
+    lines = [f"| figure | published | counts as reproduced | over {len(results)} seeds | verdict |", "|---" * 5 + "|"]
+    for target in variant.targets:
+        values = measured(target, results)
+        ours = mean_and_spread(values) if values else ""
+        lines.append(f"| {target.title} | {published(target)} | {bounds(target)} | {ours} | {mean_verdict(target, results).status} |")
     return lines
 
 

@@ -201,8 +201,11 @@ def test_seeds_give_mean_and_spread(own_folder: Path, capsys: pytest.CaptureFixt
     assert "PyTorch Lightning (2 seeds)" in readme
     assert " ± " in readme
     out = capsys.readouterr().out
-    assert "over 2 seeds:\n" in out
-    assert re.search(r"^loss, epoch 2: [\d.]+ ± [\d.]+, met \(1 to 9 counts\)$", out, re.MULTILINE)
+    assert "| figure | published | counts as reproduced | over 2 seeds | verdict |" in out
+    line = re.search(r"^\| loss, epoch 2 \| 2.50 \| 1 to 9 \| [\d.]+ ± [\d.]+ \| met \|$", out, re.MULTILINE)
+    assert line is not None
+    [report] = (own_folder / "runs/.multirun").glob("*/report.md")
+    assert line[0] in report.read_text()
 
 
 @pytest.mark.slow
