@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from framework.cli.composing import add_config_arguments, load
 from framework.errors import EXIT_DONE, EXIT_FAILED, InputError
@@ -25,14 +26,16 @@ def run(arguments: argparse.Namespace) -> int:
     from framework.engine.parity_record import parity_result, record_parity
     from framework.engine.spec_file import spec_text
     from framework.report.parity import parity_lines
+    from framework.tracking.environment import describe_environment
 
     if arguments.steps < 1:
         raise InputError(f"--steps is {arguments.steps}; expected at least 1")
     experiment = load(arguments.overrides, arguments.config_dir).experiment
     measured = measure_backends(experiment, arguments.steps)
-    found = parity_result(experiment, measured, table(compare(*measured.values())))
+    environment = describe_environment(Path.cwd())
+    found = parity_result(experiment, measured, table(compare(*measured.values())), environment)
     print(spec_text(found) if arguments.json else "\n".join(parity_lines(found.rows)), end="" if arguments.json else "\n", flush=True)
-    folder = record_parity(experiment, found, lambda text: print(f"warning: {text}", file=sys.stderr))
+    folder = record_parity(experiment, found, environment, lambda text: print(f"warning: {text}", file=sys.stderr))
     if not arguments.json:
         print(f"kept in {folder}")
     return EXIT_DONE if found.ok else EXIT_FAILED

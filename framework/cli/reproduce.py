@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from framework.config.compose import Composed, compose
-from framework.config.recipe_files import TARGETS, find_targets, recipe_folders, shipped_recipes
+from framework.config.recipe_files import OWN, TARGETS, find_targets, recipe_folders, shipped_recipes
 from framework.errors import EXIT_DONE, EXIT_FAILED, InputError, nearest
 from framework.spec.targets import Targets, Variant
 
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     recipe = str(compose(arguments.overrides, arguments.config_dir).mapping.get("recipe"))
     folders = recipe_folders(arguments.recipes_dir)
     folder, targets = find_targets(recipe, folders)
-    own = folder.parent == (arguments.recipes_dir or Path("recipes")).resolve()
+    own = folder.parent == (arguments.recipes_dir or OWN).resolve()
     if arguments.from_results:
         return _rewrite(folder, targets, own)
     name = _chosen(targets, recipe, arguments.variant, folder)

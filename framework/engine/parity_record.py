@@ -20,21 +20,22 @@ from framework.engine.sync import PARITIES, deliver_now
 from framework.report.parity import parity_report, parity_tally
 from framework.spec.experiment import Experiment
 from framework.spec.measurements import ParityResult, ParityRow
-from framework.tracking.environment import describe_environment
 from framework.tracking.outbox import PARITY
 
 _LIBRARIES = ("gatework", "numpy", "torch", "pytorch-lightning", "tensorflow", "keras")
 
 
-def parity_result(experiment: Experiment, measured: Mapping[str, Measured], rows: Sequence[ParityRow]) -> ParityResult:
+def parity_result(
+    experiment: Experiment, measured: Mapping[str, Measured], rows: Sequence[ParityRow], environment: Mapping[str, Any]
+) -> ParityResult:
     """What two backends had in common, with where and with what it was measured.
 
     Args:
         experiment: what was compared.
         measured: by backend, from :func:`~framework.engine.parity.measure_backends`.
         rows: the lines of the table, from :func:`~framework.engine.parity.table`.
+        environment: from :func:`~framework.tracking.environment.describe_environment`.
     """
-    environment = describe_environment(Path.cwd())
     losses = {backend: [float(loss) for loss in measured[backend]["step losses"]["steps"]] for backend in BACKENDS}
     return ParityResult(
         recipe=experiment.recipe,
@@ -50,12 +51,13 @@ def parity_result(experiment: Experiment, measured: Mapping[str, Measured], rows
     )
 
 
-def record_parity(experiment: Experiment, found: ParityResult, warn: Callable[[str], None]) -> Path:
+def record_parity(experiment: Experiment, found: ParityResult, environment: Mapping[str, Any], warn: Callable[[str], None]) -> Path:
     """Writes a comparison to a folder of its own, and delivers it to MLflow as ``tracking`` says.
 
     Args:
         experiment: what was compared.
         found: from :func:`parity_result`.
+        environment: what that was given.
         warn: told when MLflow does not take it.
 
     Returns:
@@ -70,7 +72,7 @@ def record_parity(experiment: Experiment, found: ParityResult, warn: Callable[[s
     write_text(folder.path / PARITY, spec_text(found))
     write_text(folder.path / "report.md", "\n".join([f"# Parity of {experiment.recipe}", "", *parity_report(found)]) + "\n")
     write_text(folder.config / "resolved.yaml", dump_yaml(resolved(experiment)))
-    write_json(folder.environment, describe_environment(Path.cwd()))
+    write_json(folder.environment, environment)
     recorder = Recorder(folder.metrics)
     for place, values in enumerate(zip(*found.losses.values(), strict=True), 1):
         recorder.record(place, float(place), {f"loss/{backend}": loss for backend, loss in zip(found.losses, values, strict=True)})
