@@ -95,11 +95,11 @@ class Training:
     """Everything that a backend's trainer needs.
 
     Attributes:
-        trainer: epochs, precision, clipping, limits.
+        trainer: epochs, precision, clipping.
         optimizer: kind and constants.
         learning_rate: rate by optimizer step, counted from 0.
-        train: batches to train on.
-        validation: batches to validate on, or None.
+        train: batches to train on, already limited to those that the trainer's settings allow.
+        validation: batches to validate on, likewise, or None.
         start: where to begin.
         reset_states_each_epoch: whether stateful layers start each epoch from zeros. Validation always runs from zeros and
             leaves the training states as they were.

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from framework.backends.base.ledger import Ledger
 from framework.backends.base.training import Arrays, Training, TrainingEvents
 from framework.backends.tensorflow.compiled import CompiledModel, TrainStep, batch_tensors, model_inputs
 from framework.backends.tensorflow.fitting import Fitting
@@ -19,7 +20,6 @@ from framework.backends.tensorflow.layers import BuildContext
 from framework.backends.tensorflow.model import build_model
 from framework.backends.tensorflow.objective import token_loss, trained_output
 from framework.backends.tensorflow.optimizers import make_optimizer, optimizer_identity, optimizer_variables
-from framework.backends.tensorflow.progress import EpochLoss
 from framework.backends.tensorflow.stepper import KerasStepper
 from framework.backends.tensorflow.variables import ModelVariables, read, shapes, write
 from framework.builder.plan import ModelPlan
@@ -47,7 +47,7 @@ class KerasTrainee:
     Attributes:
         native: the functional ``keras.Model``; compiled once it is trained.
         plan: what it was built from.
-        progress: the running mean of the epoch's loss.
+        ledger: where its training stands.
     """
 
     def __init__(self, plan: ModelPlan, weights: Arrays, trainer: TrainerSpec, backend: BackendSpec) -> None:
@@ -56,7 +56,7 @@ class KerasTrainee:
         self.trainer = trainer
         self.native, layers = build_model(plan, self.context)
         self.variables = ModelVariables(plan, layers)
-        self.progress = EpochLoss()
+        self.ledger = Ledger()
         self._compiled: CompiledModel | None = None
         self._train_step: TrainStep | None = None
         self._optimizer_identity = ""
@@ -85,19 +85,18 @@ class KerasTrainee:
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Everything that going on to the same bits needs, copied.
 
-        Names begin with ``weights/``, ``optimizer/`` (once trained), ``states/``, ``random/``, and ``progress/`` for the running mean of
-        the epoch's loss.
+        Names begin with ``weights/``, ``optimizer/`` (once trained), ``states/``, ``random/``, and ``progress/`` for what the epoch came
+        to so far.
 
         Raises:
             TrainingError: the loss of a step that was not read yet is not finite.
         """
-        progress = {f"progress/{name}": value for name, value in self.progress.arrays().items()}
         return {
             **read(self.variables.weights, "weights/"),
             **{f"optimizer/{name}": np.array(value) for name, value in self._optimizer_arrays().items()},
             **read(self.variables.states, "states/"),
             **read(self.variables.random, "random/"),
-            **progress,
+            **{f"progress/{name}": value for name, value in self.ledger.arrays().items()},
         }
 
     def load_state(self, state: Arrays) -> None:
@@ -111,13 +110,12 @@ class KerasTrainee:
             "weights": self.variables.weights,
             "states": self.variables.states,
             "random": self.variables.random,
-            "progress": self.progress.arrays(),
         }
         for name, variables in wanted.items():
             check_weights(shapes(variables), parts[name], name)
-        for name in ("weights", "states", "random"):
-            write(name, wanted[name], parts[name])
-        self.progress.restore(parts["progress"])
+        self.ledger.restore(parts["progress"])
+        for name, variables in wanted.items():
+            write(name, variables, parts[name])
         self._loaded = {name: np.array(value) for name, value in parts["optimizer"].items()}
 
     def fit(self, training: Training, events: TrainingEvents) -> None:

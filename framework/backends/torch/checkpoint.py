@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from framework.backends.base.training import Arrays
@@ -34,7 +33,7 @@ def check_plan_weights(plan: ModelPlan, weights: Arrays) -> None:
 
 def read_state(trainee: TorchTrainee) -> dict[str, NDArray[np.generic]]:
     """Weights, optimizer, kept states, counts of dropout draws, and the running means of the epoch."""
-    graph, progress = trainee.native.graph, trainee.progress
+    graph = trainee.native.graph
     state = {f"weights/{name}": value for name, value in trainee.weights().items()}
     if trainee.pending_slots:
         state.update({f"optimizer/{name}": value.copy() for name, value in trainee.pending_slots.items()})
@@ -45,10 +44,7 @@ def read_state(trainee: TorchTrainee) -> dict[str, NDArray[np.generic]]:
             state[f"states/{path}"] = as_array(gru.state)
     for path, count in graph.draws():
         state[f"random/{path}"] = as_array(count)
-    if progress.mean.total is not None:
-        state["progress/loss"] = as_array(progress.mean.total)
-        state["progress/tokens"] = np.array(progress.mean.tokens, dtype=np.int64)
-        state["progress/seconds"] = np.array(progress.seconds)
+    state.update({f"progress/{name}": value for name, value in trainee.ledger.arrays().items()})
     return state
 
 
@@ -100,7 +96,7 @@ def write_state(trainee: TorchTrainee, state: Arrays) -> None:
     trainee.pending_slots = {name: value.copy() for name, value in parts["optimizer"].items()}
     _write_states(trainee.native, parts["states"])
     _write_draws(trainee.native, parts["random"])
-    _write_progress(trainee, parts["progress"])
+    trainee.ledger.restore(parts["progress"])
 
 
 def _write_states(module: GraphModule, states: Arrays) -> None:
@@ -124,12 +120,3 @@ def _write_draws(module: GraphModule, counts: Arrays) -> None:
         if path not in known:
             raise CheckpointError(f"the checkpoint's 'random/{path}' belongs to no layer of this model")
     module.graph.set_draws({path: int(counts[path]) if path in counts else 0 for path in known})
-
-
-def _write_progress(trainee: TorchTrainee, values: Arrays) -> None:
-    progress = trainee.progress
-    progress.start_epoch()
-    if "loss" in values:
-        progress.mean.total = torch.tensor(float(values["loss"]), dtype=torch.float64)
-        progress.mean.tokens = int(values["tokens"])
-        progress.seconds = float(values["seconds"])

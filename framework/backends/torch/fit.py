@@ -9,51 +9,49 @@ import pytorch_lightning as lightning
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
+from framework.backends.base.ledger import Ledger
 from framework.backends.base.training import Training, TrainingEvents
 from framework.backends.torch.events import EventTeller
 from framework.backends.torch.loader import BatchLoader
 from framework.backends.torch.module import GraphModule
-from framework.backends.torch.progress import Progress
 from framework.backends.torch.quiet import interrupts_pass, quiet_lightning
 from framework.errors import InputError, TrainingError
 from framework.spec.trainer import TrainerSpec
 
 
-def fit(module: GraphModule, training: Training, events: TrainingEvents, progress: Progress, device: torch.device) -> None:
+def fit(module: GraphModule, training: Training, events: TrainingEvents, ledger: Ledger, device: torch.device) -> None:
     """Trains from ``training.start`` to the last epoch, or until ``events`` asks to stop.
 
     Args:
         module: with :attr:`~GraphModule.optimizer` set.
         training: the plan.
         events: who is told.
-        progress: where the training stands.
+        ledger: where the training stands.
         device: to train on.
 
     Raises:
         TrainingError: the loss is not finite, or memory ran out.
         InputError: there are no batches.
     """
-    loader = BatchLoader(training.train, training.trainer.limit_train_batches, lambda: (progress.epoch, progress.batch))
+    loader = BatchLoader(training.train, position=lambda: (ledger.position.epoch, ledger.position.batch))
     if loader.steps == 0:
         raise InputError("there is not a single batch to train on; lower data.batch_size or data.sequence_length, or give more data")
-    progress.start_at(training.start)
     module.steps, module.learning_rate, module.quiet = training.start.step, training.learning_rate, True
-    events.on_train_begin(training.start, loader.steps)
+    # On a GPU a loss is read only now and then, since reading it waits for the device.
+    ledger.begin(events, training.start, loader.steps, 1 if device.type == "cpu" else training.trainer.log_every_n_steps)
     if training.start.epoch >= training.trainer.max_epochs:
         return
-    teller = EventTeller(training, events, progress, loader.steps)
-    validation = None
-    if training.validation is not None:
-        validation = BatchLoader(training.validation, training.trainer.limit_val_batches)
-    with quiet_lightning(), interrupts_pass(), _memory(progress, training):
+    teller = EventTeller(training, events, ledger)
+    validation = None if training.validation is None else BatchLoader(training.validation)
+    with quiet_lightning(), interrupts_pass(), _memory(ledger, training):
         trainer = make_trainer(training.trainer, device, [teller])
-        if progress.batch >= loader.steps:
+        if ledger.epoch_complete:
             _finish_epoch(module, trainer, teller, validation)
-            if events.should_stop or progress.epoch >= training.trainer.max_epochs:
+            if events.should_stop or ledger.position.epoch >= training.trainer.max_epochs:
                 return
             trainer = make_trainer(training.trainer, device, [teller])
         # The only state of the Trainer that is set from outside, as a checkpoint of its own would.
-        trainer.fit_loop.epoch_progress.current.processed = progress.epoch  # type: ignore[attr-defined]
+        trainer.fit_loop.epoch_progress.current.processed = ledger.position.epoch  # type: ignore[attr-defined]
         try:
             trainer.fit(module, loader, validation)
         finally:
@@ -63,10 +61,10 @@ def fit(module: GraphModule, training: Training, events: TrainingEvents, progres
 def _finish_epoch(module: GraphModule, trainer: lightning.Trainer, teller: EventTeller, validation: BatchLoader | None) -> None:
     """Validates and ends an epoch whose training was complete when it was interrupted."""
     every = teller.training.trainer.check_val_every_n_epoch
-    if validation is not None and (teller.progress.epoch + 1) % every == 0:
+    if validation is not None and (teller.ledger.position.epoch + 1) % every == 0:
         trainer.validate(module, validation, verbose=False)
         module.trainer = None
-    teller.tell_epoch()
+    teller.ledger.end_epoch(teller.val_loss)
 
 
 def make_trainer(spec: TrainerSpec, device: torch.device, callbacks: list[lightning.Callback]) -> lightning.Trainer:
@@ -96,22 +94,22 @@ def make_trainer(spec: TrainerSpec, device: torch.device, callbacks: list[lightn
 
 
 @contextmanager
-def _memory(progress: Progress, training: Training) -> Iterator[None]:
+def _memory(ledger: Ledger, training: Training) -> Iterator[None]:
     """Turns running out of memory into an error that says what helps."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise _out_of_memory(progress, training) from error
+        raise _out_of_memory(ledger, training) from error
     except RuntimeError as error:
         # The CPU's allocator has no error class of its own.
         if "can't allocate memory" in str(error) or "not enough memory" in str(error):
-            raise _out_of_memory(progress, training) from error
+            raise _out_of_memory(ledger, training) from error
         raise
 
 
-def _out_of_memory(progress: Progress, training: Training) -> TrainingError:
+def _out_of_memory(ledger: Ledger, training: Training) -> TrainingError:
     mixed = "" if training.trainer.precision == "bf16-mixed" else ", or set trainer.precision=bf16-mixed"
     return TrainingError(
-        f"memory ran out at step {progress.step + 1:,}: lower data.batch_size (now {training.train.batch_size}), "
+        f"memory ran out at step {ledger.position.step + 1:,}: lower data.batch_size (now {training.train.batch_size}), "
         f"data.sequence_length or the model's units{mixed}"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
 
 import torch
 
@@ -17,7 +16,6 @@ class BatchLoader:
 
     Args:
         batches: of one split.
-        limit: batches of an epoch, at most.
         position: gives the epoch, and the batches of it that are done already; asked at the start of every epoch.
         device: where the tensors go; a Trainer moves them itself.
     """
@@ -25,30 +23,23 @@ class BatchLoader:
     def __init__(
         self,
         batches: Batches,
-        limit: int | None,
         position: Callable[[], tuple[int, int]] = lambda: (0, 0),
         device: torch.device | None = None,
     ) -> None:
         self.batches = batches
-        self.limit = limit
         self.position = position
         self.device = device
 
     @property
     def steps(self) -> int:
         """Batches of a whole epoch."""
-        return epoch_steps(self.batches, self.limit)
+        return self.batches.steps
 
     # No __len__: an epoch that is gone on with is shorter than those after it, and Lightning asks for the length once.
     def __iter__(self) -> Iterator[NativeBatch]:
         epoch, start = self.position()
-        for batch in islice(self.batches.epoch(epoch, start), max(0, self.steps - start)):
+        for batch in self.batches.epoch(epoch, start):
             yield as_tensors(batch, self.device)
-
-
-def epoch_steps(batches: Batches, limit: int | None) -> int:
-    """Batches of an epoch that may be cut short."""
-    return batches.steps if limit is None else min(batches.steps, limit)
 
 
 def as_tensors(batch: Batch, device: torch.device | None = None) -> NativeBatch:

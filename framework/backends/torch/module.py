@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from framework.backends.base.ledger import check_finite
 from framework.backends.torch.graph import Graph
 from framework.backends.torch.layers.base import Setting, Signal
 from framework.backends.torch.loss import cross_entropy
 from framework.backends.torch.optimizers import KerasOptimizer, clip_gradients, make_optimizer
 from framework.builder.plan import ModelPlan
-from framework.errors import TrainingError
 from framework.spec.optimizer import AdamSpec, OptimizerSpec
 
 Inputs = Mapping[str, Tensor] | Tensor
@@ -146,16 +145,3 @@ class GraphModule(lightning.LightningModule):
         with torch.no_grad():
             for name, parameter in self.graph.weights():
                 parameter.copy_(torch.from_numpy(np.ascontiguousarray(weights[name])))
-
-
-def check_finite(loss: float, step: int) -> None:
-    """Stops a training whose loss is no number any more.
-
-    Raises:
-        TrainingError: it names the step.
-    """
-    if not math.isfinite(loss):
-        raise TrainingError(
-            f"the loss is {loss} at step {step:,}: training cannot go on; "
-            "a lower optimizer.learning_rate, a schedule with warmup_steps, or trainer.gradient_clip_val=1.0 may help"
-        )

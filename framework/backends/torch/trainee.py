@@ -10,17 +10,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from framework.backends.base.ledger import Ledger
 from framework.backends.base.training import Arrays, Training, TrainingEvents
 from framework.backends.torch.arrays import as_array, as_tensor
 from framework.backends.torch.checkpoint import check_plan_weights, read_state, write_slots, write_state
 from framework.backends.torch.fit import fit
 from framework.backends.torch.loader import BatchLoader, as_tensors
+from framework.backends.torch.mean import Mean
 from framework.backends.torch.module import GraphModule
 from framework.backends.torch.optimizers import make_optimizer
-from framework.backends.torch.progress import Mean, Progress
 from framework.backends.torch.stepper import TorchStepper
 from framework.builder.plan import ModelPlan
 from framework.data.batches import Batch, Batches
+from framework.data.limit import limit as cut
 from framework.spec.optimizer import OptimizerSpec
 from framework.spec.trainer import TrainerSpec
 
@@ -39,7 +41,7 @@ class TorchTrainee:
         self.plan: ModelPlan = native.plan
         self.precision = trainer.precision
         self.device = device
-        self.progress = Progress()
+        self.ledger = Ledger()
         # What load_state gave the optimizer, until the training that makes one.
         self.pending_slots: dict[str, NDArray[np.generic]] = {}
         self._optimizer_spec: OptimizerSpec | None = None
@@ -81,13 +83,13 @@ class TorchTrainee:
         if self.pending_slots:
             write_slots(self.native, self.native.optimizer, self.pending_slots)
             self.pending_slots = {}
-        fit(self.native, training, events, self.progress, self.device)
+        fit(self.native, training, events, self.ledger, self.device)
 
     def evaluate(self, batches: Batches, limit: int | None = None) -> float:
         """Mean loss in nats a token from zero states; training states are left as they were."""
         mean = Mean()
         with torch.no_grad(), self._apart():
-            for batch in BatchLoader(batches, limit, device=self.device):
+            for batch in BatchLoader(cut(batches, limit), device=self.device):
                 mean.add(self.native.loss(batch), batch[1].numel())
         return mean.value()
 

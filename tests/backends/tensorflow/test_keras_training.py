@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from framework.backends.base.training import EpochResult, Position, StepResult
-from framework.backends.tensorflow.progress import EpochLoss
 from framework.data.batches import Batch
+from framework.data.limit import limit
 from framework.errors import CheckpointError, DataError, TrainingError
 from framework.spec.optimizer import SGDSpec
 
@@ -138,7 +137,7 @@ def test_states_are_reset_each_epoch_if_asked(kit: Any, trainee: Any, reset: boo
 def test_limits(kit: Any, trainee: Any) -> None:
     recorder = kit.Recorder()
     validation = kit.Sentences(3, seed=1)
-    trainee.fit(kit.training(kit.Sentences(5), validation, max_epochs=2, limit_train_batches=2, limit_val_batches=1), recorder)
+    trainee.fit(kit.training(limit(kit.Sentences(5), 2), limit(validation, 1), max_epochs=2), recorder)
     assert recorder.heard[0] == (Position(), 2)
     assert [one.position.batch for one in recorder.steps] == [1, 2, 1, 2]
     assert recorder.epochs[-1].val_loss == trainee.evaluate(validation, 1)
@@ -179,27 +178,9 @@ class Infinite:
 
 def test_a_loss_that_is_not_finite_names_the_step(kit: Any, trainee: Any) -> None:
     recorder = kit.Recorder()
-    with pytest.raises(TrainingError, match=r"the loss is inf at step 3 \(epoch 1, batch 3\); a lower optimizer.learning_rate"):
+    with pytest.raises(TrainingError, match=r"the loss is inf at step 3: training cannot go on; a lower optimizer.learning_rate"):
         trainee.fit(kit.training(Infinite(kit)), recorder)
     assert len(recorder.steps) == 2
-
-
-def test_losses_left_on_the_device_are_read_together() -> None:
-    together, one_by_one = EpochLoss(), EpochLoss()
-    losses = np.random.default_rng(0).random(5).astype(np.float32)
-    for number, loss in enumerate(losses):
-        for mean in (together, one_by_one):
-            mean.add(Position(0, number + 1, number + 1), tf.constant(loss), 7 + number)
-        one_by_one.read()
-    assert together.tokens == 0
-    assert together.read() == losses[-1]
-    assert together.read() is None
-    assert together.mean == one_by_one.mean == pytest.approx(np.average(losses, weights=7 + np.arange(5)), rel=1e-6)
-    together.add(Position(0, 6, 6), tf.constant(math.nan), 1)
-    together.add(Position(0, 7, 7), tf.constant(math.nan), 1)
-    with pytest.raises(TrainingError, match="nan at step 6"):
-        together.arrays()
-    assert math.isnan(EpochLoss().mean)
 
 
 def test_running_out_of_memory(kit: Any, trainee: Any) -> None:
@@ -248,7 +229,7 @@ def test_an_interrupt_passes(kit: Any, trainee: Any) -> None:
 def test_data_that_ends_early(kit: Any, trainee: Any) -> None:
     class Short(type(kit.Sentences(1))):  # type: ignore[misc]
         def epoch(self, epoch: int, start: int = 0) -> Any:
-            return list(super().epoch(epoch, start))[:2]
+            return iter(list(super().epoch(epoch, start))[:2])
 
     with pytest.raises(TrainingError, match="epoch 1 ended after 2 of 3 batches"):
         trainee.fit(kit.training(Short(3)), kit.Recorder())

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from framework.backends.base.training import Position
+from framework.data.limit import limit
 from framework.errors import InputError, TrainingError
 from framework.spec.optimizer import SGDSpec
 
@@ -82,13 +83,14 @@ def test_training_lowers_the_loss(workshop: Any, trainee: Any) -> None:
 def test_limits_and_rhythm_of_validation(workshop: Any, trainee: Any) -> None:
     listener = workshop.Listener()
     validation = workshop.Windows(5, seed=7)
-    spec = {"limit_train_batches": 2, "limit_val_batches": 1, "check_val_every_n_epoch": 2, "max_epochs": 5}
-    trainee.fit(workshop.training(workshop.Windows(4), validation, **spec), listener)
+    spec = {"check_val_every_n_epoch": 2, "max_epochs": 5}
+    train, first = limit(workshop.Windows(4), 2), limit(validation, 1)
+    trainee.fit(workshop.training(train, first, **spec), listener)
     assert listener.began[0][1] == 2
     assert len(listener.steps) == 10
     assert [epoch.val_loss is not None for epoch in listener.epochs] == [False, True, False, True, False]
     listener = workshop.Listener()
-    trainee.fit(workshop.training(workshop.Windows(4), validation, start=Position(5, 0, 10), **{**spec, "max_epochs": 6}), listener)
+    trainee.fit(workshop.training(train, first, start=Position(5, 0, 10), **{**spec, "max_epochs": 6}), listener)
     assert listener.epochs[0].val_loss == trainee.evaluate(validation, limit=1) != trainee.evaluate(validation)
 
 
