@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "framework"
 
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "spec"}),
+    frozenset({"errors", "files", "secrets", "spec"}),
     frozenset({"config", "data", "decoding", "metrics", "weights"}),
     frozenset({"builder", "tasks", "backends.base"}),
     frozenset({"backends.tensorflow", "backends.torch"}),
@@ -31,7 +31,9 @@ FLOORS: tuple[frozenset[str], ...] = (
 # On one floor: what a part may import all the same.
 NEIGHBOURS: frozenset[tuple[str, str]] = frozenset(
     {
+        ("errors", "secrets"),  # no message holds a password
         ("spec", "errors"),  # a spec reports its problems
+        ("spec", "secrets"),
         ("backends.base", "builder.plan"),  # a backend builds what was planned
         ("tasks", "builder.plan"),  # a task checks what was planned
     }
@@ -57,6 +59,8 @@ HOMES: dict[str, frozenset[str]] = {
 # The lowest floor holds on to nothing else.
 ONLY: dict[str, frozenset[str]] = {
     "errors": frozenset(),
+    "files": frozenset(),
+    "secrets": frozenset(),
     "spec": frozenset({"pydantic", "pydantic_core"}),
 }
 

@@ -10,8 +10,9 @@ from framework.config.compose import Composed, compose
 from framework.config.location import SCHEMA_FOLDER, SearchPath, display
 from framework.config.schema import WHOLE, schema_header, write_schemas
 from framework.config.yaml_edit import append_default, insert_before, replace_scalars
-from framework.config.yaml_text import read_yaml
+from framework.config.yaml_file import read_text, read_yaml
 from framework.errors import InputError
+from framework.files import replace_text
 from framework.spec.data import DATA_KINDS
 
 _NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
@@ -42,8 +43,7 @@ def new_experiment(name: str, source: str, into: Path) -> list[Path]:
     _check_free(name, targets, composed.search)
     texts = {group: _copy(group, path, name, composed) for group, path in sources.items()}
     for group, text in texts.items():
-        targets[group].parent.mkdir(parents=True, exist_ok=True)
-        targets[group].write_text(text, encoding="utf-8")
+        replace_text(targets[group], text)
     write_schemas(into / SCHEMA_FOLDER)
     return [*targets.values(), into / SCHEMA_FOLDER]
 
@@ -68,7 +68,7 @@ def _sources(composed: Composed) -> dict[str, Path]:
 
 
 def _copy(group: str, path: Path, name: str, composed: Composed) -> str:
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
     choice = f"{group}={composed.choices[group]}"
     if group == "recipe":
         text = _rewired(text, path, name, [own for own in _OWN if composed.choices.get(own)])

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from framework.config.location import display
-from framework.config.yaml_text import read_yaml, write_yaml
-from framework.errors import RunError
+from framework.config.yaml_file import read_yaml
+from framework.config.yaml_text import write_yaml
+from framework.errors import RunError, SpecError
+from framework.files import replace_text
 from framework.spec.base import SPEC_VERSION
 
 _VERSION = "spec_version"
@@ -29,13 +28,17 @@ def save_resolved(path: Path, mapping: Mapping[str, Any]) -> None:
     """Writes a resolved config in one step, its version first.
 
     Args:
-        path: the file; its folder must exist.
+        path: the file.
         mapping: plain data, an experiment's or a model's.
+
+    Raises:
+        RunError: it cannot be written.
     """
     content = {_VERSION: mapping.get(_VERSION, SPEC_VERSION), **{key: value for key, value in mapping.items() if key != _VERSION}}
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(dump_yaml(content), encoding="utf-8")
-    part.replace(path)
+    try:
+        replace_text(path, dump_yaml(content))
+    except (OSError, UnicodeEncodeError) as error:
+        raise RunError(f"cannot write {display(path)}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def load_resolved(path: Path) -> dict[str, Any]:
@@ -45,12 +48,12 @@ def load_resolved(path: Path) -> dict[str, Any]:
         RunError: the file is missing or damaged, holds no version, or was written by a newer Gatework.
     """
     name = display(path)
+    if not path.exists():
+        raise RunError(f"{name} is missing")
     try:
         content = read_yaml(path)
-    except FileNotFoundError as error:
-        raise RunError(f"{name} is missing") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RunError(f"{name} is damaged: {str(error).splitlines()[0]}") from error
+    except SpecError as error:
+        raise RunError(f"{name} is damaged: {error.problems[0]}") from error
     if not isinstance(content, dict) or not _is_version(content.get(_VERSION)):
         raise RunError(f"{name} holds no {_VERSION}: it is no config that Gatework saved, or it is damaged")
     return migrate(content, name)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from framework.config.field_docs import field_docs
 from framework.config.location import SCHEMA_FOLDER
+from framework.files import replace_text
 from framework.spec.base import Spec
 from framework.spec.data import DATA_KINDS
 from framework.spec.experiment import Experiment
@@ -90,11 +91,10 @@ def write_schemas(folder: Path) -> list[Path]:
     Args:
         folder: made if it is missing; such as ``configs/schema``.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, schema in group_schemas().items():
         path = folder / f"{name}.json"
-        path.write_text(schema_text(schema), encoding="utf-8")
+        replace_text(path, schema_text(schema))
         written.append(path)
     return written
 

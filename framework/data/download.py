@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path, PurePosixPath
 
 from framework.errors import DataError, Problem
+from framework.files import replacing
 from framework.spec.data import DownloadSpec
 from framework.spec.experiment import PathsSpec
 
@@ -75,28 +75,26 @@ def _mismatch(what: str, expected: str, real: str, hint: str) -> DataError:
 
 def _fetch(download: DownloadSpec, looked_in: list[Path], target: Path, offline: str) -> Path:
     """Download beside the target and move it there once verified, so that no half file is ever found."""
-    import pooch
-
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=target.name, suffix=".part", dir=target.parent)
-        os.close(descriptor)
+        with replacing(target) as part:
+            _download(download, looked_in, part, offline)
     except OSError as error:
         hint = "set paths.cache_dir to a folder that can be written"
         raise DataError(str(Problem("paths.cache_dir", f"'{target.parent}' cannot be written: {error.strerror}", hint=hint))) from error
-    part = Path(name)
+    return target
+
+
+def _download(download: DownloadSpec, looked_in: list[Path], part: Path, offline: str) -> None:
+    import pooch
+
     try:
-        pooch.HTTPDownloader(timeout=30)(download.url, name, None)
+        pooch.HTTPDownloader(timeout=30)(download.url, str(part), None)
         real = sha256_of(part)
-        if real != download.sha256:
-            raise _mismatch(download.url, download.sha256, real, "the address gives another file than the config expects")
-        part.chmod(0o644)  # mkstemp made it readable for this user alone; a cache may be shared
-        part.replace(target)
     except (OSError, ValueError) as error:  # every network error of pooch's client is an OSError
         raise _unreachable(download, looked_in, error, offline) from error
-    finally:
-        part.unlink(missing_ok=True)
-    return target
+    if real != download.sha256:
+        raise _mismatch(download.url, download.sha256, real, "the address gives another file than the config expects")
 
 
 def _unreachable(download: DownloadSpec, looked_in: list[Path], error: Exception, offline: str) -> DataError:

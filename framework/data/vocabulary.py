@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from framework.data.reading import PIECE
 from framework.data.tokenisation import Level, code_points, words
 from framework.errors import DataError, Problem
+from framework.files import read_json, replace_text
 from framework.spec.data import UNKNOWN_TOKEN
 
 VOCABULARY_FILE = "vocabulary.json"
@@ -111,7 +111,11 @@ class Vocabulary:
         return "".join([self.tokens[number] for number in numbers.tolist()])
 
     def save(self, file: Path) -> None:
-        """Write the vocabulary as JSON (ASCII); a file of that name is replaced at once, never half."""
+        """Write the vocabulary as JSON (ASCII); a file of that name is replaced at once, never half.
+
+        Raises:
+            DataError: it cannot be written.
+        """
         content = {
             "vocabulary_version": VOCABULARY_VERSION,
             "level": self.level,
@@ -119,9 +123,10 @@ class Vocabulary:
             "unknown": "replace" if self.unknown else "error",
             "tokens": list(self.tokens),
         }
-        part = file.with_name(file.name + ".part")
-        part.write_text(json.dumps(content, indent=1) + "\n", encoding="ascii")
-        os.replace(part, file)
+        try:
+            replace_text(file, json.dumps(content, indent=1) + "\n")
+        except OSError as error:
+            raise DataError(f"vocabulary '{file}' cannot be written: {error.strerror or error}") from error
 
     @classmethod
     def load(cls, file: Path) -> Vocabulary:
@@ -131,7 +136,7 @@ class Vocabulary:
             DataError: the file cannot be read, is no vocabulary, or was written by a newer version.
         """
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = read_json(file)
         except OSError as error:
             raise DataError(f"vocabulary '{file}' cannot be read: {error.strerror or error}") from error
         except ValueError as error:

@@ -1,34 +1,26 @@
-"""Writing small files so that a kill at any moment leaves the old one or the new one, never half of one."""
+"""The small files of a run: written so that a kill leaves the old one or the new one, and read with every fault told."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from framework import files
 from framework.errors import RunError
+from framework.spec.run_files import RunFile, parse_file
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replaces ``path`` by ``text`` in one step.
+    """Replaces ``path`` by ``text`` in one step; its folder is made where there is none.
 
     Raises:
         RunError: the file cannot be written (full disk, no permission, a file where a folder should be).
     """
-    part = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+        files.replace_text(path, text)
+    except (OSError, UnicodeEncodeError) as error:
+        raise RunError(f"cannot write {path}: {reason(error)}") from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -43,18 +35,45 @@ def read_json(path: Path) -> Any:
         RunError: the file is there and holds no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return files.read_json(path)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise RunError(f"cannot read {path}: {error}") from error
+        raise RunError(f"cannot read {path}: {reason(error)}") from error
+
+
+def read_checked(path: Path, model: type[RunFile]) -> dict[str, Any]:
+    """The JSON mapping in ``path`` with every value of the type that ``model`` says; empty where there is no such file.
+
+    Raises:
+        RunError: the file is there and holds something else; the first value that is wrong is named.
+    """
+    value = read_json(path)
+    if value is None:
+        return {}
+    try:
+        return parse_file(model, value)
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: {error}") from error
 
 
 def drop_cut_line(path: Path) -> None:
-    """Takes off a last line that a kill has cut short, so that the next one begins on its own; nothing where there is no such file."""
+    """Takes off a last line that a kill has cut short, so that the next one begins on its own; nothing where there is no such file.
+
+    Raises:
+        RunError: the file is there and cannot be read or written.
+    """
     if not path.is_file():
         return
-    content = path.read_bytes()
-    if content and not content.endswith(b"\n"):
-        with path.open("r+b") as file:
-            file.truncate(content.rfind(b"\n") + 1)
+    try:
+        content = files.read_plain(path)
+        if content and not content.endswith(b"\n"):
+            with path.open("r+b") as file:
+                file.truncate(content.rfind(b"\n") + 1)
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {reason(error)}") from error
+
+
+def reason(error: Exception) -> str:
+    """Why something failed, in one line."""
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from framework.spec.decoding import DecodingSpec
 
 
 class Run:
-    """One run, finished or not.
+    """One run, finished or not. Several threads may use it at the same time.
 
     Args:
         folder: its folder.
@@ -24,6 +24,8 @@ class Run:
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
+        self._generator: TextGenerator | None = None
+        self._opening = threading.Lock()
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, status={self.status!r})"
@@ -76,10 +78,13 @@ class Run:
         """As :meth:`generate` for many prompts in one batch, piece by piece: a list with each prompt's next piece of text."""
         return self.generator.stream(prompts, settings or self.generator.settings(), seed=seed)
 
-    @cached_property
+    @property
     def generator(self) -> TextGenerator:
         """What makes text with this run's model; the model is loaded at first use, with its best weights where it was validated."""
-        return TextGenerator.of_run(self.folder)
+        with self._opening:  # loaded once, whoever asks first
+            if self._generator is None:
+                self._generator = TextGenerator.of_run(self.folder)
+            return self._generator
 
     @property
     def trainee(self) -> Trainee:

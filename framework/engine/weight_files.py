@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from framework.backends.base.backend import Trainee
 from framework.backends.base.registry import load_backend
 from framework.builder.plan import ModelPlan, PlannedLayer
 from framework.errors import CheckpointError, InputError
+from framework.files import replacing
 from framework.spec.layers.bidirectional import BidirectionalSpec
 from framework.spec.layers.gru import GRUSpec
 from framework.weights.expected import ExpectedLayer, fit_weights
@@ -115,13 +115,11 @@ def _expected(layer: PlannedLayer) -> ExpectedLayer:
 
 
 def _save_native(trainee: Trainee, path: Path, ending: str) -> None:
-    part = path.with_name(f".{os.getpid()}.{path.name}")
     save = trainee.native.save_weights if ending == ".weights.h5" else trainee.native.save
     try:
-        save(part)
-        part.replace(path)
+        with replacing(path) as part:
+            save(part, overwrite=True)
     except (OSError, ValueError) as error:
-        part.unlink(missing_ok=True)
         raise CheckpointError(f"cannot write {path}: {error}") from error
 
 

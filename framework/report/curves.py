@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from framework.errors import RunError
+from framework.report.picture import draw
 
 Curves = Mapping[str, Sequence[tuple[float, float]]]
 """Points (epoch, value) by name."""
@@ -66,17 +66,9 @@ def plot_beside(path: Path, ours: Curves, published: Curves, title: str, ylabel:
 
 
 def _draw(path: Path, paint: Callable[[Any], None], title: str, ylabel: str) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    def labelled(axes: Any) -> None:
+        axes.set(xlabel="epoch", ylabel=ylabel, title=title)
+        axes.grid(alpha=0.3)
+        paint(axes)
 
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.set(xlabel="epoch", ylabel=ylabel, title=title)
-    axes.grid(alpha=0.3)
-    paint(axes)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+    draw(path, labelled)

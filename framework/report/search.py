@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from framework.report.picture import draw
+
 
 @dataclass(frozen=True)
 class SearchTrial:
@@ -68,26 +70,18 @@ def plot_search(folder: Path, trials: Sequence[SearchTrial], importances: Mappin
         importances: share of each setting in how much the value varies.
         metric: name of the value.
         direction: ``minimize`` or ``maximize``.
+
+    Raises:
+        RunError: a file cannot be written.
     """
     done = [trial for trial in trials if trial.value is not None]
     if not done:
         return
-    folder.mkdir(parents=True, exist_ok=True)
     label = "loss" if metric == "auto" else metric
-    _draw(folder / "history.png", lambda axes: _history(axes, done, label, direction))
-    _draw(folder / "parallel.png", lambda axes: _parallel(axes, done, label))
+    draw(folder / "history.png", lambda axes: _history(axes, done, label, direction))
+    draw(folder / "parallel.png", lambda axes: _parallel(axes, done, label))
     if importances:
-        _draw(folder / "importance.png", lambda axes: _importance(axes, importances, label))
-
-
-def _draw(path: Path, paint: Any) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    paint(figure.add_subplot())
-    figure.savefig(path, dpi=120)
+        draw(folder / "importance.png", lambda axes: _importance(axes, importances, label))
 
 
 def _history(axes: Any, done: Sequence[SearchTrial], label: str, direction: str) -> None:

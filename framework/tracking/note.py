@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from pathlib import Path
 from typing import Any
+
+from framework.files import read_json, replace_text
+from framework.spec.run_files import TrackingRecord, parse_file
 
 NOTE = "tracking.json"
 
@@ -38,13 +40,7 @@ class Note:
         """Changes values and writes the file; None removes a value."""
         self.values.update(changes)
         self.values = {name: value for name, value in self.values.items() if value is not None}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_name(f".{NOTE}.{os.getpid()}")
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(self.values, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.path)
+        replace_text(self.path, json.dumps(self.values, indent=2))
         self.changes += 1
 
     def use_store(self, uri: str) -> None:
@@ -66,8 +62,8 @@ class Note:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """What is damaged counts as lost: it is delivered once more."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        return parse_file(TrackingRecord, read_json(path))
     except (OSError, ValueError):
         return {}
-    return value if isinstance(value, dict) else {}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framework.errors import CheckpointError, nearest
+from framework.files import read_plain, replacing
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -137,35 +136,19 @@ def _replace(path: Path, arrays: Arrays, metadata: dict[str, str]) -> None:
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    part = path.with_name(f".{path.name}.part")
     try:
-        save_file(dict(arrays), part, metadata=metadata)  # straight to the file: half the time of making its bytes first
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
+        with replacing(path) as part:
+            save_file(dict(arrays), part, metadata=metadata)  # straight to the file: half the time of making its bytes first
     except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
         reason = getattr(error, "strerror", None) or str(error).rpartition(": ")[2]
         raise CheckpointError(f"cannot write {path}: {reason}") from error
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the new name survive a loss of power, where folders can be opened (not on Windows)."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _load(path: Path, foreign: bool) -> tuple[dict[str, NDArray[np.generic]], dict[str, str]]:
     from safetensors import SafetensorError, deserialize
 
     try:
-        content = path.read_bytes()
+        content = read_plain(path)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is missing") from error
     except OSError as error:

@@ -22,11 +22,11 @@ def test_a_note_is_read_back_with_the_same_key(tmp_path: Path) -> None:
 def test_each_store_has_its_own_state_and_gets_it_back(tmp_path: Path) -> None:
     note = Note(tmp_path)
     note.use_store("http://a")
-    note.update(run_id="in a", delivered={"metrics.jsonl": 5}, ended={"status": "finished"})
+    note.update(run_id="in a", delivered={"metrics.jsonl": 5}, ended={"status": "finished", "time": 1.0})
     note.use_store("http://b")
     assert note.get("run_id") is None
     assert note.get("delivered") is None
-    assert note.get("ended") == {"status": "finished"}  # how the run ended does not depend on the store
+    assert note.get("ended") == {"status": "finished", "time": 1.0}  # how the run ended does not depend on the store
     note.update(run_id="in b")
     note = Note(tmp_path)
     note.use_store("http://a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -22,7 +23,7 @@ class KerasStepper:
     """What :class:`framework.backends.base.backend.Stepper` promises, for Keras.
 
     It has its own copy of the weights, in float32 or float64, and no fixed number of rows: one graph serves all. A prompt is read by the
-    same step in a loop inside a second graph, made when first needed.
+    same step in a loop inside a second graph, made when first needed. Several threads may use one stepper at the same time.
 
     Args:
         plan: of the model.
@@ -38,6 +39,7 @@ class KerasStepper:
         self._names = list(self._graph.state_shapes)
         self._token = self._compile(self._graph.step, time=())
         self._prompt: Any = None
+        self._making = threading.Lock()
 
     def initial_state(self, rows: int) -> State:
         """Zero states for ``rows`` rows."""
@@ -68,9 +70,10 @@ class KerasStepper:
     def _prompt_graph(self, tokens: NDArray[np.integer[Any]]) -> Any:
         if tokens.ndim != 2 or tokens.shape[1] == 0:
             raise InputError(f"tokens have the shape {tokens.shape}: expected (rows,), or (rows, time) with at least one step")
-        if self._prompt is None:
-            self._prompt = self._compile(self._graph.read, time=(None,))
-        return self._prompt
+        with self._making:
+            if self._prompt is None:
+                self._prompt = self._compile(self._graph.read, time=(None,))
+            return self._prompt
 
     def _compile(self, function: Any, time: tuple[None, ...]) -> Any:
         states = [tf.TensorSpec((None, *shape), self._graph.dtype) for shape in self._graph.state_shapes.values()]

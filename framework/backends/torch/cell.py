@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ LARGEST_TABLE = 64 * 2**20
 
 
 class DecodingCell:
-    """One step, or a whole prompt, of a GRU with its state given and taken.
+    """One step, or a whole prompt, of a GRU with its state given and taken. Several threads may use one cell at the same time.
 
     With ``embeddings``, the inputs are token numbers: embedding and input product are one table ``(vocabulary, 3·units)``, and a step
     looks its row up.
@@ -41,7 +42,8 @@ class DecodingCell:
         self.activation = _IN_PLACE.get(gru.activation, gru.activation)
         self.recurrent_activation = _IN_PLACE.get(gru.recurrent_activation, gru.recurrent_activation)
         self._widths = [2 * gru.units, gru.units]
-        self._scratch = _Scratch(self, 0)
+        # A step's memory is used again at the next; each thread has its own, as another may be within a step just now.
+        self._own = threading.local()
         input_bias, recurrent_bias = (None, None) if gru.bias is None else gru.bias.detach()
         self.recurrent = PreparedProduct(gru.recurrent_kernel, recurrent_bias)
         if embeddings is None:
@@ -77,9 +79,9 @@ class DecodingCell:
     def _new_state(self, inputs: Tensor, state: Tensor) -> Tensor:
         if not self.prepared:
             return self.reader.step(inputs.to(self.dtype), state)
-        scratch = self._scratch
-        if scratch.rows != state.shape[0]:
-            scratch = self._scratch = _Scratch(self, state.shape[0])
+        scratch: _Scratch | None = getattr(self._own, "scratch", None)
+        if scratch is None or scratch.rows != state.shape[0]:
+            scratch = self._own.scratch = _Scratch(self, state.shape[0])
         if self.table is None:
             scratch.projected.copy_(self.input(inputs.to(self.dtype)))
         else:

@@ -27,7 +27,8 @@ class PreparedProduct:
         self.kernel = kernel.detach()
         self.bias = None if bias is None else bias.detach()
         self.packing = kernel.numel() >= PACKED_SIZE and packs(kernel)
-        # oneDNN lays the kernel out for a product with a vector otherwise than for one with several rows.
+        # oneDNN lays the kernel out for a product with a vector otherwise than for one with several rows. Two threads may both make
+        # the same layout at first; either serves both.
         self._packed: dict[int, Tensor] = {}
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from framework.backends.torch.arrays import as_array, as_tensor
 from framework.errors import CheckpointError, InputError
+from framework.files import replacing
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Under which training loops, Lightning's among them, keep the weights."""
@@ -54,10 +54,8 @@ def save_state_dict(path: Path, state: Mapping[str, NDArray[np.generic]]) -> Non
     Raises:
         CheckpointError: it cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        torch.save({name: as_tensor(np.array(array)) for name, array in state.items()}, part)
-        part.replace(path)
+        with replacing(path) as part:
+            torch.save({name: as_tensor(np.array(array)) for name, array in state.items()}, part)
     except (OSError, RuntimeError) as error:
-        part.unlink(missing_ok=True)
         raise CheckpointError(f"cannot write {path}: {error}") from error

@@ -1,0 +1,34 @@
+"""One picture in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from framework.errors import RunError
+from framework.files import replacing
+
+
+def draw(path: Path, paint: Callable[[Any], None]) -> None:
+    """Draws one pair of axes into a PNG file, which appears whole.
+
+    Args:
+        path: file to write; its folder is made.
+        paint: draws on matplotlib's axes.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    drawn = Figure(figsize=(7, 4.2), layout="constrained")
+    FigureCanvasAgg(drawn)
+    paint(drawn.add_subplot())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as part:
+            drawn.savefig(part, dpi=120, format="png")
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
