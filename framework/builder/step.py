@@ -83,12 +83,21 @@ def derive_step(plan: ModelPlan, decoded: str | None = None) -> DecodingStep:
             dependent.add(layer.name)
     per_step = tuple(layer for layer in needed if layer.name in dependent)
     once = tuple(layer for layer in needed if layer.name not in dependent)
-    memory = tuple(dict.fromkeys(one for layer in per_step for one in _read_by(layer) if one.node not in dependent))
+    fixed = (one for layer in per_step for field, found in layer.references.items() if field != "initial_state" for one in found)
+    memory = tuple(dict.fromkeys(one for one in fixed if one.node not in dependent))
     first = {f"{layer.name}/{name}": _start(layer) for layer in per_step for name in layer.state}
     folded = {layer.name: source for layer in per_step if (source := _foldable(plan, layer, decoded)) is not None}
     unread = frozenset(_unread(per_step, folded, output))
     step = DecodingStep(decoded, output, once, per_step, memory, first, folded, unread, {})
     return replace(step, obstacles=_obstacles(plan, step, dependent))
+
+
+def decoding_obstacles(plan: ModelPlan) -> dict[str, str]:
+    """Why a model cannot be decoded step by step: the reason by the layer's name, or by ``model.inputs``; empty where it can."""
+    try:
+        return dict(derive_step(plan).obstacles)
+    except UnsupportedArgument as error:
+        return {"model.inputs": str(error)}
 
 
 def _read_by(layer: PlannedLayer) -> Iterable[Reference]:

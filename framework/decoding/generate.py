@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +105,7 @@ def generate(
     first_row: int = 0,
     with_scores: bool = False,
     on_tokens: Listener | None = None,
+    inputs: Mapping[str, NDArray[np.generic]] | None = None,
 ) -> Generation:
     """Goes on from prompts.
 
@@ -118,6 +119,7 @@ def generate(
         first_row: number of the first row, for a batch that is a part of a larger one.
         with_scores: whether the result carries the model's log-probabilities, which costs a little each step.
         on_tokens: called with each step's tokens, ``(rows,) int32``, as they come.
+        inputs: the model inputs that are not decoded, by name, each ``(rows, …)``.
 
     Returns:
         An iterator over the steps; its ``result()`` gives the whole.
@@ -134,7 +136,7 @@ def generate(
         raise InputError(f"stop id {min(stop_ids)} is no token; expected ids from 0 on")
     rows = _checked(prompts)
     draws = Draws(seed, range(first_row, first_row + len(rows)), [len(row) for row in rows])
-    return Generation(_Steps(stepper, rows, sampling, length, draws, stop_ids, with_scores), on_tokens)
+    return Generation(_Steps(stepper, rows, inputs or {}, sampling, length, draws, stop_ids, with_scores), on_tokens)
 
 
 def _checked(prompts: Sequence[Sequence[int] | NDArray[np.integer[Any]]]) -> list[NDArray[np.int32]]:
@@ -164,6 +166,7 @@ class _Steps:
         self,
         stepper: Stepper,
         prompts: list[NDArray[np.int32]],
+        inputs: Mapping[str, NDArray[np.generic]],
         sampling: Sampling,
         length: int,
         draws: Draws,
@@ -175,7 +178,7 @@ class _Steps:
         self.emitted: list[NDArray[np.int32]] = []
         self.scores: list[NDArray[np.float64]] = []
         self.stopped = np.zeros(self.count, np.bool_)
-        self._stepper, self._sampler, self._draws = stepper, Sampler(sampling), draws
+        self._stepper, self._inputs, self._sampler, self._draws = stepper, inputs, Sampler(sampling), draws
         self._stop_ids = frozenset(stop_ids)
         self._starts = np.array([len(prompt) for prompt in prompts])
         self._ends = self._starts + length
@@ -193,7 +196,7 @@ class _Steps:
     def run(self) -> Iterator[NDArray[np.int32]]:
         """Each step's tokens, ``(rows,) int32``."""
         position = int(self._starts.min())
-        logits, state = self._stepper(self._padded[:, :position], self._stepper.initial_state(self.count))
+        logits, state, _ = self._stepper.step(self._padded[:, :position], self._stepper.start(self._inputs, self.count))
         while True:
             uniforms = self._draws.at(position)
             tokens = self._sampler.choose(logits, uniforms if self._whole else uniforms[self._rows])
@@ -203,7 +206,7 @@ class _Steps:
                 return
             tokens, state = self._leave(position, tokens, state)
             fed = self._next_input(position, tokens)
-            logits, state = self._stepper(fed, state)
+            logits, state, _ = self._stepper.step(fed, state)
             position += fed.shape[1] if fed.ndim == 2 else 1
 
     def _record(self, position: int, tokens: NDArray[np.int32], logits: NDArray[np.floating[Any]]) -> NDArray[np.int32]:

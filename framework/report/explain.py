@@ -12,7 +12,7 @@ from rich.table import Table
 from framework.builder.costs import layer_cost, model_cost
 from framework.builder.cudnn import CudnnVerdict
 from framework.builder.plan import ModelPlan, PlannedLayer, PlannedTensor
-from framework.builder.step import derive_step
+from framework.builder.step import decoding_obstacles
 from framework.spec.experiment import Experiment
 
 
@@ -39,7 +39,7 @@ def print_explanation(
         highlight=False,
         soft_wrap=True,
     )
-    obstacles = derive_step(plan, next(iter(plan.inputs))).obstacles
+    obstacles = decoding_obstacles(plan)
     out.print(
         "decoding step: " + ("; ".join(f"{name}: {why}" for name, why in obstacles.items()) or "derived"), highlight=False, soft_wrap=True
     )
@@ -67,7 +67,7 @@ def explain_json(experiment: Experiment, plan: ModelPlan, sizes: Mapping[str, in
         "sizes": {name: {"value": size, "source": source} for name, size in sizes.items()},
         "parameters": plan.parameters,
         "training_step": {"rows": batch_size, "steps": time, "flops": cost.flops, "activation_bytes": cost.activation_bytes},
-        "decoding_obstacles": derive_step(plan, next(iter(plan.inputs))).obstacles,
+        "decoding_obstacles": decoding_obstacles(plan),
         "layers": [_layer_json(layer, batch_size, time) for layer in plan.layers],
     }
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from framework.builder.costs import model_cost
+from framework.builder.plan import Reference
 from framework.builder.planner import plan_model
-from framework.builder.step import derive_step
+from framework.builder.step import decoding_obstacles, derive_step
 from framework.errors import SpecError
 from framework.spec.validate import validate_model
 
@@ -179,7 +180,27 @@ def test_the_decoding_step_is_derived_from_what_depends_on_the_decoded_input() -
     assert [layer.name for layer in step.per_step] == ["target_embedding", "decoder", "logits"]
     assert [layer.name for layer in step.once] == ["source_embedding", "encoder", "first_state"]
     assert step.obstacles == {}
-    assert list(derive_step(planned, "source").obstacles) == ["encoder"]
+    assert step.first == {"decoder/state": Reference("first_state")}
+    assert not step.memory and step.unread == {"target_embedding"}
+    assert derive_step(planned).decoded == "target"
+    assert list(derive_step(planned, "source").obstacles) == ["encoder", "decoder"]
+
+
+def test_a_model_that_cannot_be_decoded_says_why() -> None:
+    two = {
+        "inputs": {"one": {"shape": [None]}, "other": {"shape": [None]}},
+        "layers": {
+            "left": {"kind": "embedding", "inputs": "one", "input_dim": 9, "output_dim": 4},
+            "right": {"kind": "embedding", "inputs": "other", "input_dim": 9, "output_dim": 4},
+            "sum": {"kind": "add", "inputs": ["left", "right"]},
+        },
+        "outputs": "sum",
+    }
+    planned = plan_model(validate_model(two), seed=0)
+    assert "one and other could be" in decoding_obstacles(planned)["model.inputs"]
+    assert "reads 'right' beside the decoded tokens" in derive_step(planned, "one").obstacles["sum"]
+    numbers = plan({"gru": {**GRU, "return_sequences": True}}, "gru")
+    assert "none of x is (batch, time) of whole numbers" in decoding_obstacles(numbers)["model.inputs"]
 
 
 def test_a_layer_that_reads_backwards_has_no_step() -> None:

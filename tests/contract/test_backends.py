@@ -9,7 +9,9 @@ import pytest
 from small_models import ROWS, TIME, VOCABULARY, Listener, Windows, Workshop, language_model
 
 from framework.backends.base.training import Position
-from framework.errors import CheckpointError, TrainingError, UnsupportedArgument
+from framework.decoding.generate import generate
+from framework.decoding.sampling import Sampling
+from framework.errors import CheckpointError, InputError, TrainingError, UnsupportedArgument
 from framework.spec.optimizer import SGDSpec
 
 BACKENDS = [pytest.param("torch", marks=pytest.mark.torch), pytest.param("tensorflow", marks=pytest.mark.tensorflow)]
@@ -202,7 +204,7 @@ def test_measuring_changes_nothing(workshop: Workshop) -> None:
     trainee.evaluate(Windows(2))
     trainee.loss_and_gradients(batch)
     trainee.predict(batch.inputs)
-    trainee.stepper()(np.zeros((2, 3), np.int32), trainee.stepper().initial_state(2))
+    trainee.stepper().step(np.zeros((2, 3), np.int32), trainee.stepper().start({}, 2))
     assert all(np.array_equal(value, before[name]) for name, value in trainee.state().items())
 
 
@@ -258,32 +260,116 @@ def test_steps_and_prompts_give_what_the_sequence_gives(workshop: Workshop, laye
     tokens = batch.inputs["tokens"]
     (whole,) = trainee.predict(batch.inputs).values()
     stepper = trainee.stepper()
-    state = stepper.initial_state(ROWS)
+    state = stepper.start({}, ROWS)
     for step in range(TIME):
-        logits, state = stepper(tokens[:, step], state)
+        logits, state = stepper.step(tokens[:, step], state)[:2]
         np.testing.assert_allclose(logits, whole[:, step], atol=1e-5)
-    read, _ = stepper(tokens, stepper.initial_state(ROWS))
+    read, _ = stepper.step(tokens, stepper.start({}, ROWS))[:2]
     np.testing.assert_allclose(read, whole[:, -1], atol=1e-5)
 
 
 def test_rows_can_be_chosen_repeated_and_dropped(workshop: Workshop) -> None:
     trainee, tokens = workshop.trainee(), Windows(1).first().inputs["tokens"]
     stepper = trainee.stepper()
-    _, state = stepper(tokens[:, :3], stepper.initial_state(ROWS))
+    _, state = stepper.step(tokens[:, :3], stepper.start({}, ROWS))[:2]
     rows = np.array([2, 0, 0])
-    chosen, _ = stepper(tokens[rows, 3], stepper.select(state, rows))
+    chosen, _ = stepper.step(tokens[rows, 3], stepper.select(state, rows))[:2]
     chosen = chosen.copy()
-    every, _ = stepper(tokens[:, 3], state)
+    every, _ = stepper.step(tokens[:, 3], state)[:2]
     np.testing.assert_allclose(chosen, every[rows], atol=1e-6)
 
 
-def test_a_model_without_a_step_form_is_refused_by_name_but_trains_and_evaluates(workshop: Workshop) -> None:
-    both = {"kind": "bidirectional", "layer": {"kind": "gru", "units": 4, "return_sequences": True}}
-    trainee = workshop.trainee(language_model(both=both))
+GRU = {"kind": "gru", "units": 4, "return_sequences": True}
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ({"gru": {**GRU, "go_backwards": True}}, "layer 'gru': go_backwards reads the end"),
+        ({"both": {"kind": "bidirectional", "layer": GRU}}, "layer 'both': bidirectional reads the sequence backwards too"),
+        (
+            {"one": {**GRU, "return_state": True}, "two": {**GRU, "initial_state": "one.state"}},
+            "layer 'two': its initial_state is made from the tokens that are still to be decoded",
+        ),
+    ],
+    ids=["backwards", "bidirectional", "own state"],
+)
+def test_what_has_no_step_form_is_refused_by_name_but_trains_and_evaluates(workshop: Workshop, layers: Any, message: str) -> None:
+    trainee = workshop.trainee(language_model(**layers))
     trainee.fit(workshop.training(Windows(1), max_epochs=1), Listener())
     assert np.isfinite(trainee.evaluate(Windows(1)))
-    with pytest.raises(UnsupportedArgument, match="both"):
+    with pytest.raises(UnsupportedArgument, match=f"cannot be decoded step by step: {message}"):
         trainee.stepper()
+
+
+def encoder_decoder(**decoder: Any) -> dict[str, Any]:
+    """A model of two inputs whose decoder starts from what the encoder made of the first."""
+    return {
+        "inputs": {"source": {"dtype": "int32", "shape": [None]}, "target": {"dtype": "int32", "shape": [None]}},
+        "layers": {
+            "source_embedding": {"kind": "embedding", "inputs": "source", "input_dim": 7, "output_dim": 5, "mask_zero": True},
+            "encoder": {"kind": "gru", "units": 6, "return_state": True},
+            "target_embedding": {"kind": "embedding", "inputs": "target", "input_dim": VOCABULARY, "output_dim": 5},
+            **decoder,
+            "logits": {"kind": "dense", "units": VOCABULARY},
+        },
+        "outputs": "logits",
+    }
+
+
+SEQUENCE = {"kind": "gru", "return_sequences": True}
+SEQUENCE_MODELS = {
+    "one decoder": encoder_decoder(decoder={**SEQUENCE, "units": 6, "initial_state": "encoder.state"}),
+    "stacked": encoder_decoder(
+        low={**SEQUENCE, "units": 6, "initial_state": "encoder.state"},
+        bridge={"kind": "dense", "inputs": "encoder.state", "units": 9, "activation": "tanh"},
+        high={**SEQUENCE, "inputs": "low", "units": 9, "initial_state": "bridge"},
+    ),
+}
+
+
+@pytest.mark.parametrize("model", SEQUENCE_MODELS.values(), ids=SEQUENCE_MODELS)
+def test_an_encoder_decoder_steps_as_it_is_taught_in_groups_of_any_width(workshop: Workshop, model: dict[str, Any]) -> None:
+    random = np.random.default_rng(0)
+    source, target = random.integers(0, 7, (ROWS, 5), dtype=np.int32), random.integers(1, VOCABULARY, (ROWS, TIME), dtype=np.int32)
+    trainee = workshop.trainee(model)
+    (whole,) = trainee.predict({"source": source, "target": target}).values()
+    stepper = trainee.stepper()
+    state = stepper.start({"source": source}, ROWS)
+    read = stepper.step(target, state).logits.copy()
+    np.testing.assert_allclose(read, whole[:, -1], atol=1e-5)
+    twice = np.repeat(np.arange(ROWS), 2)
+    state = stepper.select(state, twice, width=2)
+    assert (state.rows, state.width) == (2 * ROWS, 2)
+    for step in range(TIME):
+        logits, state, _ = stepper.step(target[twice, step], state)
+        np.testing.assert_allclose(logits, whole[twice, step], atol=1e-5)
+
+
+def test_a_start_names_the_inputs_that_it_needs(workshop: Workshop) -> None:
+    stepper, source = workshop.trainee(SEQUENCE_MODELS["one decoder"]).stepper(), np.ones((2, 3), np.int32)
+    for inputs, message in [
+        ({}, "needs the inputs source; 'source' is missing"),
+        ({"source": source, "sauce": source}, "'sauce' is unknown"),
+        ({"source": source[:1]}, "'source' has 1 rows; expected 2"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            stepper.start(inputs, 2)
+    state = stepper.start({"source": source}, 2)
+    with pytest.raises(InputError, match="2 rows make no groups of 2"):
+        stepper.select(state, np.array([0, 1]), width=2)
+
+
+@pytest.mark.torch
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("model", SEQUENCE_MODELS.values(), ids=SEQUENCE_MODELS)
+def test_both_backends_decode_the_same_tokens(model: dict[str, Any]) -> None:
+    source, written = np.random.default_rng(1).integers(0, 7, (ROWS, 5), dtype=np.int32), []
+    for name in ("torch", "tensorflow"):
+        stepper = Workshop(name).trainee(model, seed=8).stepper()
+        result = generate(stepper, [[1]] * ROWS, Sampling(temperature=0.7), 20, seed=2, inputs={"source": source}).result()
+        written.append([row.tolist() for row in result.tokens])
+    assert written[0] == written[1]
 
 
 # --- one meaning on both

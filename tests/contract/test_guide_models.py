@@ -71,9 +71,9 @@ def test_a_stateful_model_goes_on_and_begins_again_after_reset_states() -> None:
     for trainee in built(plan).values():
         trainee.reset_states()
         fresh = trainee.stepper()
-        whole, _ = fresh(np.concatenate([first["tokens"], second["tokens"]], axis=1), fresh.initial_state(BATCH))
-        halves, state = fresh(first["tokens"], fresh.initial_state(BATCH))
-        halves, state = fresh(second["tokens"], state)
+        whole, _ = fresh.step(np.concatenate([first["tokens"], second["tokens"]], axis=1), fresh.start({}, BATCH))[:2]
+        halves, state = fresh.step(first["tokens"], fresh.start({}, BATCH))[:2]
+        halves, state = fresh.step(second["tokens"], state)[:2]
         np.testing.assert_allclose(halves, whole, rtol=0, atol=2e-6)
-        again, _ = fresh(second["tokens"], fresh.initial_state(BATCH))
+        again, _ = fresh.step(second["tokens"], fresh.start({}, BATCH))[:2]
         assert np.abs(again - whole).max() > 1e-4

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
+
+from framework.decoding.stepper import State, Stepped
 
 VOCABULARY, UNITS = 11, 8
 
@@ -32,27 +35,28 @@ class TinyStepper:
         self.selected: list[list[int]] = []
         self.logits: np.ndarray | None = None
 
-    def initial_state(self, rows: int) -> Mapping[str, np.ndarray]:
-        return {"gru/state": np.zeros((rows, UNITS))}
+    def start(self, inputs: Mapping[str, np.ndarray], rows: int) -> State:
+        assert not inputs
+        return State({}, {"gru/state": np.zeros((rows, UNITS))}, rows)
 
-    def __call__(self, tokens: np.ndarray, state: Mapping[str, np.ndarray]) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
+    def step(self, tokens: np.ndarray, state: State) -> Stepped:
         self.calls.append(tokens.shape)
         assert tokens.min() >= 0
-        hidden = state["gru/state"]
+        hidden = state.carried["gru/state"]
         assert len(hidden) == len(tokens)
         for column in tokens.reshape(len(tokens), -1).T:
-            hidden = self._step(column, hidden)
+            hidden = self._advance(column, hidden)
         # As promised, the logits of the call before are no longer valid.
         if self.logits is not None:
             self.logits.fill(np.nan)
         self.logits = _product(hidden, self.dense).astype(np.float32)
-        return self.logits, {"gru/state": hidden}
+        return Stepped(self.logits, replace(state, carried={"gru/state": hidden}), {})
 
-    def select(self, state: Mapping[str, np.ndarray], rows: np.ndarray) -> Mapping[str, np.ndarray]:
+    def select(self, state: State, rows: np.ndarray, width: int = 1) -> State:
         self.selected.append(rows.tolist())
-        return {"gru/state": state["gru/state"][rows]}
+        return state.select(rows, width, lambda value, chosen: value[chosen])
 
-    def _step(self, tokens: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    def _advance(self, tokens: np.ndarray, hidden: np.ndarray) -> np.ndarray:
         inputs, recurrent = self.embedding[tokens], _product(hidden, self.recurrent)
         z, r = np.split(1 / (1 + np.exp(-(inputs + recurrent)[:, : 2 * UNITS])), 2, axis=1)
         candidate = np.tanh(inputs[:, 2 * UNITS :] + r * recurrent[:, 2 * UNITS :])

@@ -27,7 +27,7 @@ def by_hand(stepper: Any, prompt: list[int], temperature: float | None, length: 
     uniforms = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(row,)))).random(length)
     text = list(prompt)
     for uniform in uniforms:
-        logits = stepper(np.array([text]), stepper.initial_state(1))[0][0].astype(np.float64)
+        logits = stepper.step(np.array([text]), stepper.start({}, 1))[0][0].astype(np.float64)
         if temperature is None:
             text.append(int(logits.argmax()))
             continue
@@ -161,7 +161,7 @@ def test_scores_are_the_models_own_log_probabilities(stepper: Any) -> None:
     assert result.log_probabilities is not None
     text = [3, 1, *result.tokens[0].tolist()]
     for index, score in enumerate(result.log_probabilities[0]):
-        logits = stepper(np.array([text[: index + 2]]), stepper.initial_state(1))[0][0].astype(np.float64)
+        logits = stepper.step(np.array([text[: index + 2]]), stepper.start({}, 1))[0][0].astype(np.float64)
         np.testing.assert_allclose(score, logits[text[index + 2]] - np.log(np.exp(logits).sum()), rtol=1e-12)
     assert generate(stepper, [[3, 1]], SAMPLE, 2).result().log_probabilities is None
 

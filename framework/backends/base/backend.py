@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from framework.backends.base.training import Arrays, Training, TrainingEvents
-from framework.builder.plan import ModelPlan, PlannedLayer
+from framework.builder.plan import ModelPlan
 from framework.data.batches import Batch, Batches
+from framework.decoding.stepper import Stepper
 from framework.spec.backend import BackendSpec
 from framework.spec.trainer import TrainerSpec
-
-State = Mapping[str, Any]
-"""Recurrent state of a step, opaque to the caller: ``layer/state`` to a native tensor ``(rows, units)``."""
-
-
-class Stepper(Protocol):
-    """The decoding step of a model, without a fixed number of rows.
-
-    Uses the model's weights as they are when it is made; make a new one after training went on.
-    """
-
-    def initial_state(self, rows: int) -> State:
-        """Zero states for ``rows`` rows."""
-        ...
-
-    def __call__(self, tokens: NDArray[np.integer[Any]], state: State) -> tuple[NDArray[np.float32], State]:
-        """One step.
-
-        Args:
-            tokens: ``(rows,) int``, or ``(rows, time) int`` to read a whole prompt at once.
-            state: from :meth:`initial_state` or the step before.
-
-        Returns:
-            Logits of the last step, ``(rows, vocabulary) float32``, valid until the next call, and the new state.
-        """
-        ...
-
-    def select(self, state: State, rows: NDArray[np.integer[Any]]) -> State:
-        """The states of ``rows`` in that order, for beams and finished rows."""
-        ...
 
 
 class Trainee(Protocol):
@@ -100,8 +70,11 @@ class Trainee(Protocol):
         """Model outputs by name for one batch, in inference mode."""
         ...
 
-    def stepper(self) -> Stepper:
+    def stepper(self, decoded: str | None = None) -> Stepper:
         """The derived decoding step with the weights of now.
+
+        Args:
+            decoded: the model input that is decoded; the only one that can be, when not given.
 
         Raises:
             UnsupportedArgument: a layer on the way has no step form; it is named.
@@ -137,8 +110,3 @@ class Backend(Protocol):
     def versions(self) -> dict[str, str]:
         """Names and versions of the libraries in use."""
         ...
-
-
-def unsupported(layers: Sequence[PlannedLayer]) -> list[str]:
-    """Names of layers that have no step form."""
-    return [layer.name for layer in layers if not layer.step]

@@ -36,7 +36,7 @@ def build_model(plan: ModelPlan, context: BuildContext) -> tuple[keras.Model, di
     for planned in plan.layers:
         layer = layers[planned.name] = build_layer(planned, context)
         with weights_at_zero(layer):
-            tensors.update(_call(planned, layer, tensors))
+            tensors.update(call_layer(planned, layer, tensors))
     outputs = {name: tensors[reference] for name, reference in plan.outputs.items()}
     try:
         return keras.Model(_alone(inputs), _alone(outputs), name="gatework"), layers
@@ -44,13 +44,17 @@ def build_model(plan: ModelPlan, context: BuildContext) -> tuple[keras.Model, di
         raise UnsupportedArgument(f"Keras refuses the model: {error}") from error
 
 
-def _call(planned: PlannedLayer, layer: keras.layers.Layer, tensors: Mapping[Reference, Any]) -> dict[Reference, Any]:
-    """Calls one layer on what it reads; its outputs by reference."""
+def call_layer(planned: PlannedLayer, layer: keras.layers.Layer, tensors: Mapping[Reference, Any], **call: Any) -> dict[Reference, Any]:
+    """Calls one layer on what it reads; its outputs by reference.
+
+    Raises:
+        UnsupportedArgument: Keras refuses it; the layer is named.
+    """
     given = {field: [tensors[one] for one in references] for field, references in planned.references.items()}
     read = given.pop("inputs")
     further = {field: values[0] if len(values) == 1 else values for field, values in given.items()}
     try:
-        result = layer(read if planned.kind in ("add", "concatenate") else read[0], **further)
+        result = layer(read if planned.kind in ("add", "concatenate") else read[0], **further, **call)
     except (TypeError, ValueError) as error:
         raise UnsupportedArgument(f"model.layers.{planned.name}: Keras refuses it: {error}") from error
     results = list(result) if isinstance(result, (list, tuple)) else [result]

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from framework.backends.base.ledger import Ledger
 from framework.backends.base.training import Arrays, Training, TrainingEvents
 from framework.backends.tensorflow.compiled import CompiledModel, TrainStep, batch_tensors, model_inputs
+from framework.backends.tensorflow.decoding.stepper import KerasStepper
 from framework.backends.tensorflow.fitting import Fitting
 from framework.backends.tensorflow.layers import BuildContext
 from framework.backends.tensorflow.model import build_model
 from framework.backends.tensorflow.objective import token_loss, trained_output
 from framework.backends.tensorflow.optimizers import make_optimizer, optimizer_identity, optimizer_variables
-from framework.backends.tensorflow.stepper import KerasStepper
 from framework.backends.tensorflow.variables import ModelVariables, read, shapes, write
 from framework.builder.plan import ModelPlan
 from framework.data.batches import Batch, Batches
@@ -160,13 +160,9 @@ class KerasTrainee:
         outputs = result if isinstance(result, dict) else {next(iter(self.plan.outputs)): result}
         return {name: (tf.cast(value, tf.float32) if value.dtype == tf.bfloat16 else value).numpy() for name, value in outputs.items()}
 
-    def stepper(self) -> KerasStepper:
-        """The derived decoding step with the weights of now.
-
-        Raises:
-            UnsupportedArgument: a layer on the way has no step form; it is named.
-        """
-        return KerasStepper(self.plan, self.weights(), self.context)
+    def stepper(self, decoded: str | None = None) -> KerasStepper:
+        """The derived decoding step with the weights of now; see the protocol."""
+        return KerasStepper(self.plan, self.weights(), self.context, decoded)
 
     def reset_states(self) -> None:
         """Puts the states of stateful layers to zeros."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from framework.backends.torch.gru.layer import GRU
 from framework.backends.torch.layers import build_layer
 from framework.backends.torch.layers.base import Layer, Setting, Signal
-from framework.builder.plan import ModelPlan, Reference
+from framework.builder.plan import ModelPlan, PlannedLayer, Reference
 from framework.errors import InputError, nearest
 
 
@@ -57,11 +57,7 @@ class Graph(nn.Module):
         """
         wires = {Reference(name): Signal(value) for name, value in self._checked(inputs).items()}
         for planned in self.plan.layers:
-            signals = {field: tuple(wires[one] for one in found) for field, found in planned.references.items()}
-            read = signals.pop("inputs")
-            outputs = self.layer(planned.name)(read, {field: found[0] for field, found in signals.items()})
-            for name, signal in outputs.items():
-                wires[Reference(planned.name, name)] = signal
+            run_layer(planned, self.layer(planned.name), wires)
         return {name: wires[reference] for name, reference in self.plan.outputs.items()}
 
     def _checked(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -129,6 +125,14 @@ class Graph(nn.Module):
                 if name in counts:
                     state[path] = torch.tensor(counts[name], dtype=torch.int64)
             layer.load_state_dict(state)
+
+
+def run_layer(planned: PlannedLayer, layer: Layer, wires: dict[Reference, Signal]) -> None:
+    """Runs one layer on what it reads, and puts its outputs beside it."""
+    signals = {field: tuple(wires[one] for one in found) for field, found in planned.references.items()}
+    read = signals.pop("inputs")
+    for name, signal in layer(read, {field: found[0] for field, found in signals.items()}).items():
+        wires[Reference(planned.name, name)] = signal
 
 
 def _key(name: str) -> str:

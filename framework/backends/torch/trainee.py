@@ -14,12 +14,12 @@ from framework.backends.base.ledger import Ledger
 from framework.backends.base.training import Arrays, Training, TrainingEvents
 from framework.backends.torch.arrays import as_array, as_tensor
 from framework.backends.torch.checkpoint import check_plan_weights, read_state, write_slots, write_state
+from framework.backends.torch.decoding.stepper import TorchStepper
 from framework.backends.torch.fit import fit
 from framework.backends.torch.loader import BatchLoader, as_tensors
 from framework.backends.torch.mean import Mean
 from framework.backends.torch.module import GraphModule
 from framework.backends.torch.optimizers import make_optimizer
-from framework.backends.torch.stepper import TorchStepper
 from framework.builder.plan import ModelPlan
 from framework.data.batches import Batch, Batches
 from framework.data.limit import limit as cut
@@ -110,14 +110,10 @@ class TorchTrainee:
             outputs = self.native.run({name: as_tensor(array, self.device) for name, array in inputs.items()})
         return {name: as_array(signal.value) for name, signal in outputs.items()}
 
-    def stepper(self) -> TorchStepper:
-        """The derived decoding step with the weights of now.
-
-        Raises:
-            UnsupportedArgument: a layer on the way has no step form; it is named.
-        """
+    def stepper(self, decoded: str | None = None) -> TorchStepper:
+        """The derived decoding step with the weights of now; see the protocol."""
         self.native.to(self.device)
-        return TorchStepper(self.native.graph)
+        return TorchStepper(self.native.graph, decoded)
 
     def reset_states(self) -> None:
         """Puts the states of stateful layers to zeros."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framework.errors import InputError, UnsupportedArgument
+from framework.errors import InputError
 
 pytestmark = pytest.mark.tensorflow
 
@@ -67,21 +67,21 @@ def test_steps_and_prompts_give_what_the_model_gives(kit: Any, name: str) -> Non
     trainee = kit.trainee(MODELS[name](kit))
     whole = trainee.predict({"tokens": TOKENS.astype(np.int32)})["output"]
     stepper = trainee.stepper()
-    state = stepper.initial_state(3)
+    state = stepper.start({}, 3)
     for time in range(6):
-        logits, state = stepper(TOKENS[:, time], state)
+        logits, state = stepper.step(TOKENS[:, time], state)[:2]
         assert logits.dtype == np.float32
         if whole.ndim == 3:
             np.testing.assert_allclose(logits, whole[:, time], rtol=1e-5, atol=2e-6)
     np.testing.assert_allclose(logits, whole[:, -1] if whole.ndim == 3 else whole, rtol=1e-5, atol=2e-6)
     # A prompt at once, and in two parts of other lengths, without another graph.
-    at_once, state_at_once = stepper(TOKENS, stepper.initial_state(3))
-    _, between = stepper(TOKENS[:, :2], stepper.initial_state(3))
-    in_parts, state_in_parts = stepper(TOKENS[:, 2:], between)
+    at_once, state_at_once = stepper.step(TOKENS, stepper.start({}, 3))[:2]
+    _, between = stepper.step(TOKENS[:, :2], stepper.start({}, 3))[:2]
+    in_parts, state_in_parts = stepper.step(TOKENS[:, 2:], between)[:2]
     for found, found_state in ((at_once, state_at_once), (in_parts, state_in_parts)):
         np.testing.assert_array_equal(found, logits)
-        for key, value in state.items():
-            np.testing.assert_array_equal(found_state[key], value)
+        for key, value in state.carried.items():
+            np.testing.assert_array_equal(found_state.carried[key], value)
 
 
 @pytest.fixture(scope="module")
@@ -96,34 +96,34 @@ def plain(kit: Any) -> Any:
 def test_any_number_of_rows_and_any_length(plain: Any, rows: int, time: int, seed: int) -> None:
     _, stepper = plain
     tokens = np.random.default_rng(seed).integers(0, 11, (rows, time))
-    together, _ = stepper(tokens, stepper.initial_state(rows))
+    together, _ = stepper.step(tokens, stepper.start({}, rows))[:2]
     for row in range(rows):
-        state = stepper.initial_state(1)
+        state = stepper.start({}, 1)
         for one in tokens[row]:
-            alone, state = stepper(np.array([one]), state)
+            alone, state = stepper.step(np.array([one]), state)[:2]
         np.testing.assert_allclose(together[row], alone[0], rtol=1e-5, atol=2e-6)
 
 
 def test_rows_can_be_chosen_and_repeated(plain: Any) -> None:
     _, stepper = plain
-    _, state = stepper(TOKENS, stepper.initial_state(3))
-    assert set(state) == {"gru/state"}
+    _, state = stepper.step(TOKENS, stepper.start({}, 3))[:2]
+    assert set(state.carried) == {"gru/state"}
     rows = np.array([2, 0, 2, 2])
     chosen = stepper.select(state, rows)
-    found, _ = stepper(np.full(4, 5), chosen)
-    expected, _ = stepper(np.full(3, 5), state)
+    found, _ = stepper.step(np.full(4, 5), chosen)[:2]
+    expected, _ = stepper.step(np.full(3, 5), state)[:2]
     np.testing.assert_allclose(found, expected[rows], rtol=1e-5, atol=2e-6)
-    assert stepper(np.zeros(0, int), stepper.select(state, np.zeros(0, int)))[0].shape == (0, 11)
+    assert stepper.step(np.zeros(0, int), stepper.select(state, np.zeros(0, int)))[0].shape == (0, 11)
 
 
 def test_a_stepper_keeps_the_weights_that_it_was_made_with(kit: Any, plain: Any) -> None:
     trainee, stepper = plain
-    before, _ = stepper(TOKENS, stepper.initial_state(3))
+    before, _ = stepper.step(TOKENS, stepper.start({}, 3))[:2]
     weights = trainee.weights()
     trainee.set_weights({name: 2 * value for name, value in weights.items()})
-    again, _ = stepper(TOKENS, stepper.initial_state(3))
+    again, _ = stepper.step(TOKENS, stepper.start({}, 3))[:2]
     new = trainee.stepper()
-    other, _ = new(TOKENS, new.initial_state(3))
+    other, _ = new.step(TOKENS, new.start({}, 3))[:2]
     trainee.set_weights(weights)
     np.testing.assert_array_equal(again, before)
     assert np.abs(other - before).max() > 0.01
@@ -131,26 +131,26 @@ def test_a_stepper_keeps_the_weights_that_it_was_made_with(kit: Any, plain: Any)
 
 def test_a_table_too_large_to_fold_gives_the_same(kit: Any, plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     trainee, folded = plain
-    monkeypatch.setattr("framework.backends.tensorflow.steps.LARGEST_TABLE", 0)
+    monkeypatch.setattr("framework.builder.step.LARGEST_TABLE", 0)
     stepper = trainee.stepper()
-    found, _ = stepper(TOKENS, stepper.initial_state(3))
-    expected, _ = folded(TOKENS, folded.initial_state(3))
+    found, _ = stepper.step(TOKENS, stepper.start({}, 3))[:2]
+    expected, _ = folded.step(TOKENS, folded.start({}, 3))[:2]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-6)
 
 
 def test_bfloat16_training_steps_in_float32(kit: Any, plain: Any) -> None:
     trainee, exact = plain
     mixed = kit.trainee(kit.model(None), trainee.weights(), precision="bf16-mixed").stepper()
-    state = mixed.initial_state(3)
-    assert state["gru/state"].dtype == "float32"
-    np.testing.assert_array_equal(mixed(TOKENS, state)[0], exact(TOKENS, exact.initial_state(3))[0])
+    state = mixed.start({}, 3)
+    assert state.carried["gru/state"].dtype == "float32"
+    np.testing.assert_array_equal(mixed.step(TOKENS, state)[0], exact.step(TOKENS, exact.start({}, 3))[0])
 
 
 def test_float64_steps_in_float64(kit: Any) -> None:
     trainee = kit.trainee(kit.model(None), precision="64-true")
     stepper = trainee.stepper()
-    logits, state = stepper(TOKENS, stepper.initial_state(3))
-    assert state["gru/state"].dtype == "float64"
+    logits, state = stepper.step(TOKENS, stepper.start({}, 3))[:2]
+    assert state.carried["gru/state"].dtype == "float64"
     whole = trainee.predict({"tokens": TOKENS.astype(np.int32)})["output"]
     np.testing.assert_array_equal(logits, whole[:, -1].astype(np.float32))
 
@@ -159,29 +159,7 @@ def test_prompts_without_a_step(plain: Any) -> None:
     _, stepper = plain
     for tokens in (np.zeros((3, 0), int), np.zeros((3, 1, 1), int), np.array(4)):
         with pytest.raises(InputError, match=r"tokens have the shape .* expected \(rows,\), or \(rows, time\) with at least one step"):
-            stepper(tokens, stepper.initial_state(3))
-
-
-def refused(kit: Any, model: dict[str, Any]) -> str:
-    trainee = kit.trainee(model)
-    with pytest.raises(UnsupportedArgument) as caught:
-        trainee.stepper()
-    return str(caught.value)
-
-
-def test_models_that_cannot_generate(kit: Any) -> None:
-    both = {"kind": "bidirectional", "layer": GRU}
-    assert refused(kit, kit.model(None, both=both)) == "model.layers.both: bidirectional has no step form, so the model cannot generate"
-    message = refused(kit, kit.model(None, gru={**GRU, "go_backwards": True}))
-    assert message.startswith("model.layers.gru: gru with go_backwards has no step form")
-    started = kit.model(None, first={**GRU, "return_state": True}, second={**GRU, "initial_state": "first.state"})
-    assert refused(kit, started).startswith("model.layers.second.initial_state: read from within the sequence")
-    assert refused(kit, kit.single(4, **GRU)).startswith("model.inputs.x is float32 (None, None, 4): a decoding step reads tokens")
-    two = kit.model(None, joined={"kind": "add", "inputs": ["embedding", "other_embedding"]})
-    two["inputs"]["other"] = {"dtype": "int32", "shape": [None]}
-    two["layers"]["embedding"]["inputs"] = "tokens"
-    two["layers"]["other_embedding"] = {"kind": "embedding", "inputs": "other", "input_dim": 3, "output_dim": 5}
-    assert refused(kit, two) == "the model reads tokens, other: a decoding step reads one sequence of tokens"
+            stepper.step(tokens, stepper.start({}, 3))
 
 
 def test_layers_beside_the_way_need_no_step_form(kit: Any) -> None:
@@ -189,5 +167,5 @@ def test_layers_beside_the_way_need_no_step_form(kit: Any) -> None:
     model["outputs"] = {"output": "logits", "aside": "backwards"}
     trainee = kit.trainee(model)
     stepper = trainee.stepper()
-    logits, _ = stepper(TOKENS, stepper.initial_state(3))
+    logits, _ = stepper.step(TOKENS, stepper.start({}, 3))[:2]
     np.testing.assert_allclose(logits, trainee.predict({"tokens": TOKENS.astype(np.int32)})["output"][:, -1], rtol=1e-5, atol=2e-6)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from framework.backends.torch.cell import DecodingCell
+from framework.backends.torch.decoding.cell import DecodingCell
 from framework.backends.torch.gru import products
 from framework.backends.torch.product import MANY, PreparedProduct
-from framework.errors import UnsupportedArgument
+from framework.errors import InputError
 
 pytestmark = pytest.mark.torch
 
@@ -58,12 +58,17 @@ def made(workshop: Any, layers: dict[str, Any], *, mask_zero: bool = False, **tr
 
 def stepped(stepper: Any, tokens: Any, state: Any = None) -> tuple[Any, Any]:
     """Logits of every step ``(rows, time, vocabulary)``, and the last state."""
-    state = stepper.initial_state(len(tokens)) if state is None else state
+    state = stepper.start({}, len(tokens)) if state is None else state
     logits = []
     for time in range(tokens.shape[1]):
-        given, state = stepper(tokens[:, time], state)
+        given, state = stepper.step(tokens[:, time], state)[:2]
         logits.append(given.copy())
     return np.stack(logits, axis=1), state
+
+
+def form_of(stepper: Any, name: str) -> Any:
+    """A layer's step form."""
+    return next(part.form for part in stepper._step_parts if part.planned.name == name)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -78,23 +83,23 @@ def test_steps_give_what_the_sequence_gives(name: str, rows: int, workshop: Any)
     assert logits.dtype == np.float32
     np.testing.assert_allclose(logits, expected, rtol=2e-5, atol=2e-6)
     assert trainee.native.training
-    prompted, read = stepper(tokens, stepper.initial_state(rows))
+    prompted, read = stepper.step(tokens, stepper.start({}, rows))[:2]
     np.testing.assert_allclose(prompted, expected[:, -1], rtol=2e-5, atol=2e-6)
-    assert read.keys() == state.keys()
-    for key, value in state.items():
-        np.testing.assert_allclose(read[key], value, rtol=2e-5, atol=2e-6)
+    assert read.carried.keys() == state.carried.keys()
+    for key, value in state.carried.items():
+        np.testing.assert_allclose(read.carried[key], value, rtol=2e-5, atol=2e-6)
 
 
 def test_a_prompt_goes_on_from_a_state_in_chunks(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     stepper = made(workshop, MODELS["two layers"]).stepper()
     tokens = tokens_of(workshop, time=11)
     expected, last = stepped(stepper, tokens)
-    monkeypatch.setattr("framework.backends.torch.stepper.CHUNK", 3)
+    monkeypatch.setattr("framework.backends.torch.decoding.stepper.CHUNK", 3)
     _, state = stepped(stepper, tokens[:, :2])
-    logits, state = stepper(tokens[:, 2:], state)
+    logits, state = stepper.step(tokens[:, 2:], state)[:2]
     np.testing.assert_allclose(logits, expected[:, -1], rtol=1e-5, atol=1e-6)
-    for key, value in last.items():
-        np.testing.assert_allclose(state[key], value, rtol=1e-5, atol=1e-6)
+    for key, value in last.carried.items():
+        np.testing.assert_allclose(state.carried[key], value, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("zeros", [True, False])
@@ -108,25 +113,25 @@ def test_masked_tokens_carry_the_state(layers: str, zeros: bool, workshop: Any) 
     stepper = trainee.stepper()
     logits, _ = stepped(stepper, tokens)
     np.testing.assert_allclose(logits, expected, rtol=2e-5, atol=2e-6)
-    prompted, _ = stepper(tokens, stepper.initial_state(3))
+    prompted, _ = stepper.step(tokens, stepper.start({}, 3))[:2]
     np.testing.assert_allclose(prompted, expected[:, -1], rtol=2e-5, atol=2e-6)
     # Masked first steps of a prompt that goes on from a state repeat the output before.
     _, state = stepped(stepper, tokens_of(workshop, time=2, seed=3))
     rest = np.zeros((3, 2), np.int32)
-    np.testing.assert_allclose(stepper(rest, state)[0], stepped(stepper, rest, state)[0][:, -1], rtol=2e-5, atol=2e-6)
+    np.testing.assert_allclose(stepper.step(rest, state)[0], stepped(stepper, rest, state)[0][:, -1], rtol=2e-5, atol=2e-6)
 
 
 def test_a_step_leaves_the_state_that_it_is_given(workshop: Any) -> None:
     stepper = made(workshop, MODELS["folded"]).stepper()
     tokens = tokens_of(workshop)
     _, state = stepped(stepper, tokens[:, :2])
-    kept = {key: value.clone() for key, value in state.items()}
-    first, _ = stepper(tokens[:, 2], state)
+    kept = {key: value.clone() for key, value in state.carried.items()}
+    first, _ = stepper.step(tokens[:, 2], state)[:2]
     first = first.copy()
-    _, _ = stepper(tokens[:, 3], state)
-    again, _ = stepper(tokens[:, 2], state)
+    _, _ = stepper.step(tokens[:, 3], state)[:2]
+    again, _ = stepper.step(tokens[:, 2], state)[:2]
     assert np.array_equal(first, again)
-    assert all(torch.equal(value, kept[key]) for key, value in state.items())
+    assert all(torch.equal(value, kept[key]) for key, value in state.carried.items())
 
 
 def test_rows_can_be_selected_repeated_and_dropped(workshop: Any) -> None:
@@ -134,9 +139,9 @@ def test_rows_can_be_selected_repeated_and_dropped(workshop: Any) -> None:
     tokens = tokens_of(workshop)
     _, state = stepped(stepper, tokens[:, :3])
     rows = np.array([2, 0, 2, 2])
-    logits, _ = stepper(tokens[rows, 3], stepper.select(state, rows))
+    logits, _ = stepper.step(tokens[rows, 3], stepper.select(state, rows))[:2]
     logits = logits.copy()
-    expected, _ = stepper(tokens[:, 3], state)
+    expected, _ = stepper.step(tokens[:, 3], state)[:2]
     np.testing.assert_allclose(logits, expected[rows], rtol=1e-5, atol=1e-6)
 
 
@@ -146,7 +151,7 @@ def test_the_training_state_of_a_stateful_layer_is_not_touched(workshop: Any) ->
     layer = trainee.native.layers["gru"].gru
     kept = layer.state.clone()
     stepper = trainee.stepper()
-    stepper(tokens_of(workshop, rows=2), stepper.initial_state(2))
+    stepper.step(tokens_of(workshop, rows=2), stepper.start({}, 2))
     assert torch.equal(layer.state, kept)
 
 
@@ -156,7 +161,7 @@ def test_precision_of_the_weights(workshop: Any) -> None:
     (expected,) = trainee.predict({"tokens": tokens}).values()
     logits, state = stepped(trainee.stepper(), tokens)
     assert logits.dtype == np.float32
-    assert {value.dtype for value in state.values()} == {torch.float64}
+    assert {value.dtype for value in state.carried.values()} == {torch.float64}
     np.testing.assert_allclose(logits, expected, rtol=1e-6, atol=1e-7)
 
 
@@ -164,10 +169,10 @@ def test_a_large_table_is_not_folded(workshop: Any, monkeypatch: pytest.MonkeyPa
     trainee = made(workshop, MODELS["folded"])
     tokens = tokens_of(workshop)
     folded, _ = stepped(trainee.stepper(), tokens)
-    assert trainee.stepper().cells["gru"].table is not None
-    monkeypatch.setattr("framework.backends.torch.cell.LARGEST_TABLE", 100)
+    assert form_of(trainee.stepper(), "gru").table is not None
+    monkeypatch.setattr("framework.builder.step.LARGEST_TABLE", 100)
     stepper = trainee.stepper()
-    assert stepper.cells["gru"].table is None
+    assert form_of(stepper, "gru").table is None
     np.testing.assert_allclose(stepped(stepper, tokens)[0], folded, rtol=1e-5, atol=1e-6)
 
 
@@ -199,45 +204,13 @@ def test_packed_and_plain_steps_agree(workshop: Any, monkeypatch: pytest.MonkeyP
     np.testing.assert_allclose(stepped(trainee.stepper(), tokens)[0], plain, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("layers", "message"),
-    [
-        ({"gru": {**GRU, "go_backwards": True}}, "layer 'gru': go_backwards reads the end"),
-        ({"both": {"kind": "bidirectional", "layer": GRU}}, "layer 'both': bidirectional reads the sequence backwards too"),
-        (
-            {
-                "one": {**GRU, "return_state": True},
-                "two": {**GRU, "inputs": "embedding", "initial_state": "one.state"},
-                "sum": {"kind": "add", "inputs": ["one", "two"]},
-            },
-            "layer 'two': its initial_state is made from the tokens that are still to be decoded",
-        ),
-    ],
-)
-def test_what_has_no_step_form_is_refused_by_name(layers: dict[str, Any], message: str, workshop: Any) -> None:
-    with pytest.raises(UnsupportedArgument, match=f"cannot be decoded step by step: {message}"):
-        workshop.trainee(workshop.model_of(**layers)).stepper()
-
-
-def test_a_model_of_two_inputs_is_refused(workshop: Any) -> None:
-    model = workshop.model_of()
-    model["inputs"]["more"] = {"dtype": "float32", "shape": [None, 3]}
-    model["layers"]["embedding"]["inputs"] = "tokens"
-    model["layers"]["wide"] = {"kind": "concatenate", "inputs": ["embedding", "more"]}
-    model["layers"]["logits"]["inputs"] = "wide"
-    model["inputs"]["tokens"].pop("batch_size")
-    with pytest.raises(UnsupportedArgument, match="a model with one input; this one has tokens, more"):
-        workshop.trainee(model).stepper()
-
-
 def test_a_prompt_needs_a_token(workshop: Any) -> None:
     stepper = made(workshop, MODELS["folded"]).stepper()
-    with pytest.raises(ValueError, match="at least one token"):
-        stepper(np.zeros((2, 0), np.int32), stepper.initial_state(2))
+    with pytest.raises(InputError, match=r"\(rows, time\) with at least one step"):
+        stepper.step(np.zeros((2, 0), np.int32), stepper.start({}, 2))
 
 
 def test_a_cell_that_cannot_be_prepared_is_told(workshop: Any) -> None:
     trainee = made(workshop, MODELS["reset before"])
     gru = trainee.native.layers["gru"].gru
-    assert not DecodingCell.can_fold(gru, trainee.native.layers["embedding"].embeddings)
     assert not DecodingCell(gru).prepared

@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from framework.backends.torch.decoding.form import Formed, States, StepForm
 from framework.backends.torch.identifiers import constraint, regularizer
+from framework.backends.torch.signal import Signal
 from framework.builder.plan import PlannedLayer
 from framework.errors import UnsupportedArgument, nearest
 
@@ -20,18 +22,6 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.
 
 MIXED = {"mixed_bfloat16": torch.bfloat16, "mixed_float16": torch.float16}
 """Keras' mixed policies: float32 weights, and what is computed in."""
-
-
-class Signal(NamedTuple):
-    """What flows along a wire.
-
-    Attributes:
-        value: ``(batch, time, …)`` or ``(batch, …)``; in a decoding step ``(rows, …)``, without time.
-        mask: which steps count, ``(batch, time) bool``, in a decoding step ``(rows,) bool``; None: all of them.
-    """
-
-    value: Tensor
-    mask: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +108,14 @@ class Layer(nn.Module):
         """What :meth:`forward` does once data types are settled."""
         raise NotImplementedError
 
+    def step_form(self, embedding: Layer | None) -> StepForm:
+        """What the layer does while a model decodes; the layer itself where it carries no state.
+
+        Args:
+            embedding: of the decoded tokens, where it is to become part of this layer; see :mod:`framework.builder.step`.
+        """
+        return _Itself(self)
+
     def _cast(self, value: Tensor, device: str) -> Tensor:
         """A floating-point input in the data type that the layer computes in; without weights and its own, it takes what comes."""
         if not value.is_floating_point():
@@ -150,6 +148,21 @@ class Layer(nn.Module):
             for planned, (_, weight) in zip(self.planned.weights, self.weights(), strict=True):
                 if planned.constraint is not None and weight.requires_grad:
                     weight.copy_(constraint(planned.constraint)(weight))
+
+
+class _Itself:
+    """A layer without state as its own step form: it does the same to a step as to a sequence."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+
+    def step(self, inputs: Sequence[Signal], tokens: Tensor, states: States) -> Formed:
+        """One step."""
+        return Formed(self.layer(inputs), {})
+
+    def read(self, inputs: Sequence[Signal], states: States) -> Formed:
+        """A whole prompt."""
+        return Formed(self.layer(inputs), {})
 
 
 def single(signal: Signal) -> dict[str, Signal]:

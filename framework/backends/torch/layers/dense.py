@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from framework.backends.torch.activations import activation
+from framework.backends.torch.decoding.form import Formed, States, StepForm
 from framework.backends.torch.identifiers import regularizer
 from framework.backends.torch.layers.base import Layer, Setting, Signal, single
 from framework.backends.torch.layers.table import builds
+from framework.backends.torch.product import PreparedProduct
 from framework.builder.plan import PlannedLayer
 from framework.spec.layers.dense import DenseSpec
 
@@ -41,6 +43,27 @@ class Dense(Layer):
             self.activity_losses = [self.activity_regularizer(output) / len(output)]
         return single(Signal(output, mask))
 
+    def step_form(self, embedding: Layer | None) -> StepForm:
+        """With the product prepared once; a layer with a data type of its own stays as it is."""
+        return super().step_form(embedding) if self.planned.spec.dtype is not None else _Prepared(self)
+
     def losses(self) -> list[Tensor]:
         """Penalties of the weights, and of the last output (a mean over its batch)."""
         return [*super().losses(), *self.activity_losses]
+
+
+class _Prepared:
+    """The step form: its kernel laid out once for products with a few rows."""
+
+    def __init__(self, layer: Dense) -> None:
+        self.layer = layer
+        self.product = PreparedProduct(layer.kernel, layer.bias if layer.spec.use_bias else None)
+
+    def step(self, inputs: Sequence[Signal], tokens: Tensor, states: States) -> Formed:
+        """One step."""
+        value, mask = inputs[0]
+        return Formed(single(Signal(self.layer.activation(self.product(value.to(self.layer.kernel.dtype))), mask)), {})
+
+    def read(self, inputs: Sequence[Signal], states: States) -> Formed:
+        """A whole prompt."""
+        return Formed(self.layer(inputs), {})

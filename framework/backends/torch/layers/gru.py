@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from framework.backends.torch.decoding.cell import DecodingCell
+from framework.backends.torch.decoding.form import StepForm
 from framework.backends.torch.gru.layer import GRU
 from framework.backends.torch.layers.base import Layer, Setting, Signal
 from framework.backends.torch.layers.table import builds
@@ -54,6 +56,12 @@ class GRULayer(Layer):
         if not self.gru.return_state:
             return {"output": Signal(results, through)}
         return {"output": Signal(results[0], through[0]), "state": Signal(results[1])}
+
+    def step_form(self, embedding: Layer | None) -> StepForm:
+        """A cell with its weights prepared once; its input product with the embedding folded in, where there is one."""
+        if embedding is None:
+            return DecodingCell(self.gru)
+        return DecodingCell(self.gru, embedding.get_parameter("embeddings"), bool(getattr(embedding.planned.spec, "mask_zero", False)))
 
     def losses(self) -> list[Tensor]:
         """Penalties of the weights, and of the outputs of the last call."""

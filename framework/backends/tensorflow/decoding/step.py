@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import tensorflow as tf
 
-from framework.backends.base.backend import unsupported
 from framework.backends.base.training import Arrays
 from framework.backends.tensorflow.gru.step import Step, project
 from framework.backends.tensorflow.identifiers import activation
 from framework.backends.tensorflow.layers import BuildContext, build_layer
-from framework.backends.tensorflow.model import weights_at_zero
+from framework.backends.tensorflow.model import call_layer, weights_at_zero
 from framework.builder.plan import ModelPlan, PlannedLayer, PlannedTensor, Reference
-from framework.errors import UnsupportedArgument
+from framework.builder.step import DecodingStep
 from framework.spec.layers.gru import GRUSpec
 from framework.spec.layers.merging import ConcatenateSpec
 
-LARGEST_TABLE = 4 * 2**20
-"""Most values in the product of an embedding's table with a GRU's kernel that is worth keeping: 16 MiB in float32."""
-
 Form = Callable[[Sequence[tf.Tensor], tf.Tensor, tf.Tensor | None], tuple[tf.Tensor, tf.Tensor | None]]
-"""What a layer does in one step: from what it reads, the model's tokens, and its state if it has one, to its output and new state."""
+"""What a layer does in one step: from what it reads, the decoded tokens, and its state if it has one, to its output and new state."""
 
 
 class StepGraph:
@@ -32,41 +29,50 @@ class StepGraph:
 
     Args:
         plan: of the model.
+        derived: how it decodes.
         weights: by ``layer/weight``; copied.
         context: of the model; in bfloat16 training the step still computes in float32.
-        output: name of the output that holds the logits.
 
     Attributes:
         dtype: what the step computes in.
         state_shapes: shapes of the states without the rows, by ``layer/state``.
-
-    Raises:
-        UnsupportedArgument: a layer on the way has no step form; it is named.
     """
 
-    def __init__(self, plan: ModelPlan, weights: Arrays, context: BuildContext, output: str) -> None:
-        self.output = plan.outputs[output]
+    def __init__(self, plan: ModelPlan, derived: DecodingStep, weights: Arrays, context: BuildContext) -> None:
         self.plan = plan
-        self.layers = _checked(plan, self.output)
-        double = context.policy == "float64" or any(layer.spec.dtype == "float64" for layer in self.layers)
+        self.derived = derived
+        double = context.policy == "float64" or any(layer.spec.dtype == "float64" for layer in derived.per_step)
         self.dtype = tf.float64 if double else tf.float32
         self.context = replace(context, policy=self.dtype.name)
         self.weights = {name: tf.constant(value, self.dtype) for name, value in weights.items()}
-        self.state_shapes = {f"{layer.name}/{name}": shape for layer in self.layers for name, shape in layer.state.items()}
+        self.state_shapes = {f"{layer.name}/{name}": shape for layer in derived.per_step for name, shape in layer.state.items()}
+        self.layers = [layer for layer in derived.per_step if layer.name not in derived.unread]
         self.forms = {layer.name: self._form(layer) for layer in self.layers}
+        self._once = [(layer, self._native(layer, layer.inputs[0].shape)) for layer in derived.once]
+
+    def start(self, inputs: Mapping[str, tf.Tensor], rows: tf.Tensor) -> list[tf.Tensor]:
+        """The first states in order: what runs before the first step, and zeros for what nothing is given."""
+        values: dict[Reference, Any] = {Reference(name): tensor for name, tensor in inputs.items()}
+        for planned, layer in self._once:
+            values.update(call_layer(planned, layer, values, training=False))
+        first = {}
+        for name, shape in self.state_shapes.items():
+            reference = self.derived.first[name]
+            first[name] = tf.zeros((rows, *shape), self.dtype) if reference is None else tf.cast(values[reference], self.dtype)
+        return list(first.values())
 
     def step(self, tokens: tf.Tensor, *states: tf.Tensor) -> list[tf.Tensor]:
         """Logits ``(rows, vocabulary) float32`` and the new states, from ``tokens: (rows,)`` and the states in order."""
         before = dict(zip(self.state_shapes, states, strict=True))
         after = dict(before)
-        values = {Reference(name): tokens for name in self.plan.inputs}
+        values = {Reference(self.derived.decoded): tokens}
         for layer in self.layers:
-            read = [values[reference] for reference in layer.references["inputs"]]
+            read = [] if layer.name in self.derived.folded else [values[one] for one in layer.references["inputs"]]
             key = f"{layer.name}/state"
             values[Reference(layer.name)], state = self.forms[layer.name](read, tokens, before.get(key))
             if state is not None:
                 values[Reference(layer.name, "state")] = after[key] = state
-        return [tf.cast(values[self.output], tf.float32), *after.values()]
+        return [tf.cast(values[self.derived.output], tf.float32), *after.values()]
 
     def read(self, tokens: tf.Tensor, *states: tf.Tensor) -> list[tf.Tensor]:
         """The same after all steps of ``tokens: (rows, time)``."""
@@ -79,16 +85,22 @@ class StepGraph:
         _, *states_before_last = tf.while_loop(lambda now, *_: now < last, body, (tf.constant(0), *states))
         return self.step(steps[last], *states_before_last)
 
-    def _form(self, layer: PlannedLayer) -> Form:
-        spec = layer.spec
-        if isinstance(spec, GRUSpec):
-            return self._gru(layer, spec)
-        spec = spec.model_copy(update={"dtype": None} | ({"axis": -1} if isinstance(spec, ConcatenateSpec) else {}))
+    def _native(self, layer: PlannedLayer, shape: tuple[int | None, ...]) -> Any:
+        """The native layer on the step's own weights."""
+        spec = layer.spec.model_copy(update={"dtype": None})
         native = build_layer(replace(layer, spec=spec), self.context)
         if layer.weights:
             with weights_at_zero(native):
-                native.build(_without_time(layer.inputs[0]))
+                native.build(shape)
             native.set_weights([self.weights[f"{layer.name}/{weight.name}"] for weight in layer.weights])
+        return native
+
+    def _form(self, layer: PlannedLayer) -> Form:
+        if isinstance(layer.spec, GRUSpec):
+            return self._gru(layer, layer.spec)
+        if isinstance(layer.spec, ConcatenateSpec):
+            layer = replace(layer, spec=layer.spec.model_copy(update={"axis": -1}))
+        native = self._native(layer, _without_time(layer.inputs[0]))
         return lambda read, tokens, state: (native(read if len(read) > 1 else read[0]), None)
 
     def _gru(self, layer: PlannedLayer, spec: GRUSpec) -> Form:
@@ -96,11 +108,16 @@ class StepGraph:
         bias = self.weights[f"{layer.name}/bias"] if spec.use_bias else None
         bias, recurrent_bias = (bias[0], bias[1]) if bias is not None and spec.reset_after else (bias, None)
         step = Step(recurrent_kernel, recurrent_bias, activation(spec.activation), activation(spec.recurrent_activation), spec.reset_after)
-        table = self._folded(layer, kernel, bias)
+        source = self.derived.folded.get(layer.name)
+        # ``x W + b`` of every token, ``(vocabulary, 3 units)``: it saves reading the kernel at every step.
+        table = None if source is None else project(self.weights[f"{source.name}/embeddings"], kernel, bias)
+        mask_zero = source is not None and bool(getattr(source.spec, "mask_zero", False))
 
         def form(read: Sequence[tf.Tensor], tokens: tf.Tensor, state: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
-            new = step(project(read[0], kernel, bias) if table is None else tf.gather(table, tokens), state)
-            mask = getattr(read[0], "_keras_mask", None)
+            if table is None:
+                new, mask = step(project(read[0], kernel, bias), state), getattr(read[0], "_keras_mask", None)
+            else:
+                new, mask = step(tf.gather(table, tokens), state), tf.not_equal(tokens, 0) if mask_zero else None
             if mask is None:
                 return new, new
             valid = mask[:, None]
@@ -111,53 +128,8 @@ class StepGraph:
 
         return form
 
-    def _folded(self, layer: PlannedLayer, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor | None:
-        """For a GRU that reads an embedding of the tokens: ``x W + b`` of every token, ``(vocabulary, 3 units)``; None for others.
-
-        Dropout between the two does nothing here. It saves reading the kernel at every step.
-        """
-        source = layer.references["inputs"][0]
-        while source.node not in self.plan.inputs and self.plan.layer(source.node).kind == "dropout":
-            source = self.plan.layer(source.node).references["inputs"][0]
-        if source.node in self.plan.inputs or self.plan.layer(source.node).kind != "embedding":
-            return None
-        embedding = self.plan.layer(source.node)
-        table = self.weights[f"{embedding.name}/embeddings"]
-        if embedding.references["inputs"][0].node not in self.plan.inputs or table.shape[0] * kernel.shape[1] > LARGEST_TABLE:
-            return None
-        return project(table, kernel, bias)
-
 
 def _without_time(tensor: PlannedTensor) -> tuple[int | None, ...]:
     """Shape of one step of ``(batch, time) int`` or ``(batch, time, features)``; of what has no time, the shape itself."""
     has_time = tensor.dtype.startswith("int") or len(tensor.shape) > 2
     return (None, *tensor.shape[2:]) if has_time else tensor.shape
-
-
-def _checked(plan: ModelPlan, output: Reference) -> list[PlannedLayer]:
-    """The layers that ``output`` depends on, in order.
-
-    Raises:
-        UnsupportedArgument: the model has several inputs, reads something else than tokens, or a layer has no step form.
-    """
-    if len(plan.inputs) != 1:
-        raise UnsupportedArgument(f"the model reads {', '.join(plan.inputs)}: a decoding step reads one sequence of tokens")
-    name, tensor = next(iter(plan.inputs.items()))
-    if not tensor.dtype.startswith("int") or len(tensor.shape) != 2:
-        raise UnsupportedArgument(f"model.inputs.{name} is {tensor.dtype} {tensor.shape}: a decoding step reads tokens (batch, time)")
-    layers = _ancestors(plan, output)
-    for layer in layers:
-        if unsupported([layer]):
-            kind = f"{layer.kind} with go_backwards" if getattr(layer.spec, "go_backwards", False) else layer.kind
-            raise UnsupportedArgument(f"model.layers.{layer.name}: {kind} has no step form, so the model cannot generate")
-        if "initial_state" in layer.references:
-            raise UnsupportedArgument(f"model.layers.{layer.name}.initial_state: read from within the sequence, it has no step form")
-    return layers
-
-
-def _ancestors(plan: ModelPlan, output: Reference) -> list[PlannedLayer]:
-    needed = {output.node}
-    for layer in reversed(plan.layers):
-        if layer.name in needed:
-            needed.update(reference.node for references in layer.references.values() for reference in references)
-    return [layer for layer in plan.layers if layer.name in needed]

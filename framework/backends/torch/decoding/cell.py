@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from framework.backends.torch.decoding.form import Formed, States
 from framework.backends.torch.gru.layer import GRU
-from framework.backends.torch.layers.base import Signal
 from framework.backends.torch.product import PreparedProduct
+from framework.backends.torch.signal import Signal
 
 _IN_PLACE: dict[Any, Any] = {torch.tanh: torch.tanh_, torch.sigmoid: torch.sigmoid_}
 
-LARGEST_TABLE = 64 * 2**20
-"""Bytes that an embedding folded into a GRU may take."""
-
 
 class DecodingCell:
-    """One step, or a whole prompt, of a GRU with its state given and taken. Several threads may use one cell at the same time.
+    """A GRU's step form: one step, or a whole prompt, with its state given and taken. Several threads may use one at the same time.
 
-    With ``embeddings``, the inputs are token numbers: embedding and input product are one table ``(vocabulary, 3·units)``, and a step
-    looks its row up.
+    With ``embeddings``, a step reads the token numbers themselves: embedding and input product are one table ``(vocabulary, 3·units)``,
+    and a step looks its row up.
 
     Args:
         gru: the layer; its weights of now are used.
-        embeddings: ``(vocabulary, features)`` of an embedding that nothing but this layer reads, or None.
+        embeddings: ``(vocabulary, features)`` of the embedding that the layer reads, or None.
+        mask_zero: whether token 0 is masked by that embedding.
     """
 
-    def __init__(self, gru: GRU, embeddings: Tensor | None = None) -> None:
+    def __init__(self, gru: GRU, embeddings: Tensor | None = None, mask_zero: bool = False) -> None:
         assert gru.kernel is not None and gru.recurrent_kernel is not None
         self.units = gru.units
         self.dtype, self.device = gru.recurrent_kernel.dtype, gru.recurrent_kernel.device
@@ -37,6 +37,7 @@ class DecodingCell:
         self.reader = _reader(gru)
         self.prepared = gru.reset_after
         self.table: Tensor | None = None
+        self.mask_zero = mask_zero
         if not self.prepared:
             return
         self.activation = _IN_PLACE.get(gru.activation, gru.activation)
@@ -52,29 +53,28 @@ class DecodingCell:
             table = embeddings.detach().to(self.dtype) @ gru.kernel.detach()
             self.table = table if input_bias is None else table + input_bias
 
-    @staticmethod
-    def can_fold(gru: GRU, embeddings: Tensor) -> bool:
-        """Whether an embedding can be folded into this layer's input product, and the table is small enough."""
-        size = embeddings.shape[0] * 3 * gru.units * embeddings.element_size()
-        return gru.reset_after and size <= LARGEST_TABLE
-
-    def step(self, inputs: Signal, state: Tensor) -> tuple[Signal, Tensor]:
+    def step(self, inputs: Sequence[Signal], tokens: Tensor, states: States) -> Formed:
         """One step.
 
         Args:
-            inputs: ``(rows, features)``, or ``(rows,) int`` with a table; the mask ``(rows,)``.
-            state: ``(rows, units)``.
+            inputs: one, ``(rows, features)`` with the mask ``(rows,)``; none with a table.
+            tokens: ``(rows,) int``, read with a table.
+            states: ``state: (rows, units)``.
 
         Returns:
             The output ``(rows, units)`` and the new state, which is the same unless steps are masked.
         """
-        new = self._new_state(inputs.value, state)
-        if inputs.mask is None:
-            return Signal(new), new
-        counts = inputs.mask.unsqueeze(-1)
+        state = states["state"]
+        if self.table is None:
+            value, mask = inputs[0]
+        else:
+            value, mask = tokens, tokens != 0 if self.mask_zero else None
+        new = self._new_state(value, state)
+        if mask is None:
+            return _formed(Signal(new), new)
+        counts = mask.unsqueeze(-1)
         new = torch.where(counts, new, state)
-        output = new * counts if self.zero_output_for_mask else new
-        return Signal(output, inputs.mask), new
+        return _formed(Signal(new * counts if self.zero_output_for_mask else new, mask), new)
 
     def _new_state(self, inputs: Tensor, state: Tensor) -> Tensor:
         if not self.prepared:
@@ -94,21 +94,26 @@ class DecodingCell:
         candidate = torch.addcmul(scratch.projected_candidate, scratch.r, inner, out=scratch.candidate)
         return torch.lerp(self.activation(candidate), state, scratch.z)
 
-    def read(self, inputs: Signal, state: Tensor) -> tuple[Signal, Tensor]:
+    def read(self, inputs: Sequence[Signal], states: States) -> Formed:
         """A whole prompt.
 
         Args:
-            inputs: ``(rows, time, features)``; the mask ``(rows, time)``.
-            state: ``(rows, units)``.
+            inputs: one, ``(rows, time, features)``; the mask ``(rows, time)``.
+            states: ``state: (rows, units)``.
 
         Returns:
             The outputs ``(rows, time, units)``, and the last state.
         """
-        outputs, last = self.reader(inputs.value.to(self.dtype), mask=inputs.mask, initial_state=state)
-        if inputs.mask is not None and not self.zero_output_for_mask:
+        (value, mask), state = inputs[0], states["state"]
+        outputs, last = self.reader(value.to(self.dtype), mask=mask, initial_state=state)
+        if mask is not None and not self.zero_output_for_mask:
             # Before the first step that counts, the output is that of the step before the prompt, not the zeros of a new sequence.
-            outputs = torch.where(inputs.mask.cummax(1).values.unsqueeze(-1), outputs, state.unsqueeze(1))
-        return Signal(outputs, inputs.mask), last
+            outputs = torch.where(mask.cummax(1).values.unsqueeze(-1), outputs, state.unsqueeze(1))
+        return _formed(Signal(outputs, mask), last)
+
+
+def _formed(output: Signal, state: Tensor) -> Formed:
+    return Formed({"output": output, "state": Signal(state)}, {"state": state})
 
 
 class _Scratch:

@@ -10,17 +10,16 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from framework.backends.base.backend import State
 from framework.backends.base.training import Arrays
+from framework.backends.tensorflow.decoding.step import StepGraph
 from framework.backends.tensorflow.layers import BuildContext
-from framework.backends.tensorflow.objective import trained_output
-from framework.backends.tensorflow.steps import StepGraph
 from framework.builder.plan import ModelPlan
-from framework.errors import InputError
+from framework.builder.step import derive_step
+from framework.decoding.stepper import State, Stepped, check_prompt, check_start
 
 
 class KerasStepper:
-    """What :class:`framework.backends.base.backend.Stepper` promises, for Keras.
+    """What :class:`framework.decoding.stepper.Stepper` promises, for Keras.
 
     It has its own copy of the weights, in float32 or float64, and no fixed number of rows: one graph serves all. A prompt is read by the
     same step in a loop inside a second graph, made when first needed. Several threads may use one stepper at the same time.
@@ -29,47 +28,45 @@ class KerasStepper:
         plan: of the model.
         weights: by ``layer/weight``.
         context: of the model.
+        decoded: the model input that is decoded; the only one that can be, when not given.
 
     Raises:
-        UnsupportedArgument: a layer on the way has no step form; it is named.
+        UnsupportedArgument: something on the way has no step form; it is named.
     """
 
-    def __init__(self, plan: ModelPlan, weights: Arrays, context: BuildContext) -> None:
-        self._graph = StepGraph(plan, weights, context, trained_output(plan))
+    def __init__(self, plan: ModelPlan, weights: Arrays, context: BuildContext, decoded: str | None = None) -> None:
+        derived = derive_step(plan, decoded).require()
+        self._others = [name for name in plan.inputs if name != derived.decoded]
+        self._graph = StepGraph(plan, derived, weights, context)
+        self._start = tf.function(self._graph.start, reduce_retracing=True, autograph=False)
         self._names = list(self._graph.state_shapes)
         self._token = self._compile(self._graph.step, time=())
         self._prompt: Any = None
         self._making = threading.Lock()
 
-    def initial_state(self, rows: int) -> State:
-        """Zero states for ``rows`` rows."""
-        return {name: tf.zeros((rows, *shape), self._graph.dtype) for name, shape in self._graph.state_shapes.items()}
+    def start(self, inputs: Arrays, rows: int) -> State:
+        """The state before the first step; see the protocol."""
+        check_start(self._others, inputs, rows)
+        given = {name: tf.convert_to_tensor(value) for name, value in inputs.items()}
+        return State({}, dict(zip(self._names, self._start(given, tf.constant(rows)), strict=True)), rows)
 
-    def __call__(self, tokens: NDArray[np.integer[Any]], state: State) -> tuple[NDArray[np.float32], State]:
-        """One step.
-
-        Args:
-            tokens: ``(rows,) int``, or ``(rows, time) int`` to read a whole prompt at once.
-            state: from :meth:`initial_state` or the step before.
-
-        Returns:
-            Logits of the last step, ``(rows, vocabulary) float32``, valid until the next call, and the new state.
+    def step(self, tokens: NDArray[np.integer[Any]], state: State) -> Stepped:
+        """One step, or a whole prompt; see the protocol.
 
         Raises:
             InputError: the tokens have no step, or another shape.
         """
         run = self._token if tokens.ndim == 1 else self._prompt_graph(tokens)
-        logits, *states = run(tf.constant(tokens, tf.int32), *(state[name] for name in self._names))
-        return np.asarray(memoryview(logits)), dict(zip(self._names, states, strict=True))
+        logits, *states = run(tf.constant(tokens, tf.int32), *(state.carried[name] for name in self._names))
+        carried = dict(zip(self._names, states, strict=True))
+        return Stepped(np.asarray(memoryview(logits)), State(state.constant, carried, state.rows, state.width), {})
 
-    def select(self, state: State, rows: NDArray[np.integer[Any]]) -> State:
-        """The states of ``rows`` in that order, for beams and finished rows."""
-        numbers = tf.constant(rows, tf.int32)
-        return {name: tf.gather(tensor, numbers) for name, tensor in state.items()}
+    def select(self, state: State, rows: NDArray[np.integer[Any]], width: int = 1) -> State:
+        """The state of ``rows`` in that order, in groups of ``width``."""
+        return state.select(rows, width, lambda tensor, chosen: tf.gather(tensor, tf.constant(chosen, tf.int32)))
 
     def _prompt_graph(self, tokens: NDArray[np.integer[Any]]) -> Any:
-        if tokens.ndim != 2 or tokens.shape[1] == 0:
-            raise InputError(f"tokens have the shape {tokens.shape}: expected (rows,), or (rows, time) with at least one step")
+        check_prompt(tokens.shape)
         with self._making:
             if self._prompt is None:
                 self._prompt = self._compile(self._graph.read, time=(None,))
