@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from framework.config.compose import Composed, compose
 from framework.errors import EXIT_DONE, EXIT_FAILED, GateworkError
+from framework.secrets import concealed
 
 Job = Callable[[Composed], object]
 """What is done with one composed config. A function at the top of a module, so that other processes can run it."""
@@ -67,7 +68,7 @@ class JobRunner:
 
     def announce(self, words: list[str], number: int) -> None:
         """Says which job begins."""
-        line = f"job {number}: {' '.join(self._swept(words))}\n"
+        line = f"job {number}: {concealed(' '.join(self._swept(words)))}\n"
         print(line, end="", flush=True)  # in one piece: launchers begin jobs on several threads
 
     def run(self, words: list[str], number: int) -> JobOutcome:
@@ -83,7 +84,7 @@ class JobRunner:
         except GateworkError as error:
             return JobOutcome(number, overrides, swept, error.exit_code, str(error))
         except Exception:
-            return JobOutcome(number, overrides, swept, EXIT_FAILED, traceback.format_exc())
+            return JobOutcome(number, overrides, swept, EXIT_FAILED, concealed(traceback.format_exc()))
         return JobOutcome(number, overrides, swept, value=value)
 
     def failed(self, words: list[str], number: int, message: str) -> JobOutcome:

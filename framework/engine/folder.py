@@ -10,6 +10,7 @@ from typing import Any
 from framework.engine.digest import config_digest
 from framework.engine.files import read_json, write_json, write_text
 from framework.errors import RunError, nearest
+from framework.secrets import conceal
 from framework.spec.experiment import Experiment
 from framework.tracking.settings import ENVIRONMENT
 
@@ -90,7 +91,8 @@ class RunFolder:
         return record
 
     def update_record(self, **changes: Any) -> dict[str, Any]:
-        """Changes values of ``run.json`` and writes it."""
+        """Changes values of ``run.json`` and writes it, without passwords."""
+        changes = {name: conceal(value) for name, value in changes.items()}
         record = {"format": FORMAT, **self.read_record(), **changes}
         write_json(self.path / "run.json", record)
         return record

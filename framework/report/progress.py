@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from framework.backends.base.training import EpochResult, Position, StepResult
+from framework.secrets import concealed
 
 ESTIMATE_AFTER = 20
 """Steps after which the length of the whole training is estimated."""
@@ -77,11 +78,11 @@ class ConsoleReporter:
 
     def message(self, text: str) -> None:
         """Prints ``text`` as it is."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(concealed(text), markup=False, highlight=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Prints ``text`` with a mark that it is a warning."""
-        self.console.print(f"warning: {text}", markup=False, highlight=False, style="yellow", soft_wrap=True)
+        self.console.print(f"warning: {concealed(text)}", markup=False, highlight=False, style="yellow", soft_wrap=True)
 
     def begin(self, position: Position, steps_per_epoch: int, max_epochs: int) -> None:
         """Starts the bar and the clock."""
