@@ -11,6 +11,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 
 from framework.config.compose import Composed, compose
+from framework.console import showing
 from framework.errors import EXIT_DONE, EXIT_FAILED, GateworkError
 from framework.secrets import concealed
 
@@ -63,8 +64,9 @@ class JobRunner:
         """Runs the job that Hydra has composed ``config`` for."""
         hydra = HydraConfig.get()
         words, number = [str(word) for word in hydra.overrides.task], int(hydra.job.num)
-        self.announce(words, number)
-        return self.run(words, number)
+        with showing(display=True):  # perhaps in a process of a launcher of Hydra's
+            self.announce(words, number)
+            return self.run(words, number)
 
     def announce(self, words: list[str], number: int) -> None:
         """Says which job begins."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from rich.console import Console
@@ -57,6 +60,51 @@ class SilentReporter:
 
     def end(self) -> None:
         """Nothing."""
+
+
+class GuardedReporter:
+    """Tells another reporter everything until it fails: what goes wrong with showing a training is no reason to end it.
+
+    Args:
+        reporter: is told.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter: Reporter = reporter
+
+    def message(self, text: str) -> None:
+        """Passed on."""
+        self._tell(lambda told: told.message(text))
+
+    def warn(self, text: str) -> None:
+        """Passed on."""
+        self._tell(lambda told: told.warn(text))
+
+    def begin(self, position: Position, steps_per_epoch: int, max_epochs: int) -> None:
+        """Passed on."""
+        self._tell(lambda told: told.begin(position, steps_per_epoch, max_epochs))
+
+    def step(self, result: StepResult) -> None:
+        """Passed on."""
+        self._tell(lambda told: told.step(result))
+
+    def epoch(self, result: EpochResult, metrics: dict[str, float], sample: str | None) -> None:
+        """Passed on."""
+        self._tell(lambda told: told.epoch(result, metrics, sample))
+
+    def end(self) -> None:
+        """Passed on."""
+        self._tell(lambda told: told.end())
+
+    def _tell(self, tell: Callable[[Reporter], None]) -> None:
+        try:
+            tell(self._reporter)
+        except Exception as error:
+            reporter, self._reporter = self._reporter, SilentReporter()
+            with suppress(Exception):  # warnings may be errors, and a bar may be as broken as the rest
+                reporter.end()
+            with suppress(Exception):
+                warnings.warn(f"the training goes on unseen: its reporter failed with {error!r}", RuntimeWarning, stacklevel=4)
 
 
 class ConsoleReporter:
