@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from framework.secrets import concealed
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -12,9 +15,21 @@ EXIT_USER_INPUT = 2
 
 
 class GateworkError(Exception):
-    """Base class of all of Gatework's own errors; ``exit_code`` is what the command line ends with."""
+    """Base class of all of Gatework's own errors; ``exit_code`` is what the command line ends with. Its text holds no password."""
 
     exit_code = EXIT_FAILED
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are made anew from their text alone, which is not what every class here is made from.
+        return _remake, (type(self), self.args), self.__dict__
+
+    def __str__(self) -> str:
+        return concealed(super().__str__())
+
+
+def _remake(kind: type[GateworkError], args: tuple[object, ...]) -> GateworkError:
+    """An error as it was, without a second call of what its class is made with."""
+    return kind.__new__(kind, *args)
 
 
 class InputError(GateworkError):

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "framework"
 
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "files", "secrets", "spec"}),
+    frozenset({"console", "errors", "files", "secrets", "spec"}),
     frozenset({"config", "data", "decoding", "metrics", "weights"}),
     frozenset({"builder", "tasks", "backends.base"}),
     frozenset({"backends.tensorflow", "backends.torch"}),
@@ -31,6 +31,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 # On one floor: what a part may import all the same.
 NEIGHBOURS: frozenset[tuple[str, str]] = frozenset(
     {
+        ("console", "errors"),  # what cannot be printed is an error
         ("errors", "secrets"),  # no message holds a password
         ("spec", "errors"),  # a spec reports its problems
         ("spec", "secrets"),
@@ -58,6 +59,7 @@ HOMES: dict[str, frozenset[str]] = {
 
 # The lowest floor holds on to nothing else.
 ONLY: dict[str, frozenset[str]] = {
+    "console": frozenset(),
     "errors": frozenset(),
     "files": frozenset(),
     "secrets": frozenset(),

@@ -9,6 +9,7 @@ from typing import Any
 from framework.config.compose import Composed
 from framework.engine.digest import resolved
 from framework.errors import InputError, SpecError, nearest
+from framework.secrets import conceal, concealed
 from framework.spec.problems import render
 from framework.spec.validate import validate_experiment
 
@@ -44,7 +45,7 @@ def answer_why(key: str, composed: Composed) -> dict[str, Any]:
 def print_answer(answer: Mapping[str, Any], as_json: bool) -> None:
     """Prints an answer for people, or as JSON."""
     if as_json:
-        print(json.dumps(answer, indent=2, default=str))
+        print(concealed(json.dumps(conceal(answer), indent=2, default=str)))
         return
     print(f"{answer['key']} = {_shown(answer['value'])}")
     if not answer["history"]:
@@ -52,7 +53,7 @@ def print_answer(answer: Mapping[str, Any], as_json: bool) -> None:
     for position, setting in enumerate(reversed(answer["history"])):
         word = "set by" if position == 0 else "before that"
         value = "" if position == 0 else f" ({_shown(setting['value'])})"
-        print(f"  {word} {setting['origin']}{value}")
+        print(f"  {word} {concealed(setting['origin'])}{value}")
         if setting["choice"]:
             by = f", chosen by {setting['chosen_by']}" if setting["chosen_by"] else ""
             print(f"      which {setting['choice']} brought in{by}")
@@ -87,4 +88,4 @@ def _keys(value: Any, path: str) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    return render(value) if not isinstance(value, (Mapping, list)) else json.dumps(value, default=str)
+    return render(value) if not isinstance(value, (Mapping, list)) else concealed(json.dumps(conceal(value), default=str))

@@ -9,6 +9,7 @@ from typing import Any
 
 from framework.cli.composing import add_config_arguments, load
 from framework.errors import EXIT_DONE, SpecError
+from framework.secrets import conceal, concealed
 from framework.spec.experiment import Experiment
 from framework.spec.problems import Locate
 
@@ -58,4 +59,4 @@ def check_model(experiment: Experiment, locate: Locate) -> int | None:
 
 
 def _as_json(problem: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in problem.items() if value is not None}
+    return {key: concealed(value) if isinstance(value, str) else conceal(value) for key, value in problem.items() if value is not None}

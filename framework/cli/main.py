@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from framework.console import ReaderGone, open_missing_streams, showing
 from framework.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER_INPUT, GateworkError, nearest
+from framework.secrets import concealed
 
 VERBS = {
     "train": "train a model, or go on with its run; -m sweeps",
@@ -29,6 +30,12 @@ VERBS = {
 }
 """Each verb with its one line of help; ``framework.cli.<verb>`` holds it."""
 
+_WORK = ("train", "reproduce")
+"""Verbs whose output only shows how the work comes along, which goes on whatever becomes of it."""
+
+_ANSWERS = frozenset({"-c", "--cfg", "--info", "-h", "--help"})
+"""With these, what they print is what was asked for."""
+
 EXIT_INTERRUPTED = 130
 
 _COLLECT_AFTER = 50_000
@@ -43,6 +50,7 @@ def command() -> int:
         The exit code.
     """
     gc.set_threshold(_COLLECT_AFTER)
+    open_missing_streams()
     code = main()
     gc.freeze()  # or the interpreter's end walks over every object once more: another tenth
     return code
@@ -66,20 +74,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 failed, 2 the input is wrong, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    try:
-        return _run(words)
-    except GateworkError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except MemoryError as error:
-        print(f"error: memory does not suffice: {error}\n    hint: {_LESS_MEMORY}", file=sys.stderr)
-        return EXIT_FAILED
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our output went away, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_DONE
+    with showing(display=bool(words) and words[0] in _WORK and not _ANSWERS.intersection(words)):
+        try:
+            code = _run(words)
+            sys.stdout.flush()
+            return code
+        except GateworkError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return error.exit_code
+        except MemoryError as error:
+            print(f"error: memory does not suffice: {error}\n    hint: {_LESS_MEMORY}", file=sys.stderr)
+            return EXIT_FAILED
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return EXIT_INTERRUPTED
+        except ReaderGone:
+            return EXIT_DONE
 
 
 def _run(words: list[str]) -> int:
@@ -95,7 +105,7 @@ def _run(words: list[str]) -> int:
     if verb not in VERBS:
         guess = nearest(verb, VERBS)
         hint = f"; did you mean {guess}?" if guess else ""
-        print(f"error: no command '{verb}'; one of {', '.join(VERBS)}{hint}", file=sys.stderr)
+        print(f"error: no command '{concealed(verb)}'; one of {', '.join(VERBS)}{hint}", file=sys.stderr)
         return EXIT_USER_INPUT
     module = importlib.import_module(f"framework.cli.{verb}")
     parser = _VerbParser(
@@ -118,7 +128,7 @@ class _VerbParser(argparse.ArgumentParser):
         options = [option for action in self._actions for option in action.option_strings if option.startswith("--")]
         unknown = [word.partition("=")[0] for word in message.split() if word.startswith("--")] if "unrecognized" in message else []
         guesses = [f"did you mean {guess}?" for word in unknown if (guess := nearest(word, options))]
-        print(f"error: {'; '.join([message, *guesses])}\n    hint: {self.prog} --help shows what it takes", file=sys.stderr)
+        print(f"error: {concealed('; '.join([message, *guesses]))}\n    hint: {self.prog} --help shows what it takes", file=sys.stderr)
         raise SystemExit(EXIT_USER_INPUT)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 from framework.config.compose import Composed, compose
 from framework.config.recipe_files import OWN, TARGETS, find_targets, recipe_folders, shipped_recipes
 from framework.errors import EXIT_DONE, EXIT_FAILED, InputError, nearest
+from framework.secrets import conceal
 from framework.spec.targets import Targets, Variant
 
 
@@ -115,7 +116,8 @@ def _published(variant: Variant, folder: Path, config_dirs: Sequence[Path]) -> d
     shipped = folder.parent == shipped_recipes()
     words = [f"recipe={variant.recipe}", *variant.overrides]
     composed = compose(words, [] if shipped else list(config_dirs), own=not shipped)
-    return resolved(validate_experiment(composed.mapping, composed.locate))
+    published: dict[str, Any] = conceal(resolved(validate_experiment(composed.mapping, composed.locate)))
+    return published
 
 
 def _from_seeds(plan: Plan, config_dirs: list[Path], count: int) -> int:
@@ -138,7 +140,7 @@ def _from_seeds(plan: Plan, config_dirs: list[Path], count: int) -> int:
     def around(runs_dir: Path, job: Job, run_jobs: RunJobs) -> list[JobOutcome]:
         return record_multirun(runs_dir, words, job, run_jobs, ConsoleReporter(Console()).warn, partial(_means, plan))
 
-    outcomes = multirun(words, config_dirs, partial(reproduce_composed, plan), around)
+    outcomes = multirun(words, config_dirs, partial(reproduce_composed, replace(plan, words=())), around)
     code = report(outcomes)
     for line in _means(plan, outcomes):
         print(line)

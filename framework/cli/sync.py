@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _sync(folder: Path, arguments: argparse.Namespace) -> bool:
     """Delivers one run and says what came of it; whether all is there."""
     from framework.engine.sync import sync
-    from framework.tracking.tracker import without_password
+    from framework.tracking.address import without_password
 
     name = f"{folder.parent.name}/{folder.name}"
     try:

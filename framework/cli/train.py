@@ -16,6 +16,7 @@ from typing import Any
 from framework.config.compose import Composed
 from framework.config.jobs import Job, JobOutcome
 from framework.config.launch import RunJobs, add_launch_arguments, launch
+from framework.console import showing
 
 
 class RunStopped(KeyboardInterrupt):
@@ -64,14 +65,16 @@ def train_composed(composed: Composed) -> dict[str, Any]:
 
     load_plugins()
     experiment = validate_experiment(composed.mapping, composed.locate)
-    done = train(
-        experiment,
-        composed=composed.composed_yaml,
-        overrides=composed.overrides,
-        locate=composed.locate,
-        reporter=ConsoleReporter(Console()),
-        prune=_pruning(composed),
-    )
+    with showing(display=True):
+        done = train(
+            experiment,
+            composed=composed.composed_yaml,
+            overrides=composed.overrides,
+            locate=composed.locate,
+            reporter=ConsoleReporter(Console()),
+            prune=_pruning(composed),
+            apart=composed.swept,
+        )
     if done.status == "stopped":
         raise RunStopped(done.path)
     return {"run": str(done.path), "status": done.status}

@@ -19,8 +19,10 @@ from framework.config.layers import layers_of
 from framework.config.location import PRIMARY, SearchPath
 from framework.config.overrides import Given, OverrideReader
 from framework.config.provenance import Provenance, Setting
+from framework.config.secret_values import note_addresses, noting_secrets
 from framework.config.session import hydra_session
 from framework.errors import Origin, Problem, SpecError, nearest
+from framework.secrets import concealed
 
 
 class Composed:
@@ -50,12 +52,14 @@ class Composed:
         self._config = config
         self._given = tuple(given)
         self._loader = loader
-        self.mapping: dict[str, Any] = resolved(config, self.locate)
+        with noting_secrets(config):
+            self.mapping: dict[str, Any] = resolved(config, self.locate)
+        note_addresses(self.mapping)
 
     @cached_property
     def composed_yaml(self) -> str:
-        """The config as YAML before interpolation, as ``--cfg job`` prints it."""
-        return OmegaConf.to_yaml(self._config)
+        """The config as YAML before interpolation, as ``--cfg job`` prints it; without passwords."""
+        return concealed(OmegaConf.to_yaml(self._config))
 
     @cached_property
     def provenance(self) -> Provenance:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -15,6 +16,8 @@ from omegaconf.errors import (
     UnsupportedInterpolationType,
 )
 
+from framework.config.location import display
+from framework.config.yaml_text import Positioned
 from framework.errors import Origin, Problem, SpecError, nearest
 
 _RESOLVERS = ("size", "oc.env", "oc.select", "oc.decode", "oc.create", "oc.dict.keys", "oc.dict.values", "now", "hydra")
@@ -105,3 +108,19 @@ def _keys(plain: Any, path: str = "") -> Iterator[str]:
             below = f"{path}.{key}" if path else str(key)
             yield below
             yield from _keys(value, below)
+
+
+def interpolation_problems(path: Path, content: Positioned, package: str) -> list[Problem]:
+    """The problems of texts in a file with a ``${`` that begins nothing."""
+    return [
+        ungrammatical(key, node.value, Origin(display(path), node.line))
+        for key, node in _texts(content, package)
+        if not is_grammatical(node.value)
+    ]
+
+
+def _texts(node: Positioned, path: str) -> Iterator[tuple[str, Positioned]]:
+    if isinstance(node.value, str) and "${" in node.value:
+        yield path, node
+    for name, child in node.children.items():
+        yield from _texts(child, f"{path}.{name}" if path else name)

@@ -11,7 +11,9 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 
 from framework.config.compose import Composed, compose
+from framework.console import showing
 from framework.errors import EXIT_DONE, EXIT_FAILED, GateworkError
+from framework.secrets import concealed
 
 Job = Callable[[Composed], object]
 """What is done with one composed config. A function at the top of a module, so that other processes can run it."""
@@ -62,12 +64,13 @@ class JobRunner:
         """Runs the job that Hydra has composed ``config`` for."""
         hydra = HydraConfig.get()
         words, number = [str(word) for word in hydra.overrides.task], int(hydra.job.num)
-        self.announce(words, number)
-        return self.run(words, number)
+        with showing(display=True):  # perhaps in a process of a launcher of Hydra's
+            self.announce(words, number)
+            return self.run(words, number)
 
     def announce(self, words: list[str], number: int) -> None:
         """Says which job begins."""
-        line = f"job {number}: {' '.join(self._swept(words))}\n"
+        line = f"job {number}: {concealed(' '.join(self._swept(words)))}\n"
         print(line, end="", flush=True)  # in one piece: launchers begin jobs on several threads
 
     def run(self, words: list[str], number: int) -> JobOutcome:
@@ -83,7 +86,7 @@ class JobRunner:
         except GateworkError as error:
             return JobOutcome(number, overrides, swept, error.exit_code, str(error))
         except Exception:
-            return JobOutcome(number, overrides, swept, EXIT_FAILED, traceback.format_exc())
+            return JobOutcome(number, overrides, swept, EXIT_FAILED, concealed(traceback.format_exc()))
         return JobOutcome(number, overrides, swept, value=value)
 
     def failed(self, words: list[str], number: int, message: str) -> JobOutcome:

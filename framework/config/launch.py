@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,12 @@ from framework.config.jobs import Job, JobOutcome, JobRunner, key_of
 from framework.config.location import PRIMARY, SearchPath
 from framework.config.overrides import OverrideReader
 from framework.config.plugins import run_sweep
+from framework.config.secret_overrides import by_environment
+from framework.config.secret_values import hide_secrets, note_secrets
 from framework.config.session import hydra_session
 from framework.config.sweeper import OpenSearch, searching
 from framework.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER_INPUT, InputError, nearest
+from framework.secrets import concealed
 
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
@@ -102,6 +107,11 @@ def multirun(overrides: Sequence[str], config_dirs: Sequence[Path], job: Job, ar
     Raises:
         SpecError: the overrides are wrong, or some combination cannot be composed; then no job has run.
     """
+    with by_environment(overrides) as words:
+        return _multirun(words, config_dirs, job, around)
+
+
+def _multirun(overrides: Sequence[str], config_dirs: Sequence[Path], job: Job, around: Around | None) -> list[JobOutcome]:
     search = SearchPath.of(config_dirs)
     given = OverrideReader(search, multirun=True).read(overrides)
     swept = {key_of(one.for_hydra): one.sweeps for one in given}  # of a key given twice, the last word counts
@@ -113,6 +123,7 @@ def multirun(overrides: Sequence[str], config_dirs: Sequence[Path], job: Job, ar
     ):
         words = [*for_hydra(given), "hydra.mode=MULTIRUN", f"hydra.sweep.dir={_quoted(folder)}", "hydra.sweep.subdir=."]
         config = hydra.compose_config(PRIMARY, words, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
+        note_secrets(config)
         runs_dir = Path(str(OmegaConf.select(config, "paths.runs_dir"))).expanduser().resolve()
         if "submitit_folder" in (config.hydra.launcher or {}):
             # Its logs must outlive this call and be seen by every machine.
@@ -121,6 +132,7 @@ def multirun(overrides: Sequence[str], config_dirs: Sequence[Path], job: Job, ar
         def run_jobs(job: Job, open_search: OpenSearch | None = None) -> list[JobOutcome]:
             with searching(open_search, OverrideReader(search, multirun=True)):
                 config = hydra.compose_config(PRIMARY, words, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
+                hide_secrets(config)  # launchers write it to files; each job composes its own anew
                 returned = run_sweep(hydra, config, JobRunner(job, search.own, written), PRIMARY)
             return sorted(_outcomes(returned), key=lambda outcome: outcome.number)
 
@@ -138,7 +150,7 @@ def report(outcomes: Sequence[JobOutcome]) -> int:
     print(f"{len(failed)} of {len(outcomes)} jobs failed", file=sys.stderr)
     for message, group in reasons.items():
         for outcome in group:
-            print(f"job {outcome.number}: {' '.join(outcome.swept)}", file=sys.stderr)
+            print(f"job {outcome.number}: {concealed(' '.join(outcome.swept))}", file=sys.stderr)
         print("\n".join(f"    {line}" for line in message.splitlines()), file=sys.stderr)
     return EXIT_USER_INPUT if all(outcome.exit_code == EXIT_USER_INPUT for outcome in failed) else EXIT_FAILED
 
@@ -146,12 +158,16 @@ def report(outcomes: Sequence[JobOutcome]) -> int:
 def _show(arguments: argparse.Namespace) -> None:
     search = SearchPath.of(arguments.config_dir)
     given = OverrideReader(search).read(arguments.overrides)
-    with hydra_session(search) as hydra, reworded(search, given):
+    shown = io.StringIO()
+    with hydra_session(search) as hydra, reworded(search, given), redirect_stdout(shown):
         if arguments.info:
             hydra.show_info(arguments.info, PRIMARY, for_hydra(given))
         else:
-            _check_package(arguments.package, hydra.compose_config(PRIMARY, for_hydra(given), RunMode.RUN))
+            config = hydra.compose_config(PRIMARY, for_hydra(given), RunMode.RUN)
+            _check_package(arguments.package, config)
+            note_secrets(config)
             hydra.show_cfg(PRIMARY, for_hydra(given), arguments.cfg, arguments.package, arguments.resolve)
+    sys.stdout.write(concealed(shown.getvalue()))
 
 
 def _check_package(package: str | None, config: DictConfig) -> None:

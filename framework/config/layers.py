@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from framework.config.location import PRIMARY, SearchPath, display
 from framework.config.overrides import Given
 from framework.config.provenance import Layer
-from framework.config.yaml_text import Positioned, read_positions
-from framework.errors import Origin
+from framework.config.yaml_file import read_positions
+from framework.config.yaml_text import Positioned
+from framework.errors import Origin, SpecError
 
 
 def layers_of(defaults: Iterable[Any], given: Sequence[Given], search: SearchPath) -> list[Layer]:
@@ -73,7 +72,7 @@ def reachable_files(search: SearchPath, given: Sequence[Given]) -> list[ConfigFi
             continue
         try:
             found[name] = ConfigFile(name, path, read_positions(path), list(default_entries(name, path)))
-        except (yaml.YAMLError, UnicodeDecodeError):
+        except SpecError:
             found[name] = ConfigFile(name, path, None, ())
         waiting.extend(entry for entry, _, _ in found[name].entries)
     return list(found.values())

@@ -79,7 +79,7 @@ def _copy(group: str, path: Path, name: str, composed: Composed) -> str:
 
 def _rewired(text: str, path: Path, name: str, groups: Iterable[str]) -> str:
     """The recipe's text with its own name, and its own model and data chosen."""
-    content = read_yaml(path) or {}
+    content = read_yaml(path)
     missing = set(groups)
     changes: dict[tuple[str, ...], str] = {}
     for index, entry in enumerate(content.get("defaults") or ()):
@@ -98,7 +98,7 @@ def _rewired(text: str, path: Path, name: str, groups: Iterable[str]) -> str:
 
 def _with_path(text: str, path: Path) -> str:
     """The data's text with a line for the user's own files, where its kind can read them."""
-    content = read_yaml(path) or {}
+    content = read_yaml(path)
     spec = DATA_KINDS.get(str(content.get("kind")))
     if spec is None or "path" not in spec.model_fields or "path" in content:
         return text

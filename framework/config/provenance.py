@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from framework.config.location import display
-from framework.config.yaml_text import Positioned, read_positions
+from framework.config.yaml_file import read_positions
+from framework.config.yaml_text import Positioned
 from framework.errors import Origin
 
 _NOT_VALUES = ("defaults", "hydra")

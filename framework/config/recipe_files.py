@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import yaml
-
 from framework.config.location import display
-from framework.config.yaml_errors import duplicate_problems, encoding_problem, syntax_problem
-from framework.config.yaml_text import Positioned, read_positions
+from framework.config.yaml_file import read_positions
+from framework.config.yaml_text import Positioned
 from framework.errors import InputError, Origin, SpecError, nearest
 from framework.spec.problems import ProblemCollector
 from framework.spec.targets import Targets
@@ -78,13 +76,9 @@ def read_targets(path: Path) -> Targets:
     """
     try:
         content = read_positions(path)
-        problems = duplicate_problems(path)
-    except UnicodeDecodeError as error:
-        raise SpecError([encoding_problem(path, error)], _title(path)) from error
-    except yaml.YAMLError as error:
-        raise SpecError([syntax_problem(error, path)], _title(path)) from error
+    except SpecError as error:
+        raise SpecError(error.problems, _title(path)) from error
     collector = ProblemCollector(lambda key: _origin(path, content, key))
-    collector.problems += problems
     targets = collector.parse(Targets, content.value, "")
     if collector.problems or targets is None:
         raise SpecError(collector.problems, _title(path))

@@ -11,6 +11,7 @@ from framework.config.yaml_file import read_yaml
 from framework.config.yaml_text import write_yaml
 from framework.errors import RunError, SpecError
 from framework.files import replace_text
+from framework.secrets import conceal
 from framework.spec.base import SPEC_VERSION
 
 _VERSION = "spec_version"
@@ -20,12 +21,12 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
 def dump_yaml(value: Any) -> str:
-    """YAML text in block style, keys in their own order; the same value always gives the same text."""
-    return write_yaml(value)
+    """YAML text in block style, keys in their own order, without passwords; the same value always gives the same text."""
+    return write_yaml(conceal(value))
 
 
 def save_resolved(path: Path, mapping: Mapping[str, Any]) -> None:
-    """Writes a resolved config in one step, its version first.
+    """Writes a resolved config in one step, its version first, without passwords.
 
     Args:
         path: the file.

@@ -18,6 +18,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
 from framework.config.location import SearchPath
+from framework.config.secret_values import environment_variable
 from framework.config.source import SCHEME, FolderSource
 from framework.spec.search import SearchSpec
 
@@ -49,10 +50,11 @@ def size_text(name: str) -> str:
     return f"${{size:{name}}}"
 
 
-def _register_sizes() -> None:
+def _register_resolvers() -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*register_new_resolver")  # OmegaConf 2.4 renames it
         OmegaConf.register_new_resolver("size", size_text, replace=True)
+        OmegaConf.register_new_resolver("oc.env", environment_variable, replace=True)
 
 
 def _register_plugins() -> None:
@@ -70,7 +72,7 @@ def hydra_session(search: SearchPath) -> Iterator[Any]:
     Yields:
         Hydra's own object, which composes, launches and shows configs.
     """
-    _register_sizes()
+    _register_resolvers()
     _register_plugins()
     Plugins.instance().register(FolderSource)
     Plugins.instance().register(OwnFoldersFirst)

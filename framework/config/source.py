@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 from omegaconf.errors import GrammarParseError
 
+from framework.config.interpolation import interpolation_problems
 from framework.config.location import SCHEMA_FOLDER, display
-from framework.config.yaml_errors import duplicate_problems, encoding_problem, interpolation_problems, syntax_problem
-from framework.config.yaml_text import read_positions, read_yaml
+from framework.config.yaml_file import read_positions, read_text
 from framework.errors import Origin, Problem, SpecError
+from framework.spec.problems import render
 
 SCHEME = "gatework"
 
@@ -47,8 +46,7 @@ class FolderSource(ConfigSource):
         path = self._file(config_path)
         if not path.is_file():
             raise ConfigLoadError(f"Config not found : {path}")
-        status = path.stat()
-        content, package = _read(path, status.st_mtime_ns, status.st_size)
+        content, package = _content(path), _package(read_text(path))
         try:
             config = OmegaConf.create(content)
         except GrammarParseError as error:
@@ -83,33 +81,27 @@ class FolderSource(ConfigSource):
         return Path(self.path) / f"{config_path.removesuffix('.yaml')}.yaml"
 
 
-@lru_cache(maxsize=256)
-def _read(path: Path, modified: int, size: int) -> tuple[dict[str, Any], str | None]:
-    """The content of a file and the package that its header names; read again when the file has changed."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = read_yaml(path)
-        problems = duplicate_problems(path)
-    except UnicodeDecodeError as error:
-        raise SpecError([encoding_problem(path, error)]) from error
-    except yaml.YAMLError as error:
-        raise SpecError([syntax_problem(error, path)]) from error
-    if content is None:
-        content = {}
-    if not isinstance(content, dict):
-        problems = [Problem("", "the file holds no mapping", origin=Origin(display(path), 1), expected="key: value, one a line")]
-    elif not isinstance(content.get("defaults", []), list):
-        line = read_positions(path).children["defaults"].line
-        problems = [Problem("defaults", "must be a list", value=str(content["defaults"]), origin=Origin(display(path), line))]
-    if problems:
-        raise SpecError(problems)
-    return content, _package(text)
+def _content(path: Path) -> dict[str, Any]:
+    """What stands in a config file.
+
+    Raises:
+        SpecError: it is no mapping, or its defaults are no list.
+    """
+    found = read_positions(path)
+    if not found.is_mapping:
+        raise SpecError([Problem("", "the file holds no mapping", origin=Origin(display(path), 1), expected="key: value, one a line")])
+    defaults = found.children.get("defaults")
+    if defaults is not None and not isinstance(defaults.value, list):
+        origin = Origin(display(path), defaults.line)
+        raise SpecError([Problem("defaults", "must be a list", value=render(defaults.value), origin=origin)])
+    content: dict[str, Any] = found.value
+    return content
 
 
 def _package(text: str) -> str | None:
-    """The package in ``# @package NAME``, anywhere in the comment that the file begins with."""
+    """The package in ``# @package NAME``, anywhere in the comment that the file begins with, before or after a ``---``."""
     for line in text.splitlines():
-        if line.strip() and not line.startswith("#"):
+        if line.strip() and not line.startswith(("#", "---", "%")):
             break
         found = re.match(r"#\s*@package\s+(\S+)", line)
         if found:

@@ -1,45 +1,84 @@
-"""Reading and writing YAML as OmegaConf understands it (``1e-3`` is a number, dates are text), with line numbers."""
+"""YAML as Gatework means it: which plain scalars are numbers, how values are written, and where in a file they stand."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+_INT = re.compile(
+    r"""^[-+]?(?:
+     0
+    |[1-9][0-9]*(?:_[0-9]+)*
+    |0x[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*
+    |0b[01]+(?:_[01]+)*)$""",
+    re.VERBOSE,
+)
 _FLOAT = re.compile(
     r"""^(?:
-     [-+]?[0-9]+(?:_[0-9]+)*\.[0-9_]*(?:[eE][-+]?[0-9]+)?
-    |[-+]?[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+)
-    |\.[0-9]+(?:_[0-9]+)*(?:[eE][-+][0-9]+)?
-    |[-+]?[0-9]+(?:_[0-9]+)*(?::[0-5]?[0-9])+\.[0-9_]*
+     [-+]?[0-9]+(?:_[0-9]+)*\.(?:[0-9]+(?:_[0-9]+)*)?(?:[eE][-+]?[0-9]+)?
+    |[-+]?[0-9]+(?:_[0-9]+)*[eE][-+]?[0-9]+
+    |[-+]?\.[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+)?
     |[-+]?\.(?:inf|Inf|INF)
     |\.(?:nan|NaN|NAN))$""",
     re.VERBOSE,
 )
-_FLOAT_STARTS = "-+0123456789."
-_TIMESTAMP = "tag:yaml.org,2002:timestamp"
-_MERGE = "tag:yaml.org,2002:merge"
+_TAG = "tag:yaml.org,2002:"
+_MERGE = f"{_TAG}merge"
+_SCALARS = (
+    ("null", re.compile(r"^(?:~|null|Null|NULL|)$"), ("~", "n", "N", "")),
+    ("bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), tuple("tTfF")),
+    ("int", _INT, tuple("-+0123456789")),
+    ("float", _FLOAT, tuple("-+0123456789.")),
+    ("merge", re.compile(r"^<<$"), ("<",)),
+)
+"""What a plain scalar may be beside text, and what it begins with. YAML 1.1 has more, which nobody means who writes it: ``on``, ``no``
+and ``yes`` as booleans, ``1:30`` as 90, ``010`` as 8, ``2020-01-01`` as a date. Here each is the text that stands there."""
 _WIDTH = 120
 _OTHER_LINE_ENDS = re.compile("[\r\x85\u2028\u2029]")
 
 
-def _with_omegaconf_scalars(kind: Any) -> Any:
-    """Gives a loader or dumper class the scalars of OmegaConf: more floats than YAML 1.1, no dates."""
-    resolvers = {
-        start: [(tag, pattern) for tag, pattern in known if tag != _TIMESTAMP] for start, known in kind.yaml_implicit_resolvers.items()
+def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    found: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    for name, pattern, starts in _SCALARS:
+        for start in starts:
+            found.setdefault(start, []).append((f"{_TAG}{name}", pattern))
+    return found
+
+
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """PyYAML's safe loader with our scalars, and with keys as they are written."""
+
+    yaml_implicit_resolvers = _resolvers()
+
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Any, Any]:
+        """A mapping; its merged keys (``<<``) are put in place."""
+        if not isinstance(node, yaml.MappingNode):
+            raise yaml.constructor.ConstructorError(None, None, "expected a mapping", node.start_mark)
+        self.flatten_mapping(node)
+        return {self.key(key): self.construct_object(value, deep=deep) for key, value in node.value}
+
+    def key(self, node: yaml.Node) -> Any:
+        """A key: text as it is written, or a whole number."""
+        if not isinstance(node, yaml.ScalarNode):
+            raise yaml.constructor.ConstructorError(None, None, "a key is a list or mapping", node.start_mark)
+        return self.construct_object(node) if node.tag == f"{_TAG}int" else node.value
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what is text here and something else to another reader, or the other way round."""
+
+    yaml_implicit_resolvers = {
+        start: [*yaml.SafeDumper.yaml_implicit_resolvers.get(start, []), *_resolvers().get(start, [])]
+        for start in {*yaml.SafeDumper.yaml_implicit_resolvers, *_resolvers()}
     }
-    for start in _FLOAT_STARTS:
-        resolvers[start] = [*resolvers.get(start, []), ("tag:yaml.org,2002:float", _FLOAT)]
-    kind.yaml_implicit_resolvers = resolvers
-    return kind
 
-
-_Loader = _with_omegaconf_scalars(type("_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {}))
-_Dumper = _with_omegaconf_scalars(type("_Dumper", (yaml.SafeDumper,), {"ignore_aliases": lambda self, data: True}))
+    def ignore_aliases(self, data: object) -> bool:
+        """Values that are one object are written out each time."""
+        return True
 
 
 def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -61,21 +100,14 @@ class Positioned:
         line: the line of its key, from 1; None for a value that no file holds.
         children: the parts of a mapping or list, by key or position.
         is_mapping: whether it is a mapping.
+        text: a scalar as it is written, where it stands without quotes.
     """
 
     value: Any
     line: int | None = None
     children: Mapping[str, Positioned] = field(default_factory=dict)
     is_mapping: bool = False
-
-
-def read_yaml(path: Path) -> Any:
-    """The content of a YAML file as plain data, interpolations as they are written; None when it is empty.
-
-    Raises:
-        yaml.YAMLError: the text is no YAML.
-    """
-    return yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    text: str | None = None
 
 
 def write_yaml(value: Any) -> str:
@@ -89,47 +121,37 @@ def inline(value: Any) -> str:
     return text.removesuffix("\n...\n").rstrip("\n")
 
 
-def read_positions(path: Path) -> Positioned:
-    """The content of a YAML file with line numbers; an empty file is an empty mapping.
+def positioned(loader: Loader, node: yaml.Node | None) -> Positioned:
+    """The content of a node with line numbers; nothing is an empty mapping.
+
+    Args:
+        loader: that has composed the node.
+        node: of a whole document.
 
     Raises:
-        yaml.YAMLError: the text is no YAML.
+        yaml.YAMLError: it holds what cannot be read.
     """
-    loader = _Loader(path.read_text(encoding="utf-8"))
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return Positioned({}, 1, {}, is_mapping=True)
-        return _positioned(loader, node, node.start_mark.line + 1)
-    finally:
-        loader.dispose()
+    if node is None:
+        return Positioned({}, 1, {}, is_mapping=True)
+    return _positioned(loader, node, node.start_mark.line + 1)
 
 
-def _positioned(loader: Any, node: yaml.Node, line: int) -> Positioned:
+def _positioned(loader: Loader, node: yaml.Node, line: int) -> Positioned:
     value = loader.construct_object(node, deep=True)
     if isinstance(node, yaml.MappingNode):
         # Constructing a mapping has put merged keys (<<) in place, each with its own marks.
-        children = {str(loader.construct_object(key)): _positioned(loader, part, key.start_mark.line + 1) for key, part in node.value}
+        children = {str(loader.key(key)): _positioned(loader, part, key.start_mark.line + 1) for key, part in node.value}
         return Positioned(value, line, children, is_mapping=True)
     if isinstance(node, yaml.SequenceNode):
         return Positioned(value, line, {str(i): _positioned(loader, part, part.start_mark.line + 1) for i, part in enumerate(node.value)})
-    return Positioned(value, line)
+    return Positioned(value, line, text=node.value if isinstance(node, yaml.ScalarNode) and not node.style else None)
 
 
-def duplicate_keys(path: Path) -> list[tuple[str, int, int]]:
+def duplicates(node: yaml.Node) -> Iterator[tuple[str, int, int]]:
     """Keys that stand twice in one mapping: the key, the line of the first and of the second."""
-    loader = _Loader(path.read_text(encoding="utf-8"))
-    try:
-        node = loader.get_single_node()
-        return list(_duplicates(node)) if node is not None else []
-    finally:
-        loader.dispose()
-
-
-def _duplicates(node: yaml.Node) -> Iterator[tuple[str, int, int]]:
     if isinstance(node, yaml.SequenceNode):
         for part in node.value:
-            yield from _duplicates(part)
+            yield from duplicates(part)
     if isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}
         for key, part in node.value:
@@ -138,4 +160,4 @@ def _duplicates(node: yaml.Node) -> Iterator[tuple[str, int, int]]:
                 if key.value in seen:
                     yield key.value, seen[key.value], line
                 seen.setdefault(key.value, line)
-            yield from _duplicates(part)
+            yield from duplicates(part)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from framework.errors import DataError, Problem
 from framework.files import replacing
+from framework.secrets import HIDDEN, concealed
 from framework.spec.data import DownloadSpec
 from framework.spec.experiment import PathsSpec
 
@@ -89,7 +90,8 @@ def _download(download: DownloadSpec, looked_in: list[Path], part: Path, offline
     import pooch
 
     try:
-        pooch.HTTPDownloader(timeout=30)(download.url, str(part), None)
+        # A saved config has no password; the user's ~/.netrc may have it.
+        pooch.HTTPDownloader(timeout=30)(download.url.replace(f"{HIDDEN}@", ""), str(part), None)
         real = sha256_of(part)
     except (OSError, ValueError) as error:  # every network error of pooch's client is an OSError
         raise _unreachable(download, looked_in, error, offline) from error
@@ -98,7 +100,7 @@ def _download(download: DownloadSpec, looked_in: list[Path], part: Path, offline
 
 
 def _unreachable(download: DownloadSpec, looked_in: list[Path], error: Exception, offline: str) -> DataError:
-    reason = " ".join(str(error).split())
+    reason = " ".join(concealed(str(error)).split())
     places = " and ".join(f"'{folder}'" for folder in looked_in)
     problem = Problem(
         path="data.download",

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from framework.secrets import conceal
 from framework.spec.experiment import Experiment
 
 NOT_PART_OF_A_RUN = ("name", "resume", "paths", "tracking")
 """Settings that say where and how a run is kept, not what it computes."""
 
-MAY_CHANGE = (*NOT_PART_OF_A_RUN, "trainer.max_epochs")
-"""Keys that a run may be gone on with under another value."""
+MAY_CHANGE = (*NOT_PART_OF_A_RUN, "trainer.max_epochs", "backend.device")
+"""Keys that a run may be gone on with under another value, beside those that say where its data lies."""
 
 
 def resolved(experiment: Experiment) -> dict[str, Any]:
@@ -23,22 +24,35 @@ def resolved(experiment: Experiment) -> dict[str, Any]:
 
 
 def config_digest(experiment: Experiment) -> str:
-    """SHA-256 of what the run computes, as 64 hexadecimal digits."""
-    mapping = {key: value for key, value in resolved(experiment).items() if key not in NOT_PART_OF_A_RUN}
+    """SHA-256 of what the run computes, as 64 hexadecimal digits; passwords do not count."""
+    mapping = {key: value for key, value in conceal(resolved(experiment)).items() if key not in NOT_PART_OF_A_RUN}
     return hashlib.sha256(json.dumps(mapping, sort_keys=True).encode()).hexdigest()
 
 
+def run_digest(experiment: Experiment, data_digest: str, apart: Collection[str] = ()) -> str:
+    """SHA-256 of what a run is, as 64 hexadecimal digits: its config without what it may be gone on with, and its data.
+
+    Args:
+        experiment: the config.
+        data_digest: of the prepared data; where it lies does not count.
+        apart: keys that count although a run may be gone on with another value of theirs, such as those that a sweep varies.
+    """
+    values = {key: value for key, value in leaves(conceal(resolved(experiment))) if key in apart or not may_change(key, experiment)}
+    return hashlib.sha256(json.dumps([values, data_digest], sort_keys=True).encode()).hexdigest()
+
+
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Keys whose values differ between two resolved configs: (dotted key, value before, value after)."""
-    old, new = dict(leaves(before)), dict(leaves(after))
+    """Keys whose values differ between two resolved configs, passwords aside: (dotted key, value before, value after)."""
+    old, new = dict(leaves(conceal(before))), dict(leaves(conceal(after)))
     missing = "(not set)"
     keys = [*old, *(key for key in new if key not in old)]
     return [(key, old.get(key, missing), new.get(key, missing)) for key in keys if old.get(key, missing) != new.get(key, missing)]
 
 
-def may_change(key: str) -> bool:
-    """Whether a run may go on although ``key`` has another value now."""
-    return any(key == one or key.startswith(f"{one}.") for one in MAY_CHANGE)
+def may_change(key: str, experiment: Experiment) -> bool:
+    """Whether the run of an experiment may go on although ``key`` has another value now."""
+    free = (*MAY_CHANGE, *(f"data.{place}" for place in experiment.data.places))
+    return any(key == one or key.startswith(f"{one}.") for one in free)
 
 
 def leaves(value: object, path: str = "") -> Iterator[tuple[str, Any]]:

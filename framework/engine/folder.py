@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from framework.engine.digest import config_digest
-from framework.engine.files import read_json, write_json, write_text
+from framework.engine.files import read_checked, reason, write_json, write_text
 from framework.errors import RunError, nearest
-from framework.spec.experiment import Experiment
+from framework.files import read_plain
+from framework.secrets import conceal
+from framework.spec.run_files import RunRecord, TrackingRecord
 from framework.tracking.settings import ENVIRONMENT
 
 FORMAT = 1
@@ -76,30 +78,28 @@ class RunFolder:
         """Whether a run has been started here."""
         return (self.path / "run.json").is_file()
 
-    def read_record(self) -> dict[str, Any]:
-        """``run.json``; empty where there is none.
+    def read_record(self, *needed: str) -> dict[str, Any]:
+        """``run.json`` with its values of the types of :class:`RunRecord`; empty where there is none.
+
+        Args:
+            needed: keys that have to be there.
 
         Raises:
-            RunError: it was written by a newer version, or is no JSON.
+            RunError: it was written by a newer version, is no JSON, holds a value of a wrong type, or lacks a key.
         """
-        record = read_json(self.path / "run.json") or {}
-        if not isinstance(record, dict):
-            raise RunError(f"{self.path / 'run.json'} holds no mapping; it is not a run of Gatework")
+        record = read_checked(self.path / "run.json", RunRecord)
         if record.get("format", FORMAT) > FORMAT:
             raise RunError(f"{self.path} was written by a newer Gatework (format {record['format']}); this one reads up to {FORMAT}")
+        if missing := [key for key in needed if key not in record]:
+            raise RunError(f"{self.path / 'run.json'} is damaged: it lacks {', '.join(missing)}")
         return record
 
     def update_record(self, **changes: Any) -> dict[str, Any]:
-        """Changes values of ``run.json`` and writes it."""
+        """Changes values of ``run.json`` and writes it, without passwords."""
+        changes = {name: conceal(value) for name, value in changes.items()}
         record = {"format": FORMAT, **self.read_record(), **changes}
         write_json(self.path / "run.json", record)
         return record
-
-
-def folder_for(experiment: Experiment) -> RunFolder:
-    """The folder that this experiment's run belongs into: ``runs/<recipe>/<name>``."""
-    name = experiment.name or f"{experiment.backend.name}-{config_digest(experiment)[:8]}"
-    return RunFolder(_runs_dir(experiment.paths.runs_dir) / experiment.recipe / name)
 
 
 def next_free(folder: RunFolder) -> RunFolder:
@@ -144,23 +144,33 @@ def find_run(name: str, runs_dir: str = "runs") -> RunFolder:
 
 def all_runs(runs_dir: str = "runs") -> Iterator[RunFolder]:
     """Every run below ``runs_dir``, by recipe and name; folders with a dot before their name hold no runs."""
-    for record in sorted(_runs_dir(runs_dir).glob("[!.]*/*/run.json")):
+    for record in sorted(_runs_dir(runs_dir).glob("[!.]*/[!.]*/run.json")):
         yield RunFolder(record.parent)
 
 
 def _runs_dir(runs_dir: str) -> Path:
-    return Path(runs_dir).expanduser().resolve()
+    try:
+        return Path(runs_dir).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # no home, a loop of links, a null byte
+        raise RunError(f"the folder of all runs, {runs_dir!r}, cannot be found: {reason(error)}") from error
 
 
 def _last(root: Path) -> RunFolder:
     marker = root / "last"
-    if not marker.is_file():
-        raise RunError(f"no run yet: {marker} is not there")
-    folder = RunFolder((root / marker.read_text(encoding="utf-8").strip()).resolve())
+    try:
+        named = read_plain(marker).decode("utf-8").strip()
+        folder = RunFolder((root / named).resolve())
+    except FileNotFoundError:
+        raise RunError(f"no run yet: {marker} is not there") from None
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RunError(f"cannot read {marker}: {reason(error)}; name the run instead of last, or remove that file") from error
     if not folder.exists():
         raise RunError(f"{marker} names {folder.path}, where there is no run")
     return folder
 
 
 def _mlflow_ids(run: RunFolder) -> list[str]:
-    return [str((read_json(run.path / "tracking.json") or {}).get("run_id"))]
+    """Ids of a run; none where they cannot be read, which hides no other run."""
+    with suppress(RunError):
+        return [str(read_checked(run.path / "tracking.json", TrackingRecord).get("run_id"))]
+    return []

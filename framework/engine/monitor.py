@@ -31,7 +31,7 @@ class Monitor:
         progress: how far the training had come before; of a fresh run, nothing.
         stop_requested: asked after each step; True ends the training as soon as possible.
         describe: from a mean loss to the task's other units.
-        sample: makes a sample of what the model makes now, given the epoch.
+        sample: makes a sample of what the model makes now, given the epoch; or gives None.
         prune: asked after each epoch whether to end the run, since others are better; or None.
     """
 
@@ -45,7 +45,7 @@ class Monitor:
         progress: Progress,
         stop_requested: Callable[[], bool],
         describe: Callable[[float], dict[str, float]],
-        sample: Callable[[int], str],
+        sample: Callable[[int], str | None],
         prune: Prune | None = None,
     ) -> None:
         self.trainer = trainer
@@ -55,7 +55,6 @@ class Monitor:
         self.reporter = reporter
         self.progress = progress
         self.epochs: list[EpochResult] = []
-        self.stopped_early = False
         self.pruned = False
         self._stop_requested = stop_requested
         self._describe = describe
@@ -110,6 +109,12 @@ class Monitor:
         self.reporter.epoch(result, metrics, sample)
 
     @property
+    def stopped_early(self) -> bool:
+        """Whether early stopping has ended the training; also where it did so just before a kill, which the checkpoint remembers."""
+        stopping, waited = self.trainer.early_stopping, self.progress.waited
+        return stopping is not None and waited > 0 and waited >= stopping.patience
+
+    @property
     def should_stop(self) -> bool:
         """Early stopping, a search's pruning, or somebody asked."""
         return self.stopped_early or self.pruned or self._stop_requested()
@@ -125,6 +130,7 @@ class Monitor:
             if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
                 step = self.progress.position.step
                 raise TrainingError(f"after step {step:,}, {name} is not finite any more; a lower optimizer.learning_rate may help")
+        self.recorder.sync()
         self.store.save(state, self.progress, best=best)
 
     def _whole_epoch(self, result: EpochResult) -> EpochResult:
@@ -155,11 +161,10 @@ class Monitor:
         if value is None:  # no validation this epoch
             return
         lowest = self.progress.stopping_best
-        if lowest is None or value < lowest - stopping.min_delta:
+        if lowest is None or value + stopping.min_delta < lowest:  # summed as Lightning and Keras do
             self.progress = replace(self.progress, stopping_best=value, waited=0)
         else:
             self.progress = replace(self.progress, waited=self.progress.waited + 1)
-            self.stopped_early = self.progress.waited > stopping.patience
 
     def _epoch_of(self, position: Position) -> float:
         return position.epoch + position.batch / self._steps_per_epoch

@@ -21,6 +21,7 @@ from framework.engine.listing import run_row
 from framework.engine.search import OptunaSearch
 from framework.errors import RunError
 from framework.report.search import search_table
+from framework.secrets import conceal, concealed
 from framework.spec.search import SearchSpec
 from framework.tracking.file_lock import file_lock, is_locked
 from framework.tracking.note import Note
@@ -63,6 +64,7 @@ def record_multirun(
     Raises:
         RunError: another process runs the same multirun now.
     """
+    overrides = conceal(list(overrides))
     what = [one for one in overrides if not one.startswith(_HOW_MANY)]
     folder = runs_dir / MULTIRUNS / hashlib.sha256("\n".join(what).encode()).hexdigest()[:8]
     searches: list[OptunaSearch] = []
@@ -78,7 +80,7 @@ def record_multirun(
         except BaseException as error:
             status = "killed" if isinstance(error, KeyboardInterrupt) else "failed"
             _write_search(folder, searches)
-            _end(folder, status, f"{type(error).__name__}: {error}", warn)
+            _end(folder, status, concealed(f"{type(error).__name__}: {error}"), warn)
             raise
         if searches:
             _write_search(folder, searches)
@@ -167,7 +169,7 @@ def _write_summary(folder: Path, outcomes: Sequence[JobOutcome], further: Sequen
 
 
 def _summary(outcome: JobOutcome) -> dict[str, Any]:
-    found: dict[str, Any] = {"job": outcome.number, "overrides": list(outcome.swept)}
+    found: dict[str, Any] = {"job": outcome.number, "overrides": conceal(list(outcome.swept))}
     if outcome.message is not None:
         return {**found, "status": "failed", "error": outcome.message}
     value = outcome.value if isinstance(outcome.value, dict) else {}

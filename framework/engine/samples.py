@@ -9,10 +9,27 @@ from framework.decoding.sampling import Sampling
 from framework.engine.files import write_text
 from framework.engine.folder import RunFolder
 from framework.engine.prepare import Prepared
+from framework.errors import UnsupportedArgument
 
 
-def sample_maker(prepared: Prepared, trainee: Trainee, folder: RunFolder) -> Callable[[int], str]:
-    """A function from the epoch (counted from 1) to a sample, which it also writes to ``samples/epoch-0001.txt``."""
+def sample_maker(prepared: Prepared, trainee: Trainee, folder: RunFolder, warn: Callable[[str], None]) -> Callable[[int], str | None]:
+    """A function from the epoch (counted from 1) to a sample, which it also writes to ``samples/epoch-0001.txt``.
+
+    It gives None for a model that cannot be decoded step by step, which can be trained and measured all the same.
+
+    Args:
+        prepared: the experiment with its data.
+        trainee: the model.
+        folder: the run's folder.
+        warn: told before the training why there will be no samples.
+    """
+    if prepared.experiment.trainer.sample_every_n_epochs is None:
+        return lambda epoch: None
+    try:
+        trainee.stepper()
+    except UnsupportedArgument as error:
+        warn(f"no samples will be made, and the model will not generate: {error}")
+        return lambda epoch: None
     sampling = Sampling.of(prepared.experiment.decoding, banned_tokens(prepared))
 
     def sample(epoch: int) -> str:

@@ -10,14 +10,15 @@ from pydantic import BaseModel
 
 from framework.engine.files import read_json
 from framework.errors import SpecError
+from framework.secrets import conceal
 from framework.spec.problems import ProblemCollector
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def spec_text(spec: BaseModel) -> str:
-    """A spec as JSON text."""
-    return json.dumps(spec.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+    """A spec as JSON text, without passwords."""
+    return json.dumps(conceal(spec.model_dump(mode="json")), indent=1, ensure_ascii=False) + "\n"
 
 
 def read_spec(path: Path, model: type[Model], what: str) -> Model:

@@ -11,6 +11,7 @@ from framework.engine.folder import all_runs, find_run
 from framework.engine.lock import RunLock
 from framework.engine.multirun import MULTIRUNS, multirun_lock
 from framework.errors import GateworkError, InputError, RunError
+from framework.tracking.address import shown
 from framework.tracking.note import Note
 from framework.tracking.outbox import MULTIRUN, Delivered, Outbox, is_tracked
 
@@ -27,7 +28,7 @@ class Synced:
 
     Attributes:
         folder: its folder.
-        uri: address of the store.
+        uri: address of the store, without its password.
         run_id: the run's id there; None where it was never recorded.
         status: the run's status there.
         delivered: what was delivered now.
@@ -77,7 +78,7 @@ def sync(folder: Path, uri: str | None = None, timeout: float = SLOWEST_ANSWER) 
             raise RunError(f"no job of the multirun {folder} is recorded in MLflow; gatework sync without a name delivers its jobs first")
         outbox.settle()
         trouble = _deliver(outbox, timeout)
-        return Synced(folder, outbox.uri, outbox.note.get("run_id"), outbox.note.get("status"), outbox.delivered, trouble)
+        return Synced(folder, shown(outbox.uri), outbox.note.get("run_id"), outbox.note.get("status"), outbox.delivered, trouble)
 
 
 def deliver_now(folder: Path, what: str, warn: Callable[[str], None]) -> None:
@@ -103,10 +104,11 @@ def deliver_now(folder: Path, what: str, warn: Callable[[str], None]) -> None:
 def _deliver(outbox: Outbox, timeout: float) -> str | None:
     """Delivers for as long as something gets through; why it ended, or None when nothing is left."""
     from framework.tracking.deliver import first_line
+    from framework.tracking.refusal import is_refusal
 
     store = None
     while True:
-        before = outbox.note.changes
+        before = outbox.accepted
         try:
             if store is None:
                 opened = outbox.open_store(timeout)
@@ -115,7 +117,7 @@ def _deliver(outbox: Outbox, timeout: float) -> str | None:
             outbox.deliver(store)
             return None
         except Exception as error:  # whatever a store answers
-            if outbox.note.changes == before:
+            if outbox.accepted == before or is_refusal(error):
                 return first_line(error)
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from framework.backends.base.training import EpochResult, Position, StepResult
+from framework.secrets import concealed
 
 ESTIMATE_AFTER = 20
 """Steps after which the length of the whole training is estimated."""
@@ -58,6 +62,51 @@ class SilentReporter:
         """Nothing."""
 
 
+class GuardedReporter:
+    """Tells another reporter everything until it fails: what goes wrong with showing a training is no reason to end it.
+
+    Args:
+        reporter: is told.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter: Reporter = reporter
+
+    def message(self, text: str) -> None:
+        """Passed on."""
+        self._tell(lambda told: told.message(text))
+
+    def warn(self, text: str) -> None:
+        """Passed on."""
+        self._tell(lambda told: told.warn(text))
+
+    def begin(self, position: Position, steps_per_epoch: int, max_epochs: int) -> None:
+        """Passed on."""
+        self._tell(lambda told: told.begin(position, steps_per_epoch, max_epochs))
+
+    def step(self, result: StepResult) -> None:
+        """Passed on."""
+        self._tell(lambda told: told.step(result))
+
+    def epoch(self, result: EpochResult, metrics: dict[str, float], sample: str | None) -> None:
+        """Passed on."""
+        self._tell(lambda told: told.epoch(result, metrics, sample))
+
+    def end(self) -> None:
+        """Passed on."""
+        self._tell(lambda told: told.end())
+
+    def _tell(self, tell: Callable[[Reporter], None]) -> None:
+        try:
+            tell(self._reporter)
+        except Exception as error:
+            reporter, self._reporter = self._reporter, SilentReporter()
+            with suppress(Exception):  # warnings may be errors, and a bar may be as broken as the rest
+                reporter.end()
+            with suppress(Exception):
+                warnings.warn(f"the training goes on unseen: its reporter failed with {error!r}", RuntimeWarning, stacklevel=4)
+
+
 class ConsoleReporter:
     """Writes to a console; a bar with loss, tokens a second and time left where the console is a terminal.
 
@@ -77,11 +126,11 @@ class ConsoleReporter:
 
     def message(self, text: str) -> None:
         """Prints ``text`` as it is."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(concealed(text), markup=False, highlight=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Prints ``text`` with a mark that it is a warning."""
-        self.console.print(f"warning: {text}", markup=False, highlight=False, style="yellow", soft_wrap=True)
+        self.console.print(f"warning: {concealed(text)}", markup=False, highlight=False, style="yellow", soft_wrap=True)
 
     def begin(self, position: Position, steps_per_epoch: int, max_epochs: int) -> None:
         """Starts the bar and the clock."""

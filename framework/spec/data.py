@@ -20,6 +20,9 @@ class DataSpec(Spec):
     size_names: ClassVar[tuple[str, ...]] = ()
     """Names of the sizes that preparing this data provides."""
 
+    places: ClassVar[tuple[str, ...]] = ()
+    """Settings that say where the data lies, not what it is: a run may go on where the same data lies elsewhere."""
+
     kind: str
     """Name of the kind of data."""
 
@@ -60,6 +63,7 @@ class TextDataSpec(DataSpec):
     """
 
     size_names: ClassVar[tuple[str, ...]] = ("tokens",)
+    places: ClassVar[tuple[str, ...]] = ("path", "download.url", "download.filename")
 
     kind: Literal["text"] = "text"
 

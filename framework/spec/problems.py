@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from framework.errors import Origin, Problem, nearest
+from framework.secrets import concealed
 
 Locate = Callable[[str], Origin | None]
 """From a dotted key to the file and line, or override, that set it."""
@@ -94,8 +95,8 @@ class ProblemCollector:
 
 
 def render(value: object) -> str:
-    """A value as its author would recognise it, cut where it is long."""
-    text = repr(value) if isinstance(value, str) else str(value)
+    """A value as its author would recognise it, cut where it is long, without passwords."""
+    text = concealed(repr(value) if isinstance(value, str) else str(value))
     if isinstance(value, bool) or value is None:
         text = {True: "true", False: "false", None: "null"}[value]
     return text if len(text) <= 120 else text[:117] + "…"

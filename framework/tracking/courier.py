@@ -13,6 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from framework.secrets import concealed
+from framework.tracking.address import shown, without_password
+
 _START = "import sys; sys.path.append(sys.argv[1]); from framework.tracking.deliver import main; main(sys.argv[2])"
 _GRACE = 60.0
 """Seconds that the process may need to say its first word, and to hear that the run has ended."""
@@ -27,15 +30,15 @@ class Courier:
     Args:
         folder: the run's folder.
         options: see :class:`~framework.tracking.deliver.Delivery`.
-        name: of the store, for messages.
         warn: told once when the store does not take the records.
     """
 
-    def __init__(self, folder: Path, options: dict[str, Any], name: str, warn: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, options: dict[str, Any], warn: Callable[[str], None]) -> None:
         self._folder = folder
-        self._name = name
+        self._name = without_password(options["uri"])
         self._warn = warn
         self._warned = False
+        self._refused = False
         self._done = False
         self._rest: bool | None = None
         self._deadline = time.monotonic() + _GRACE
@@ -51,13 +54,17 @@ class Courier:
                 encoding="utf-8",
                 start_new_session=True,  # a Ctrl-C in the terminal is for the run alone
             )
-        self._tell(options)
+        self._tell({**options, "shown": shown(options["uri"])})
         self._listener = threading.Thread(target=self._listen, name="gatework-tracking", daemon=True)
         self._listener.start()
 
     def finish(self, status: str, error: str | None = None) -> None:
-        """The run has ended; waits until its records are delivered, or the store has not answered for a while."""
-        self._tell({"status": status, "error": error})
+        """The run has ended; waits until its records are delivered, or the store has not answered for a while.
+
+        Raises:
+            KeyboardInterrupt: somebody does not want to wait; what is not delivered by then is kept.
+        """
+        self._tell({"status": status, "error": None if error is None else concealed(error)})
         self.close()
 
     def close(self) -> None:
@@ -77,9 +84,9 @@ class Courier:
                 self._process.kill()
             self._process.wait()
             self._listener.join(5.0)
-        self._tidy()
-        if self._rest is not False:
-            self._warn(f"not everything is in MLflow yet; once {self._name} answers: gatework sync {self._folder}")
+            self._tidy()
+            if self._rest is not False and not self._refused:
+                self._warn(f"not everything is in MLflow yet; once {self._name} answers: gatework sync {self._folder}")
 
     def _tell(self, message: dict[str, Any]) -> None:
         try:
@@ -95,20 +102,22 @@ class Courier:
             with suppress(ValueError):
                 self._hear(json.loads(line))
         if self._rest is None and not self._done:
-            self._trouble(self._last_words())
+            self._trouble(concealed(self._last_words()))
 
     def _hear(self, message: dict[str, Any]) -> None:
         if "allow" in message:
             self._deadline = time.monotonic() + message["allow"]
         if "trouble" in message:
-            self._trouble(message["trouble"])
+            self._trouble(message["trouble"], message.get("refused", False))
         if "rest" in message:
             self._rest = bool(message["rest"])
 
-    def _trouble(self, reason: str) -> None:
-        if not self._warned:
-            self._warned = True
+    def _trouble(self, reason: str, refused: bool = False) -> None:
+        if refused and not self._refused:
+            self._warn(f"MLflow at {self._name} refuses the records ({reason}); once that is mended: gatework sync {self._folder}")
+        elif not self._warned and not refused:
             self._warn(f"MLflow at {self._name} does not take records ({reason}); the run goes on, and its folder keeps them")
+        self._warned, self._refused = True, self._refused or refused
 
     def _last_words(self) -> str:
         try:

@@ -5,11 +5,13 @@ training in torch or TensorFlow shall not depend on what MLflow imports. It also
 
 What it reads: one JSON line of options; then, once the run has ended, one with ``status`` and ``error``. An input that ends before
 means that the run was killed. What it writes, a JSON object a line: ``allow`` (seconds until it will be heard of again),
-``trouble`` (why the store did not take something), ``rest`` (at its end: whether anything is left to deliver).
+``trouble`` (why the store did not take something) with ``refused`` (whether it never will as things are), ``rest`` (at its end:
+whether anything is left to deliver).
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import queue
@@ -22,7 +24,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from framework.secrets import concealed, remember, remember_place
+from framework.tracking.address import KEY, SECRETS
 from framework.tracking.outbox import LOCK, Outbox
+from framework.tracking.refusal import is_refusal
 from framework.tracking.store import MlflowStore, quiet_mlflow
 from framework.tracking.system import SystemSampler
 
@@ -44,7 +49,7 @@ class Delivery:
 
     Args:
         folder: the run's folder.
-        options: ``timeout`` (seconds), ``parent`` (folder of the multirun, or None), ``uri`` (or None), ``system_metrics``.
+        options: ``timeout`` (seconds), ``parent`` (folder of the multirun, or None), ``uri`` (whole), ``system_metrics``.
         orders: what the run says; None once it can say nothing more.
         output: where to answer.
     """
@@ -59,6 +64,7 @@ class Delivery:
         self._store: MlflowStore | None = None
         self._ended = False
         self._failing = False
+        self._refused = False
 
     def work(self) -> None:
         """Delivers until the run has ended, and what is left then for as long as the store answers."""
@@ -66,7 +72,7 @@ class Delivery:
 
         with file_lock(self._folder / LOCK, lambda: self._say(allow=_GRACE)):
             self._say(allow=_GRACE)
-            outbox = Outbox(self._folder, self._options.get("uri"))
+            outbox = Outbox(self._folder, self._options["uri"])
             if not outbox.is_multirun:
                 outbox.begin(Path(self._options["parent"]) if self._options.get("parent") else None)
                 self._watch_system()
@@ -86,9 +92,9 @@ class Delivery:
         """Delivers again and again until the run has ended, and then the rest."""
         pause = PAUSE
         while (order := self._next_order(outbox, pause)) is None:
-            before = outbox.note.changes
+            before = outbox.accepted
             done = self._deliver(outbox)
-            pause = PAUSE if done or outbox.note.changes > before else min(2 * pause, LONGEST_PAUSE)
+            pause = LONGEST_PAUSE if self._refused else PAUSE if done or outbox.accepted > before else min(2 * pause, LONGEST_PAUSE)
         self._say(allow=_GRACE)
         self._sample(now=True)
         outbox.end(order["status"], order.get("error"), order.get("time"))
@@ -96,16 +102,19 @@ class Delivery:
         self._deliver_rest(outbox)
 
     def _deliver_rest(self, outbox: Outbox) -> None:
-        """Delivers for as long as something gets through; a store that has just begun to fail may be back in a moment."""
+        """Delivers for as long as something gets through.
+
+        A store that has just begun to fail may be back in a moment; one that refuses is asked only once more.
+        """
         timeout = self._options["timeout"]
         if self._failing and self._store is not None:
             self._store.wait_for(timeout)
         since, tries = time.monotonic(), 1 if self._failing else 2
         while True:
-            before = outbox.note.changes
-            if self._deliver(outbox):
+            before = outbox.accepted
+            if self._deliver(outbox) or self._refused:
                 return
-            if outbox.note.changes > before:
+            if outbox.accepted > before:
                 since, tries = time.monotonic(), 2
             else:
                 tries -= 1
@@ -149,12 +158,13 @@ class Delivery:
                 self._store = store
             outbox.deliver(self._store)
         except Exception as error:  # whatever a store answers, the run goes on
-            if not self._failing:
-                self._say(trouble=first_line(error))
+            refused = is_refusal(error)
+            if not self._failing or refused > self._refused:
+                self._say(trouble=first_line(error), refused=refused)
                 print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-            self._failing = True
+            self._failing, self._refused = True, refused
             return False
-        self._failing = False
+        self._failing = self._refused = False
         return True
 
     def _say(self, **message: Any) -> None:
@@ -163,8 +173,28 @@ class Delivery:
 
 
 def first_line(error: Exception) -> str:
-    """An error in one line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    """An error in one line, without passwords."""
+    return (concealed(str(error)).strip() or type(error).__name__).splitlines()[0][:300]
+
+
+class _Concealing(io.TextIOBase):
+    """A stream that writes to another one what :func:`~framework.secrets.concealed` makes of it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Writes a text, which holds each secret whole or not at all."""
+        self._stream.write(concealed(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flushes the other stream."""
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        """The other stream's."""
+        return self._stream.fileno()
 
 
 def main(folder: str) -> None:
@@ -185,6 +215,10 @@ def main(folder: str) -> None:
         os.environ.pop(name, None)
     orders: queue.Queue[dict[str, Any] | None] = queue.Queue()
     options = json.loads(sys.stdin.readline())
+    remember_place(KEY, options["uri"], options["shown"])
+    for name in SECRETS:
+        remember(os.environ.get(name, ""))
+    sys.stderr = _Concealing(sys.stderr)
     threading.Thread(target=_read_orders, args=(orders,), daemon=True).start()
     Delivery(Path(folder), options, orders, output).work()
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from framework.files import read_json, replace_text
+from framework.secrets import remember_address
 from framework.spec.run_files import TrackingRecord, parse_file
+from framework.tracking.address import shown
 
 NOTE = "tracking.json"
 
@@ -19,18 +21,16 @@ _EVERY_STORE = ("key", "parent", "ended", "stores")
 class Note:
     """What has been delivered, written whole after every change, so that a kill at any moment loses at most the last change.
 
+    Stores are named by their addresses without passwords.
+
     Args:
         folder: the run's folder.
-
-    Attributes:
-        changes: changes made so far.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NOTE
         self.values: dict[str, Any] = _read(self.path)
         self.values.setdefault("key", uuid.uuid4().hex)
-        self.changes = 0
 
     def get(self, name: str, default: Any = None) -> Any:
         """One value."""
@@ -41,7 +41,6 @@ class Note:
         self.values.update(changes)
         self.values = {name: value for name, value in self.values.items() if value is not None}
         replace_text(self.path, json.dumps(self.values, indent=2))
-        self.changes += 1
 
     def use_store(self, uri: str) -> None:
         """Goes on with what was delivered to ``uri``; what another store was given is kept for the day it is used again."""
@@ -64,6 +63,17 @@ class Note:
 def _read(path: Path) -> dict[str, Any]:
     """What is damaged counts as lost: it is delivered once more."""
     try:
-        return parse_file(TrackingRecord, read_json(path))
+        values = parse_file(TrackingRecord, read_json(path))
     except (OSError, ValueError):
         return {}
+    if "uri" in values:
+        values["uri"] = _shown(values["uri"])
+    if "stores" in values:
+        values["stores"] = {_shown(uri): one for uri, one in values["stores"].items()}
+    return values
+
+
+def _shown(uri: str) -> str:
+    """Earlier versions wrote passwords down; they stay in memory alone."""
+    remember_address(uri)
+    return shown(uri)

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from framework.secrets import concealed
 from framework.spec.tracking import TrackingSpec
 from framework.tracking import settings
+from framework.tracking.address import from_environment, shown, whole_address
 from framework.tracking.file_lock import file_lock
 from framework.tracking.model import is_logged, log_model, model_state
 from framework.tracking.note import Note
@@ -72,6 +74,9 @@ class Outbox:
         folder: the run's folder.
         uri: address of the store, if it is not the one that an earlier delivery, or else the config, names.
         experiment: name of the experiment to record a new run under, if it is not the one that the config names.
+
+    Attributes:
+        accepted: how many things the store has taken so far, each of which it is given once; what this side alone notes is none.
     """
 
     def __init__(self, folder: Path, uri: str | None = None, experiment: str | None = None) -> None:
@@ -82,9 +87,11 @@ class Outbox:
         self.resolved = settings.read_resolved(folder)
         self.tracking = TrackingSpec.model_validate(self.resolved.get("tracking", {}))
         self.delivered = Delivered()
+        self.accepted = 0
         self._known: dict[str, set[int]] = {}
-        if uri is not None or not self.is_multirun:
-            self.note.use_store(uri or self.note.get("uri") or store_uri(folder, self.tracking))
+        self._uri = uri or self.note.get("uri") or (None if self.is_multirun else store_uri(folder, self.tracking))
+        if self._uri is not None:
+            self.note.use_store(shown(self._uri))
 
     @staticmethod
     def lock(folder: Path) -> Any:
@@ -93,14 +100,17 @@ class Outbox:
 
     @property
     def uri(self) -> str | None:
-        """Address of the store; of a multirun None until its first run is recorded."""
-        uri: str | None = self.note.get("uri")
-        return uri
+        """Address of the store, with its password where that is known; of a multirun None until its first run is recorded."""
+        return self._uri
 
     def open_store(self, timeout: float, allow: Any = lambda seconds: None) -> MlflowStore:
-        """The store; see :class:`~framework.tracking.store.MlflowStore` for the arguments."""
+        """The store; see :class:`~framework.tracking.store.MlflowStore` for the arguments.
+
+        Raises:
+            InputError: its address needs a password that is nowhere to be found.
+        """
         assert self.uri is not None
-        return MlflowStore(self.uri, artifacts_folder(self.folder, self.uri), timeout, allow)
+        return MlflowStore(whole_address(self.uri), artifacts_folder(self.folder, self.uri), timeout, allow)
 
     def begin(self, parent: Path | None) -> None:
         """The run starts, or goes on: its status is ``running`` again.
@@ -112,7 +122,7 @@ class Outbox:
 
     def end(self, status: str, error: str | None = None, ended: float | None = None) -> None:
         """Notes how the run has ended, and when, in seconds since 1970."""
-        self.note.update(ended={"status": status, "error": error, "time": ended or time.time()})
+        self.note.update(ended={"status": status, "error": None if error is None else concealed(error), "time": ended or time.time()})
 
     def settle(self) -> None:
         """Notes the end of a run that nobody is training and that could not do so itself."""
@@ -149,6 +159,11 @@ class Outbox:
             self._deliver_model(store, run)
             self._deliver_end(store, run)
 
+    def _took(self, **changes: Any) -> None:
+        """Notes what the store has taken."""
+        self.note.update(**changes)
+        self.accepted += 1
+
     def is_empty(self) -> bool:
         """Whether everything is delivered."""
         if self.note.get("run_id") is None or self.note.get("settings") != settings.source_state(self.folder):
@@ -173,7 +188,7 @@ class Outbox:
             started = record.get("started")
             made = store.make_run(experiment, key, record.get("title", self.folder.name), round(started * 1000) if started else None)
             found = [made]
-        self.note.update(experiment_id=experiment, run_id=found[0], asked=None)
+        self._took(experiment_id=experiment, run_id=found[0], asked=None)
         return found[0]
 
     def _experiment_name(self) -> str:
@@ -185,7 +200,7 @@ class Outbox:
         if _ERROR_TAG in tags:
             store.delete_tag(run, _ERROR_TAG)
         store.set_status(run, "running")
-        self.note.update(status="running")
+        self._took(status="running")
 
     def _deliver_settings(self, store: MlflowStore, run: str) -> None:
         state = settings.source_state(self.folder)
@@ -206,7 +221,7 @@ class Outbox:
             store.delete_tag(run, tag)
         if "data_digest" in record:
             store.add_data(run, settings.data_name(self.resolved), record["data_digest"], str(record.get("data_source", "")))
-        self.note.update(settings=state)
+        self._took(settings=state)
 
     def _parent_tag(self, store: MlflowStore) -> dict[str, str]:
         """Ties the run to its multirun's, which is made with the first of its jobs that is delivered."""
@@ -239,7 +254,7 @@ class Outbox:
     def _send(self, store: MlflowStore, run: str, name: str, batch: list[Value], end: int) -> None:
         store.add_values(run, batch)
         self.delivered.values += len(batch)
-        self.note.update(delivered={**self.note.get("delivered", {}), name: end})
+        self._took(delivered={**self.note.get("delivered", {}), name: end})
 
     def _deliver_files(self, store: MlflowStore, run: str) -> None:
         for file, state in list(self._new_files()):
@@ -249,7 +264,7 @@ class Outbox:
             except FileNotFoundError:  # a checkpoint that has just been replaced; its successor comes with the next delivery
                 continue
             self.delivered.files += 1
-            self.note.update(files={**self.note.get("files", {}), relative.as_posix(): state})
+            self._took(files={**self.note.get("files", {}), relative.as_posix(): state})
 
     def _deliver_model(self, store: MlflowStore, run: str) -> None:
         if not self._model_is_due():
@@ -260,11 +275,11 @@ class Outbox:
             experiment, key = self.note.get("experiment_id"), self.note.get("key")
             self.delivered.model = log_model(store, experiment, run, key, self.folder, self.resolved, self._record().get("steps", 0))
             model = {"state": state, "id": self.delivered.model}
-            self.note.update(model=model)
+            self._took(model=model)
         name = self.tracking.register_as
         if name is not None and model.get("registered_as") != name:
             version = store.register(model["id"], run, name)
-            self.note.update(model={**model, "registered_as": name, "version": version})
+            self._took(model={**model, "registered_as": name, "version": version})
 
     def _deliver_end(self, store: MlflowStore, run: str) -> None:
         ended = self.note.get("ended")
@@ -278,7 +293,7 @@ class Outbox:
                     store.delete_run(other)
         store.set_status(run, ended["status"], round(ended["time"] * 1000))
         self.delivered.status = ended["status"]
-        self.note.update(status=ended["status"], doubt=None)
+        self._took(status=ended["status"], doubt=None)
 
     def _model_is_due(self) -> bool:
         """Whether the run has ended well, with a model that is not logged, or not registered, yet."""
@@ -337,13 +352,15 @@ def mark_losses(folder: Path) -> None:
 
 
 def store_uri(folder: Path, tracking: TrackingSpec) -> str:
-    """Address of the store that a config means: where it names none, a database beside the folder of all runs.
+    """Address of the store that a config means.
+
+    Where it names none, ``MLFLOW_TRACKING_URI`` does, and else it is a database beside the folder of all runs.
 
     Args:
         folder: the run's folder, ``runs/<recipe>/<name>``.
         tracking: the config's section; a relative database file in it counts from the working folder.
     """
-    uri = tracking.uri
+    uri = tracking.uri or from_environment()
     if uri is None:
         return f"sqlite:///{_beside_runs(folder) / 'mlflow.db'}"
     if uri.startswith("sqlite:///"):

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from framework.errors import RunError
+from framework.tracking.address import environment_of, split_user
 from framework.tracking.file_lock import file_lock
 
 MODEL_NAME = "model"
@@ -54,25 +56,30 @@ class MlflowStore:
 
     Attributes:
         timeout: seconds to wait for one answer now.
+        uri: the address without user and password.
     """
 
     def __init__(self, uri: str, artifacts: Path | None, timeout: float, allow: Callable[[float], None] = lambda seconds: None) -> None:
         # MLflow asks again for minutes by itself; here the caller decides when to ask again.
         quiet_mlflow()
         os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
-        self.uri = uri
+        self.uri, self._user = split_user(uri)
         self._artifacts = artifacts
         self._allow = allow
-        self._database = _database_file(uri)
+        self._database = _database_file(self.uri)
         self.wait_for(timeout)
         allow(_LOCAL_PATIENCE)
         from mlflow import MlflowClient
 
         with self._call():  # makes or migrates a database file
-            self.client: Any = MlflowClient(tracking_uri=uri)
+            self.client: Any = MlflowClient(tracking_uri=self.uri)
 
     def experiment(self, name: str) -> str:
-        """Id of the experiment of that name, made where there is none."""
+        """Id of the experiment of that name, made where there is none.
+
+        Raises:
+            RunError: somebody has deleted it.
+        """
         with self._call(2):
             found = self.client.get_experiment_by_name(name)
             if found is None:
@@ -83,6 +90,9 @@ class MlflowStore:
                     found = self.client.get_experiment_by_name(name)  # another job was faster
                     if found is None:
                         raise
+            if found.lifecycle_stage != "active":
+                way = f"mlflow experiments restore --experiment-id {found.experiment_id}"
+                raise RunError(f"the experiment '{name}' was deleted there; {way} brings it back, tracking.experiment_name=… names another")
             return str(found.experiment_id)
 
     def runs(self, experiment: str, key: str) -> list[str]:
@@ -253,12 +263,13 @@ class MlflowStore:
         """
         self._allow_now(answers, size)
         try:
-            if self._database is None:
-                yield
-            else:
-                lock = self._database.with_name(f"{self._database.name}.lock")
-                with file_lock(lock, lambda: self._allow_now(answers, size)):
+            with environment_of(self.uri, self._user):
+                if self._database is None:
                     yield
+                else:
+                    lock = self._database.with_name(f"{self._database.name}.lock")
+                    with file_lock(lock, lambda: self._allow_now(answers, size)):
+                        yield
         except Exception as error:
             if "timed out" in str(error).lower():
                 self.wait_for(min(2 * self.timeout, max(self.timeout, _LONGEST_PATIENCE)))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from framework.errors import InputError
 from framework.spec.experiment import Experiment
 from framework.spec.tracking import TrackingSpec
+from framework.tracking.address import whole_address
 
 PARENT = "GATEWORK_PARENT_RUN"
 """Environment variable with the folder of the multirun that a run is a job of."""
@@ -54,14 +55,19 @@ def open_tracker(folder: Path, experiment: Experiment, warn: Callable[[str], Non
     from framework.tracking.outbox import mark_losses, store_uri
 
     mark_losses(folder)
-    uri = store_uri(folder, tracking)
+    try:
+        uri = whole_address(store_uri(folder, tracking))
+    except InputError as error:
+        warn(f"{error}; the run's folder keeps its records: gatework sync {folder}")
+        yield NoTracker()
+        return
     options = {
         "uri": uri,
         "timeout": tracking.timeout,
         "parent": os.environ.get(PARENT),
         "system_metrics": tracking.system_metrics,
     }
-    courier = Courier(folder, options, without_password(uri), warn)
+    courier = Courier(folder, options, warn)
     try:
         yield courier
     finally:
@@ -80,11 +86,10 @@ def finish_multirun(folder: Path, status: str, error: str | None, warn: Callable
     from framework.tracking.courier import Courier
     from framework.tracking.note import Note
 
-    uri = Note(folder).get("uri")
-    options = {"uri": None, "timeout": TrackingSpec().timeout, "parent": None, "system_metrics": False}
-    Courier(folder, options, without_password(uri), warn).finish(status, error)
-
-
-def without_password(uri: str) -> str:
-    """An address as it may be shown."""
-    return re.sub(r"(?<=://)[^/@]*@", "", uri)
+    try:
+        uri = whole_address(Note(folder).get("uri"))
+    except InputError as unknown:
+        warn(f"{unknown}; then: gatework sync {folder}")
+        return
+    options = {"uri": uri, "timeout": TrackingSpec().timeout, "parent": None, "system_metrics": False}
+    Courier(folder, options, warn).finish(status, error)

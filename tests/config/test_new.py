@@ -11,7 +11,7 @@ from framework.config.location import shipped_configs
 from framework.config.new import new_experiment
 from framework.config.schema import group_schemas
 from framework.config.yaml_edit import append_default, insert_before, replace_scalars
-from framework.config.yaml_text import read_yaml
+from framework.config.yaml_file import read_yaml
 from framework.errors import InputError, SpecError
 from framework.spec.validate import validate_experiment
 

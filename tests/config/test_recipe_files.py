@@ -11,7 +11,7 @@ import pytest
 from framework.config.location import shipped_configs
 from framework.config.recipe_files import find_targets, read_targets, recipe_folders
 from framework.config.schema import group_schemas, schema_header
-from framework.config.yaml_text import read_yaml
+from framework.config.yaml_file import read_yaml
 from framework.errors import InputError, SpecError
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ import pytest
 
 from framework.config.location import shipped_configs
 from framework.config.schema import group_schemas, json_schema, schema_header, schema_text, write_schemas
-from framework.config.yaml_text import read_yaml
+from framework.config.yaml_file import read_yaml
 from framework.spec.kinds import LAYER_KINDS
 
 SHIPPED = sorted(shipped_configs().rglob("*.yaml"), key=str)

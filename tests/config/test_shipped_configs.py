@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from framework.config.location import shipped_configs
-from framework.config.yaml_text import read_yaml
+from framework.config.yaml_file import read_yaml
 from framework.spec.backend import BackendSpec
 from framework.spec.decoding import DecodingSpec
 from framework.spec.experiment import Experiment, PathsSpec

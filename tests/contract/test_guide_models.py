@@ -13,7 +13,7 @@ from framework.builder.plan import ModelPlan
 from framework.builder.planner import plan_model
 from framework.config.fill import fill_sizes
 from framework.config.location import shipped_configs
-from framework.config.yaml_text import read_yaml
+from framework.config.yaml_file import read_yaml
 from framework.spec.backend import BackendSpec
 from framework.spec.trainer import TrainerSpec
 from framework.spec.validate import validate_model

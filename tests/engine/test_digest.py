@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from framework.engine.digest import config_digest, differences, may_change, resolved
+from framework.engine.digest import config_digest, differences, may_change, resolved, run_digest
 from framework.spec.experiment import Experiment
 from framework.spec.validate import validate_experiment
 
@@ -43,7 +43,48 @@ def test_differences_name_each_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "may"), [("trainer.max_epochs", True), ("paths.runs_dir", True), ("trainer.precision", False), ("seed", False)]
+    ("key", "may"),
+    [
+        ("trainer.max_epochs", True),
+        ("paths.runs_dir", True),
+        ("backend.device", True),
+        ("data.path", True),
+        ("data.download.url", True),
+        ("data.download.sha256", False),
+        ("data.corpus", False),
+        ("data.encoding", False),
+        ("backend.name", False),
+        ("trainer.precision", False),
+        ("seed", False),
+    ],
 )
 def test_what_may_change_on_resume(key: str, may: bool) -> None:
-    assert may_change(key) is may
+    assert may_change(key, experiment()) is may
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"name": "x"},
+        {"trainer": {"max_epochs": 99}},
+        {"backend": {"device": "cpu"}},
+        {"data": {"kind": "text", "path": "/elsewhere/copy.txt"}},
+        {"paths": {"runs_dir": "r", "data_dir": "d"}},
+        {"tracking": {"kind": "none"}},
+    ],
+)
+def test_a_run_is_the_same_wherever_it_and_its_data_lie_and_however_long_it_is(same: dict[str, object]) -> None:
+    assert run_digest(experiment(**same), "d") == run_digest(experiment(), "d")
+
+
+@pytest.mark.parametrize(
+    "other", [{"seed": 1}, {"trainer": {"precision": "64-true"}}, {"data": {"kind": "text", "path": "my.txt", "level": "word"}}]
+)
+def test_another_config_or_other_data_is_another_run(other: dict[str, object]) -> None:
+    assert run_digest(experiment(**other), "d") != run_digest(experiment(), "d")
+    assert run_digest(experiment(), "e") != run_digest(experiment(), "d")
+
+
+def test_what_a_sweep_varies_tells_runs_apart() -> None:
+    longer = experiment(trainer={"max_epochs": 99})
+    assert run_digest(longer, "d", ["trainer.max_epochs"]) != run_digest(experiment(), "d", ["trainer.max_epochs"])

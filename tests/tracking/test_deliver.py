@@ -18,7 +18,8 @@ from tracking.mlflow_server import read_back, wait_until
 from tracking.run_on_disk import RunOnDisk
 
 from framework.tracking import courier
-from framework.tracking.tracker import open_tracker, without_password
+from framework.tracking.address import without_password
+from framework.tracking.tracker import open_tracker
 
 NewRun = Callable[..., RunOnDisk]
 

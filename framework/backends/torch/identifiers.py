@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from framework.backends.torch.tracing import real_numbers
 from framework.errors import UnsupportedArgument
 from framework.spec.identifiers import Identifier
 from framework.weights.initializers import initial_weight
@@ -131,7 +132,9 @@ def initializer(identifier: Identifier | None) -> Initialize:
     """
 
     def initialize(shape: Sequence[int], dtype: torch.dtype = torch.float32, generator: torch.Generator | None = None) -> Tensor:
-        seed = int(torch.randint(2**62, (), generator=generator))
+        device = torch.device("cpu") if generator is None else generator.device
+        with real_numbers():
+            seed = int(torch.randint(2**62, (), generator=generator, device=device))
         return torch.from_numpy(initial_weight(identifier, tuple(shape), seed, "torch")).to(dtype)
 
     return initialize

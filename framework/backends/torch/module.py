@@ -16,6 +16,7 @@ from framework.backends.torch.graph import Graph
 from framework.backends.torch.layers.base import Setting, Signal
 from framework.backends.torch.loss import cross_entropy
 from framework.backends.torch.optimizers import KerasOptimizer, clip_gradients, make_optimizer
+from framework.backends.torch.tracing import as_one_node
 from framework.builder.plan import ModelPlan
 from framework.spec.optimizer import AdamSpec, OptimizerSpec
 
@@ -54,6 +55,8 @@ class GraphModule(lightning.LightningModule):
         self.steps = 0
         self.optimizer: KerasOptimizer | None = None
         self.quiet = False
+        # The states of the training, while a validation, a test or a prediction runs.
+        self._training_states: dict[str, Tensor | None] | None = None
 
     @property
     def layers(self) -> nn.ModuleDict:
@@ -62,6 +65,9 @@ class GraphModule(lightning.LightningModule):
 
     def forward(self, inputs: Inputs) -> Any:
         """Logits ``(batch, time, vocabulary)``; by name for a model of several outputs."""
+        node = as_one_node(self, "this model", *(inputs.values() if isinstance(inputs, dict) else [inputs]))
+        if node is not None:
+            return node
         outputs = self.run(inputs)
         if len(outputs) == 1:
             return next(iter(outputs.values())).value
@@ -112,8 +118,14 @@ class GraphModule(lightning.LightningModule):
         """The optimizer for the weights that are trained."""
         return self.optimizer or make_optimizer(self.optimizer_spec, self.parameters())
 
+    def on_train_start(self) -> None:
+        """A training begins, or goes on, with the step that :attr:`steps` tells."""
+        self.put_states_back()
+        self.graph.forget_calls()
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Sets the learning rate of the step to come."""
+        """Tells dropout the step to come and this process's rows, and sets the learning rate."""
+        self.graph.start_step(self.steps, self.global_rank * len(batch[1]))
         if self.learning_rate is not None:
             optimizer = self.trainer.optimizers[0]
             assert isinstance(optimizer, KerasOptimizer)
@@ -132,13 +144,52 @@ class GraphModule(lightning.LightningModule):
         self.graph.apply_constraints()
         self.steps += 1
 
+    def on_validation_start(self) -> None:
+        """Validation starts from zero states; those of the training are put aside."""
+        self._put_states_aside()
+
+    def on_validation_end(self) -> None:
+        """Puts the states of the training back."""
+        self.put_states_back()
+
+    def on_test_start(self) -> None:
+        """As for validation."""
+        self._put_states_aside()
+
+    def on_test_end(self) -> None:
+        """As for validation."""
+        self.put_states_back()
+
+    def on_predict_start(self) -> None:
+        """As for validation."""
+        self._put_states_aside()
+
+    def on_predict_end(self) -> None:
+        """As for validation."""
+        self.put_states_back()
+
+    def _put_states_aside(self) -> None:
+        self.put_states_back()
+        self._training_states = self.graph.swap_states({})
+
+    def put_states_back(self) -> None:
+        """Gives stateful layers the states of the training back, where a validation, a test or a prediction put them aside."""
+        if self._training_states is not None:
+            self.graph.swap_states(self._training_states)
+            self._training_states = None
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps the count of steps, which the learning rate depends on."""
+        """Keeps the count of steps, which the learning rate and dropout depend on, and the states of stateful layers."""
+        states = self._training_states or {path: gru.state for path, gru in self.graph.stateful_grus()}
         checkpoint["gatework_steps"] = self.steps
+        checkpoint["gatework_states"] = {path: state for path, state in states.items() if state is not None}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes the count of steps back."""
+        """Takes them back."""
         self.steps = int(checkpoint.get("gatework_steps", 0))
+        for path, gru in self.graph.stateful_grus():
+            if path in checkpoint.get("gatework_states", {}):
+                gru.reset_states(checkpoint["gatework_states"][path])
 
     def set_weights(self, weights: Mapping[str, NDArray[np.generic]]) -> None:
         """Sets weights by ``layer/weight``, which must be all of this model's, in its shapes."""

@@ -13,6 +13,9 @@ from framework.backends.torch.gru.loop import Cell, Weights, step
 from framework.backends.torch.gru.masks import read_mask, visible_steps
 from framework.backends.torch.gru.routes import Sequences, choose, run_route
 from framework.backends.torch.gru.surface import GRUSurface
+from framework.backends.torch.precision import autocasts
+from framework.backends.torch.recomputation import Call
+from framework.backends.torch.tracing import as_one_node, ordinary, recorded, refuse_keeping, refuse_recording
 from framework.builder.cudnn import CudnnVerdict, GRUTraits, judge
 from framework.errors import InputError, UnsupportedArgument
 
@@ -41,25 +44,32 @@ class GRUCalls(GRUSurface):
 
         Returns:
             The last output ``(batch, units)``, or with ``return_sequences`` the outputs ``(batch, time, units)`` in the layout of the
-            inputs; with ``return_state`` the list of that and the last state ``(batch, units)``. With ``go_backwards``, outputs are in
+            inputs; with ``return_state`` the tuple of that and the last state ``(batch, units)``. With ``go_backwards``, outputs are in
             the order of processing, the last step's first.
 
         Raises:
             InputError: a shape or data type does not fit; the message names the argument.
-            UnsupportedArgument: ``use_cudnn=True``, and the inputs are not on a GPU.
+            UnsupportedArgument: ``use_cudnn=True``, and the inputs are not on a GPU; or a tracer or an export records the layer, and it is
+                stateful or drops out.
         """
+        node = as_one_node(self, self.label, inputs, mask, training, initial_state)
+        if node is not None:
+            return node
         sequence, initial_state = self._read_inputs(inputs, initial_state)
         steps, batch = sequence.shape[:2]
         time_mask = read_mask(mask, batch, steps, self.time_major, sequence.device)
-        state = self._first_state(initial_state, batch, sequence)
+        training = self.training if training is None else training
+        call = self._enter(training)
+        state = self._first_state(initial_state, batch, sequence, call)
         if self.go_backwards:
             sequence = sequence.flip(0)
             time_mask = None if time_mask is None else time_mask.flip(0)
-        hidden, last = self._run(sequence, state, time_mask, self.training if training is None else training)
-        if self.stateful:
+        hidden, last = self._run(sequence, state, time_mask, call if training else None)
+        if self.stateful and not (call is not None and call.again):
+            refuse_keeping(self.label, last, self.recurrent_kernel)
             self._keep(last)
         output = self._output(hidden, last, time_mask)
-        results = [output, last] if self.return_state else [output]
+        results = (output, last) if self.return_state else (output,)
         self._record_activity(results)
         return results if self.return_state else output
 
@@ -119,13 +129,21 @@ class GRUCalls(GRUSurface):
         if self.kernel is not None and self.kernel.shape[0] != features:
             raise InputError(f"{self.label}: inputs are {features} wide; the layer is built for {self.kernel.shape[0]}")
 
-    def _first_state(self, given: Any, batch: int, sequence: Tensor) -> Tensor:
+    def _enter(self, training: bool) -> Call | None:
+        """The call, where running it again would move something: dropout, or a kept state."""
+        if training and (self.dropout or self.recurrent_dropout):
+            refuse_recording(self.label, "the dropout mask of a layer in training", "call eval() on the model first")
+        elif not self.stateful or recorded() or not (training or torch.is_grad_enabled()):
+            return None
+        return self.call_log.enter(self.label)
+
+    def _first_state(self, given: Any, batch: int, sequence: Tensor, call: Call | None) -> Tensor:
+        kept = self.state if call is None or not self.stateful else call.first("kept state", self.state)
         if given is None:
-            if not self.stateful or self.state is None:
-                self._check_batch(batch)
+            self._check_batch(batch, kept)
+            if not self.stateful or kept is None:
                 return sequence.new_zeros(batch, self.units)
-            given = self.state
-            self._check_batch(batch)
+            given = kept
         state = self._single_state(given, "initial_state")
         if tuple(state.shape) != (batch, self.units):
             raise InputError(
@@ -134,27 +152,30 @@ class GRUCalls(GRUSurface):
             )
         return state.to(device=sequence.device, dtype=sequence.dtype)
 
-    def _check_batch(self, batch: int) -> None:
-        expected = self.arguments.shape.batch if self.state is None else self.state.shape[0]
+    def _check_batch(self, batch: int, kept: Tensor | None) -> None:
+        expected = self.arguments.shape.batch if kept is None else kept.shape[0]
         if self.stateful and expected is not None and batch != expected:
             raise InputError(
                 f"{self.label} is stateful and keeps {expected} rows, but this batch has {batch}; "
                 "every batch must have the same number of rows (reset_states(states) with another number changes it)"
             )
 
-    def _run(self, sequence: Tensor, state: Tensor, mask: Tensor | None, training: bool) -> tuple[Tensor, Tensor]:
-        """Every state ``(time, batch, units)`` of a sequence in the order of processing, and the last one ``(batch, units)``."""
+    def _run(self, sequence: Tensor, state: Tensor, mask: Tensor | None, training: Call | None) -> tuple[Tensor, Tensor]:
+        """Every state ``(time, batch, units)`` of a sequence in the order of processing, and the last one ``(batch, units)``.
+
+        Dropout applies in a call in training, which is given then.
+        """
         batch, features = sequence.shape[1:]
         input_masks: list[Tensor] = []
         recurrent_masks: list[Tensor] = []
-        if training and self.dropout:
-            input_masks = self.dropout_masks.apply_next(batch, sequence, features, 3 if self.implementation == 1 else 1)
-        if training and self.recurrent_dropout:
-            recurrent_masks = self.recurrent_dropout_masks.apply_next(batch, sequence, self.units, 3)
+        if training is not None and self.dropout:
+            input_masks = self.dropout_masks.apply_next(training, batch, sequence, features, 3 if self.implementation == 1 else 1)
+        if training is not None and self.recurrent_dropout:
+            recurrent_masks = self.recurrent_dropout_masks.apply_next(training, batch, sequence, self.units, 3)
         given = Sequences(sequence, state, mask, input_masks, recurrent_masks)
         weights, cell = self._cast_weights(sequence.dtype), self.cell
         route = choose(given, weights, cell, self._on_cudnn(sequence, mask))
-        if not torch.is_autocast_enabled(sequence.device.type):
+        if not autocasts(sequence.device.type):
             return run_route(route, given, weights, cell)
         # Everything is in the data type of the computation by now; autocast would only cast again.
         with torch.autocast(sequence.device.type, enabled=False):
@@ -169,8 +190,9 @@ class GRUCalls(GRUSurface):
         if self.time_major:
             return shown
         batch_major = shown.transpose(0, 1)
-        # The backward pass needs the states: a copy may be written over, and what reads it next wants it contiguous anyway.
-        return batch_major.clone(memory_format=torch.contiguous_format) if hides is None and shown.requires_grad else batch_major
+        # The scan's backward pass needs the states: a copy may be written over, and what reads it next wants it contiguous anyway.
+        needed = hides is None and shown.requires_grad and ordinary(shown)
+        return batch_major.clone(memory_format=torch.contiguous_format) if needed else batch_major
 
     def _cast_weights(self, dtype: torch.dtype) -> Weights:
         assert self.kernel is not None and self.recurrent_kernel is not None
@@ -208,6 +230,16 @@ class GRUCalls(GRUSurface):
             logger.warning("%s does not run on cuDNN: %s", self.label, " | ".join(verdict.reasons()))
             self._told = True
         return verdict.eligible
+
+    def __prepare_scriptable__(self) -> None:
+        """Says to ``torch.jit.script``, which compiles Python's source, what it cannot do.
+
+        Raises:
+            UnsupportedArgument: always.
+        """
+        raise UnsupportedArgument(
+            f"{self.label}: torch.jit.script cannot compile it; torch.jit.trace and torch.export.export can record it"
+        )
 
     def _clear_derived(self) -> None:
         """Forgets what belongs to calls and not to the layer."""

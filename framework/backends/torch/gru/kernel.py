@@ -49,7 +49,7 @@ def _parameters(weights: Weights) -> list[Tensor]:
     take them as they are, turned over.
     """
     bias = weights.bias if weights.bias is not None else weights.kernel.new_zeros(2, 3 * weights.units)
-    ordered = [_swap(weights.kernel).t(), _swap(weights.recurrent_kernel).t(), *_swap(bias)]
+    ordered = [_swap(weights.kernel).t(), _swap(weights.recurrent_kernel).t(), *_swap(bias).unbind(0)]
     if not weights.kernel.is_cuda:
         return ordered
     return one_stretch(ordered)

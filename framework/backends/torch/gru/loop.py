@@ -1,4 +1,4 @@
-"""The GRU's equations, one step after another, in plain torch: the form to read, and the one that can be differentiated twice."""
+"""The GRU's equations, one step after another, in plain torch: the form to read, to record, to transform, and to differentiate twice."""
 
 from __future__ import annotations
 
@@ -131,10 +131,11 @@ def loop(
     """
     if not len(inputs):
         return inputs.new_zeros(0, *state.shape)
-    projected = project(inputs, weights, input_masks)
+    # Taken apart as a whole: a recorded loop then refuses a sequence of another length, where steps taken one by one would leave some out.
+    counts = None if mask is None else mask[:, :, None].unbind(0)
     states = []
-    for t in range(len(inputs)):
-        new = step(projected[t], state, weights, cell, recurrent_masks)
-        state = new if mask is None else torch.where(mask[t, :, None], new, state)
+    for t, projected in enumerate(project(inputs, weights, input_masks).unbind(0)):
+        new = step(projected, state, weights, cell, recurrent_masks)
+        state = new if counts is None else torch.where(counts[t], new, state)
         states.append(state)
     return torch.stack(states)

@@ -11,6 +11,7 @@ from torch import Tensor
 from framework.backends.torch.activations import Activation, activation
 from framework.backends.torch.gru.arguments import MIXED, Arguments
 from framework.backends.torch.identifiers import Initialize, Penalty, Projection, constraint, initializer, regularizer
+from framework.backends.torch.precision import autocasts
 
 WEIGHTS = ("kernel", "recurrent_kernel", "bias")
 """Names of the weights, in Keras' order."""
@@ -197,6 +198,6 @@ class GRUProperties:
 
     def _compute_dtype(self, device_type: str, variable: torch.dtype) -> torch.dtype:
         """Autocast decides where it is on, then the mixed policy, then the weights' own dtype."""
-        if torch.is_autocast_enabled(device_type) and variable == torch.float32:
+        if autocasts(device_type) and variable == torch.float32:
             return torch.get_autocast_dtype(device_type)
         return MIXED.get(self.arguments.spec.dtype or "", variable)

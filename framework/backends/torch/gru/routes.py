@@ -12,6 +12,7 @@ from torch import Tensor
 from framework.backends.torch.gru.kernel import run_kernel
 from framework.backends.torch.gru.loop import Cell, Weights, loop
 from framework.backends.torch.gru.scan import scan, scannable
+from framework.backends.torch.tracing import jit_traced, ordinary, transformed
 
 Route = Literal["cudnn", "kernel", "scan", "loop"]
 
@@ -48,12 +49,17 @@ def choose(given: Sequences, weights: Weights, cell: Cell, use_cudnn: bool) -> R
     """The way to run a batch.
 
     - ``cudnn``: on a GPU where cuDNN may and can run the layer.
-    - ``loop``: activations whose derivatives are not written by hand (``softmax``, a function of one's own), and empty batches.
-    - ``kernel``: torch's own kernel for a CPU, for small layers without gradients.
+    - ``loop``: activations whose derivatives are not written by hand (``softmax``, a function of one's own), dropout masks that are
+      learned, empty batches, and whatever records or transforms the layer.
+    - ``kernel``: torch's own kernel for a CPU, for small layers without gradients; and what ``torch.jit.trace`` records of a plain layer
+      without a mask, as it takes sequences of any length afterwards, where the loop has the length that was recorded.
     - ``scan``: everything else.
     """
+    if not ordinary(given.inputs, given.state, weights.kernel, weights.recurrent_kernel, weights.bias):
+        return "kernel" if jit_traced() and _records_as_kernel(given, cell, use_cudnn) else "loop"
     steps, batch, _ = given.inputs.shape
-    if not batch or not scannable(cell):
+    learned = torch.is_grad_enabled() and any(one.requires_grad for one in (*given.input_masks, *given.recurrent_masks))
+    if not batch or not scannable(cell) or learned:
         return "loop"
     if given.inputs.is_cuda:
         return "cudnn" if use_cudnn else "scan"
@@ -62,6 +68,12 @@ def choose(given: Sequences, weights: Weights, cell: Cell, use_cudnn: bool) -> R
     if small and wide and steps > 1 and fits_kernel(given, cell) and not _differentiated(given, weights):
         return "kernel"
     return "scan"
+
+
+def _records_as_kernel(given: Sequences, cell: Cell, use_cudnn: bool) -> bool:
+    wide = given.inputs.dtype in (torch.float32, torch.float64)
+    allowed = use_cudnn if given.inputs.is_cuda else wide and not given.inputs.is_meta
+    return allowed and given.mask is None and fits_kernel(given, cell) and not transformed()
 
 
 def fits_kernel(given: Sequences, cell: Cell) -> bool:

@@ -12,6 +12,7 @@ from framework.backends.torch.gru.loop import Cell, Masks, Weights, loop
 from framework.backends.torch.gru.products import turned
 from framework.backends.torch.gru.slopes import slope_of
 from framework.backends.torch.gru.tape import Recurrence, Tape, run, run_back
+from framework.backends.torch.tracing import ordinary
 
 
 def scannable(cell: Cell) -> bool:
@@ -95,8 +96,8 @@ class _Scan(torch.autograd.Function):
         settings: _Settings = ctx.settings
         weights = Weights(kernel, recurrent_kernel, bias)
         needed: tuple[bool, ...] = ctx.needs_input_grad
-        if torch.is_grad_enabled():
-            return _differentiable_backward(inputs, state, weights, settings, needed, d_states, d_last)
+        if torch.is_grad_enabled() or not ordinary(d_states, d_last):
+            return _plain_backward(inputs, state, weights, settings, needed, d_states, d_last)
         recurrence = settings.recurrence(weights)
         gradients, d_state = run_back(Tape(states, gates, inner), recurrence, d_states, d_last, to_state=needed[1])
         return (*_weight_gradients(inputs, states, gates, weights, settings, gradients, d_state, needed), None)
@@ -155,7 +156,7 @@ def _first_last(kernel: Tensor, units: int) -> Tensor:
     return torch.cat([kernel[..., units:], kernel[..., :units]], dim=-1)
 
 
-def _differentiable_backward(
+def _plain_backward(
     inputs: Tensor,
     state: Tensor,
     weights: Weights,
@@ -164,16 +165,18 @@ def _differentiable_backward(
     d_states: Tensor | None,
     d_last: Tensor | None,
 ) -> tuple[Tensor | None, ...]:
-    """Gradients that can be differentiated again: the sequence is run once more as the plain loop."""
-    tensors = (inputs, state, weights.kernel, weights.recurrent_kernel, weights.bias)
+    """The gradients by plain operations alone: the sequence is run once more as the plain loop. They can be differentiated again."""
+    again = torch.is_grad_enabled()
     with torch.enable_grad():
+        # Each stands for itself: the inputs may have been made with the kernel, and a gradient of one must not run on into another.
+        inputs, state, kernel, recurrent_kernel = (one.view_as(one) for one in (inputs, state, weights.kernel, weights.recurrent_kernel))
+        bias = None if weights.bias is None else weights.bias.view_as(weights.bias)
+        tensors = (inputs, state, kernel, recurrent_kernel, bias)
+        wanted = [one.requires_grad_() for one, need in zip(tensors, needed, strict=False) if need and one is not None]
+        weights = Weights(kernel, recurrent_kernel, bias)
         states = loop(inputs, state, weights, settings.cell, settings.mask, settings.input_masks, settings.recurrent_masks)
         outputs = [(states, d_states), (states[-1], d_last)]
         given = [(output, gradient) for output, gradient in outputs if gradient is not None]
-        wanted = [one for one, need in zip(tensors, needed, strict=False) if need and one is not None]
-        found = iter(
-            torch.autograd.grad(
-                [output for output, _ in given], wanted, [gradient for _, gradient in given], create_graph=True, allow_unused=True
-            )
-        )
+        results, gradients = [output for output, _ in given], [gradient for _, gradient in given]
+        found = iter(torch.autograd.grad(results, wanted, gradients, create_graph=again, allow_unused=True))
     return (*(next(found) if need and one is not None else None for one, need in zip(tensors, needed, strict=False)), None)

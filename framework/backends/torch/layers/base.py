@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from framework.backends.base.dropout import dropout_seed
 from framework.backends.torch.decoding.form import Formed, States, StepForm
 from framework.backends.torch.identifiers import constraint, regularizer
+from framework.backends.torch.precision import autocasts
 from framework.backends.torch.signal import Signal
 from framework.builder.plan import PlannedLayer
 from framework.errors import UnsupportedArgument, nearest
@@ -40,7 +41,7 @@ class Setting:
 
     def derived_seed(self, name: str) -> int:
         """A seed for the layer of that name: the same on every machine, another for every layer and model seed."""
-        return int.from_bytes(hashlib.sha256(f"dropout\0{self.seed}\0{name}".encode()).digest()[:8], "little") >> 1
+        return dropout_seed(self.seed, name)
 
 
 class Layer(nn.Module):
@@ -120,7 +121,7 @@ class Layer(nn.Module):
         """A floating-point input in the data type that the layer computes in; without weights and its own, it takes what comes."""
         if not value.is_floating_point():
             return value
-        if self.mixed or (self.own_dtype is None and torch.is_autocast_enabled(device)):
+        if self.mixed or (self.own_dtype is None and autocasts(device)):
             # Autocast chooses between float32 and the lower type, but passes float64 by.
             return value.float() if value.dtype == torch.float64 else value
         weight = next(self.parameters(), None)
@@ -128,6 +129,8 @@ class Layer(nn.Module):
         return value if dtype is None else value.to(dtype)
 
     def _own_precision(self, device: str) -> AbstractContextManager[Any]:
+        if not torch.amp.is_autocast_available(device):
+            return nullcontext()
         return torch.autocast(device, dtype=self.mixed, enabled=self.mixed is not None)
 
     def extra_repr(self) -> str:

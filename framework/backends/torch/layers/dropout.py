@@ -3,53 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import torch
 from torch import Tensor
 
+from framework.backends.torch.dropout_masks import dropout_masks
 from framework.backends.torch.layers.base import Layer, Setting, Signal, single
 from framework.backends.torch.layers.table import builds
+from framework.backends.torch.recomputation import CallLog, CountsCalls, KeepsDraws
+from framework.backends.torch.tracing import refuse_recording
 from framework.builder.plan import PlannedLayer
 from framework.spec.layers.elementwise import DropoutSpec
 
 
 @builds("dropout")
-class Dropout(Layer):
+class Dropout(KeepsDraws, CountsCalls, Layer):
     """Zeroes a fraction ``rate`` of the values in training and scales the rest by ``1 / (1 - rate)``.
 
-    The k-th draw of the layer's life depends on (seed, k) alone; k is a saved buffer, so that a resumed training draws on as if
-    it had never stopped.
+    Which values depends on the seed and the numbers of the call alone, so that a resumed training drops what it would have dropped, and
+    a backward pass that runs a call again finds what it dropped before.
     """
-
-    draws: Tensor
 
     def __init__(self, planned: PlannedLayer, setting: Setting) -> None:
         super().__init__(planned, setting)
         assert isinstance(planned.spec, DropoutSpec)
         self.rate = planned.spec.rate
         self.seed = setting.derived_seed(planned.name) if planned.spec.seed is None else planned.spec.seed
-        self.register_buffer("draws", torch.zeros((), dtype=torch.int64))
-        self._count = 0
+        self.call_log = CallLog()
+        self.keeps_draws = True
 
     def compute(self, inputs: Sequence[Signal], references: Mapping[str, Signal]) -> dict[str, Signal]:
         """The shape stays, the mask goes through."""
         value, mask = inputs[0]
         if not self.training or self.rate == 0.0:
             return single(Signal(value, mask))
-        return single(Signal(value * self._keep(value), mask))
+        label = f"layer '{self.planned.name}'"
+        refuse_recording(label, "the mask of a dropout in training", "call eval() on the model first")
+        return single(Signal(value * self._keep(value, label), mask))
 
-    def _keep(self, like: Tensor) -> Tensor:
+    def _keep(self, like: Tensor, label: str) -> Tensor:
         """What values are multiplied by: 0, or ``1 / (1 - rate)``."""
-        if self.rate >= 1.0:
-            return torch.zeros_like(like)
-        # Odd multipliers spread (seed, draw) over 64 bits; the generator mixes them further.
-        mixed = (self.seed * 0x9E3779B97F4A7C15 + self._count * 0x94D049BB133111EB) % 2**63
-        self._count += 1
-        self.draws.fill_(self._count)
-        generator = torch.Generator(like.device).manual_seed(mixed)
-        return torch.empty_like(like).bernoulli_(1.0 - self.rate, generator=generator).div_(1.0 - self.rate)
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        self._count = int(self.draws)
+        words, rows = self.call_log.enter(label).words(self.seed, 0), len(like)
+        width = like[:1].numel()
+        [mask] = dropout_masks(words, 1, rows, width, self.rate, like.detach(), self.call_log.first_row)
+        return mask.reshape(like.shape)

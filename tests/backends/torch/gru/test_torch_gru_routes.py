@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from framework.backends.torch import GRU
 from framework.backends.torch.activations import FUNCTIONS
-from framework.backends.torch.gru import products
+from framework.backends.torch.gru import products, routes
 from framework.backends.torch.gru.kernel import one_stretch, run_kernel
 from framework.backends.torch.gru.loop import Cell, Weights, loop
 from framework.backends.torch.gru.products import Product, matmul, matmul_turned, turned
@@ -235,7 +235,8 @@ class OnGPU:
         self.shape, self.dtype, self.is_cuda = like.shape, like.dtype, True
 
 
-def test_cudnn_is_chosen_where_it_may_run() -> None:
+def test_cudnn_is_chosen_where_it_may_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "ordinary", lambda *_: True)
     x, h, weights = make(2, 3, 4, 5)
     given: Any = Sequences(OnGPU(x), h)  # type: ignore[arg-type]
     assert choose(given, weights, PLAIN, True) == "cudnn"

@@ -278,7 +278,7 @@ def test_layouts_of_outputs() -> None:
     assert GRU(4)(x).shape == (2, 4)
     output, state = GRU(4, return_sequences=True, return_state=True)(x)
     assert (output.shape, state.shape) == ((2, 3, 4), (2, 4))
-    assert isinstance(GRU(4, return_state=True)(x), list)
+    assert isinstance(GRU(4, return_state=True)(x), tuple)
     assert GRU(4, return_sequences=True, time_major=True)(x).shape == (2, 3, 4)
     assert GRU(4, return_state=True, time_major=True)(x)[1].shape == (3, 4)
     assert GRU(4)(torch.zeros(0, 3, 5)).shape == (0, 4)
