@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -61,8 +62,6 @@ class Monitor:
         self._sample = sample
         self._prune = prune
         self._steps_per_epoch = 0
-        self._started_within_epoch = progress.position.batch > 0
-        self._losses_known = True
 
     def on_train_begin(self, position: Position, steps_per_epoch: int) -> None:
         """Tells the reporter."""
@@ -72,13 +71,9 @@ class Monitor:
     def on_step(self, result: StepResult) -> None:
         """Records the loss, and writes a checkpoint where one is due within the epoch."""
         step = result.position.step
-        if result.loss is None:
-            self._losses_known = False
-        else:
-            self.progress = replace(self.progress, loss_sum=self.progress.loss_sum + result.loss)
-            if step % self.trainer.log_every_n_steps == 0 or step == 1:
-                epoch = self._epoch_of(result.position)
-                self.recorder.record(step, epoch, {"loss": result.loss, "learning_rate": result.learning_rate})
+        if result.loss is not None and (step % self.trainer.log_every_n_steps == 0 or step == 1):
+            epoch = self._epoch_of(result.position)
+            self.recorder.record(step, epoch, {"loss": result.loss, "learning_rate": result.learning_rate})
         self.progress = replace(self.progress, position=result.position)
         self.reporter.step(result)
         every = self.trainer.checkpoint.every_n_steps
@@ -87,11 +82,10 @@ class Monitor:
 
     def on_epoch_end(self, result: EpochResult) -> None:
         """Records the epoch, judges it, writes checkpoints and a sample."""
-        result = self._whole_epoch(result)
         self.epochs.append(result)
         metrics = self._describe(result.loss if result.val_loss is None else result.val_loss)
         prefix = "" if result.val_loss is None else "val_"
-        values = {"epoch/loss": result.loss, "epoch/seconds": result.seconds, "epoch/tokens_per_second": _rate(result)}
+        values = {"epoch/loss": result.loss, "epoch/tokens": float(result.tokens), **_speed(result)}
         if result.val_loss is not None:
             values["epoch/val_loss"] = result.val_loss
         values.update({f"epoch/{prefix}{name}": value for name, value in metrics.items()})
@@ -100,7 +94,8 @@ class Monitor:
         improved = self._judge(result)
         if self._prune is not None and epoch < self.trainer.max_epochs and not self.stopped_early:
             self.pruned = self._prune(epoch, values)
-        self.progress = replace(self.progress, position=result.position, loss_sum=0.0, seconds=self.progress.seconds + result.seconds)
+        spent = self.progress.seconds + (0.0 if math.isnan(result.seconds) else result.seconds)
+        self.progress = replace(self.progress, position=result.position, seconds=spent)
         last = epoch >= self.trainer.max_epochs or self.stopped_early or self.pruned
         if improved or last or epoch % self.trainer.checkpoint.every_n_epochs == 0:
             self.checkpoint(best=improved)
@@ -133,14 +128,6 @@ class Monitor:
         self.recorder.sync()
         self.store.save(state, self.progress, best=best)
 
-    def _whole_epoch(self, result: EpochResult) -> EpochResult:
-        """The epoch's mean over all of its batches, also those before the run was gone on with."""
-        if self._started_within_epoch and self._losses_known:
-            result = replace(result, loss=self.progress.loss_sum / self._steps_per_epoch)
-        self._started_within_epoch = False
-        self._losses_known = True
-        return result
-
     def _judge(self, result: EpochResult) -> bool:
         """Compares the epoch with the best one; counts the epochs without a fall for early stopping."""
         monitor = self.trainer.checkpoint.monitor
@@ -170,5 +157,8 @@ class Monitor:
         return position.epoch + position.batch / self._steps_per_epoch
 
 
-def _rate(result: EpochResult) -> float:
-    return result.tokens / result.seconds if result.seconds > 0 else 0.0
+def _speed(result: EpochResult) -> dict[str, float]:
+    """How long the epoch took; nothing where a part of it was trained before its seconds were kept."""
+    if math.isnan(result.seconds):
+        return {}
+    return {"epoch/seconds": result.seconds, "epoch/tokens_per_second": result.tokens / result.seconds if result.seconds > 0 else 0.0}

@@ -174,9 +174,8 @@ class ConsoleReporter:
         if result.val_loss is not None:
             values.append(f"val_loss {result.val_loss:.4f}")
         values.extend(f"{name} {value:.3f}" for name, value in metrics.items())
-        rate = result.tokens / result.seconds if result.seconds > 0 else 0.0
-        head = f"epoch {result.position.epoch}/{self._max_epochs}"
-        self.message(f"{head}: {', '.join(values)} ({rate:,.0f} tokens/s, {duration(result.seconds)})")
+        speed = f" ({result.tokens / result.seconds:,.0f} tokens/s, {duration(result.seconds)})" if result.seconds > 0 else ""
+        self.message(f"epoch {result.position.epoch}/{self._max_epochs}: {', '.join(values)}{speed}")
         if sample:
             self.console.print(
                 "\n".join(f"  │ {line}" for line in sample.splitlines()), markup=False, highlight=False, style="dim", soft_wrap=True

@@ -40,7 +40,7 @@ def test_a_run_of_keras_killed_at_random_moments_ends_as_the_undisturbed_one(tmp
 def test_another_end_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The loop itself is told of runs that end differently."""
     loop = kill_loop()
-    ends = iter(({"losses": 1}, {"losses": 2}))
+    ends = iter(({"values": 1}, {"values": 1}, {"values": 2}))
 
     class Ended:
         def __init__(self) -> None:
@@ -52,9 +52,10 @@ def test_another_end_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
         def wait(self) -> int:
             return -9 if self.killed else 0
 
-    monkeypatch.setattr(loop, "start", lambda folder, backend, name: Ended())
+    monkeypatch.setattr(loop, "start", lambda folder, backend, recipe, name: Ended())
     monkeypatch.setattr(loop, "wait_for_steps", lambda process, folder: None)
     monkeypatch.setattr(loop, "end_of", lambda folder: next(ends))
     monkeypatch.setattr(loop, "where", lambda folder: "step 1")
+    monkeypatch.setattr(loop, "seconds_of", lambda folder: 1e-9)
     assert loop.kill_loop(tmp_path, "torch", 1, random.Random(0)) == 1
     assert "0 ended as the undisturbed one, 1 did not" in capsys.readouterr().out

@@ -57,7 +57,8 @@ class EpochResult:
         position: after the epoch (``batch`` is 0).
         loss: mean over the epoch's batches, in nats a token.
         val_loss: mean over the validation batches, in nats a token; None without validation this epoch.
-        seconds: duration of the epoch's training steps; validation and samples are not counted.
+        seconds: duration of the epoch's training steps; validation and samples are not counted. Not a number where a part of the epoch
+            was trained before that was kept.
         tokens: targets trained on.
     """
 
