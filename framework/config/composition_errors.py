@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from framework.config.interpolation import is_grammatical, ungrammatical
 from framework.config.layers import ConfigFile, default_entries, reachable_files
 from framework.config.location import PRIMARY, SearchPath, display
-from framework.config.overrides import Given, no_option, one_of
+from framework.config.overrides import Given, for_hydra, no_option, one_of
 from framework.errors import GateworkError, Origin, Problem, SpecError, nearest
 
 
@@ -29,7 +31,7 @@ def reworded(search: SearchPath, given: Sequence[Given]) -> Iterator[None]:
         yield
     except GateworkError:
         raise
-    except (RecursionError, HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError, OSError) as error:
+    except (RecursionError, HydraException, OmegaConfBaseException, ValueError, TypeError, LookupError, AssertionError, OSError) as error:
         raise SpecError(_problems(error, search, given)) from error
 
 
@@ -110,6 +112,8 @@ def _other(error: Exception, search: SearchPath, given: Sequence[Given], files: 
     choice = re.search(r"'override ([\w/]+): ([\w/-]+)'", message)
     if choice:
         origin = _entry_origin(f"{choice[1]}/{choice[2]}", files) or origin
+    if origin is None:
+        origin = _blamed(given)
     words = (line.strip() for line in message.splitlines())
     told = " ".join(word for word in words if word and not word.startswith(("See http", "full_key:", "object_type")))
     return Problem("", f"the config cannot be composed: {told}", origin=origin)
@@ -121,6 +125,17 @@ def _named_file(message: str, search: SearchPath) -> Path | None:
         path = search.find(name)
         if path is not None:
             return path
+    return None
+
+
+def _blamed(given: Sequence[Given]) -> Origin | None:
+    """The override without which the config can be composed; None where there is no such one."""
+    loader = GlobalHydra.instance().config_loader()
+    for one in given:
+        others = for_hydra([other for other in given if other is not one])
+        with suppress(Exception):
+            loader.load_configuration(PRIMARY, others, RunMode.MULTIRUN, from_shell=False)
+            return one.origin
     return None
 
 
