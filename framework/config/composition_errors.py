@@ -16,6 +16,7 @@ from framework.config.interpolation import is_grammatical, ungrammatical
 from framework.config.layers import ConfigFile, default_entries, reachable_files
 from framework.config.location import PRIMARY, SearchPath, display
 from framework.config.overrides import Given, for_hydra, no_option, one_of
+from framework.config.yaml_file import read_positions
 from framework.errors import GateworkError, Origin, Problem, SpecError, nearest
 
 
@@ -105,7 +106,7 @@ def _entry_origin(name: str, files: Sequence[ConfigFile]) -> Origin | None:
 def _other(error: Exception, search: SearchPath, given: Sequence[Given], files: Sequence[ConfigFile]) -> Problem:
     message = str(error).strip() or str(error.__cause__ or "").strip() or type(error).__name__
     path = _named_file(message, search)
-    origin = _override_origin(message, given) or (Origin(display(path)) if path else None)
+    origin = _override_origin(message, given) or (Origin(display(path), _line(message, path)) if path else None)
     unmatched = re.search(r"(?:Could not override|No earlier Group Default for) '([^']+)'", message)
     if unmatched:
         return _unmatched(unmatched[1], path, origin, search, files)
@@ -126,6 +127,27 @@ def _named_file(message: str, search: SearchPath) -> Path | None:
         if path is not None:
             return path
     return None
+
+
+def _line(message: str, path: Path) -> int:
+    """The line of the key or the entry that a message speaks of; the first where it cannot be told."""
+    content = read_positions(path)
+    parts = found[1].split(".") if (found := re.search(r"full_key: (\S+)", message)) else []
+    for start in range(len(parts)):
+        here, line = content, None
+        for part in parts[start:]:
+            if part not in here.children:
+                break
+            here = here.children[part]
+            line = here.line
+        if line is not None:
+            return line
+    quoted = {name.split()[0].strip(":") for name in re.findall(r"'([^']+)'", message) if name.strip()}
+    entries = content.children.get("defaults")
+    for entry in entries.children.values() if entries else ():
+        if any(key.split()[-1].lstrip("/") in quoted for key in entry.children if key.strip()):
+            return entry.line or 1
+    return (entries.line if entries else None) or 1
 
 
 def _blamed(given: Sequence[Given]) -> Origin | None:

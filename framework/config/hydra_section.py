@@ -78,7 +78,7 @@ _AS_IT_IS: dict[str, tuple[Any, str]] = {
     "callbacks": ({}, "YAML runs no code"),
     "verbose": (False, "a run has its own log"),
 }
-"""What is as it is, and what to do instead of changing it."""
+"""What is as it is, and what to do instead of changing it. What Hydra itself has there where nobody has set it does no harm."""
 
 
 Ask = Callable[[], Provenance]
@@ -175,10 +175,10 @@ def _section_problems(hydra: DictConfig, ask: Ask) -> Iterator[Problem]:
     plain = _plain(hydra)
     for key, (wanted, hint) in _AS_IT_IS.items():
         found = _at(plain, key)
-        if found != wanted or type(found) is not type(wanted):
+        if found != wanted and (isinstance(wanted, (dict, list)) or ask().is_set(f"hydra.{key}")):
             yield Problem(f"hydra.{key}", _NOT_OFFERED, value=render(found), hint=hint)
     for name in _LOGGING:
-        if plain[name] not in _SILENT:
+        if plain[name] not in _SILENT and ask().is_set(f"hydra.{name}"):
             hint = f"hydra/{name}: none is what there is; a run has its own log"
             yield Problem(f"hydra.{name}", _NOT_OFFERED, hint=hint)
     yield from _plugin_problems("launcher", _resolved(hydra.launcher), _LAUNCHERS, ask)

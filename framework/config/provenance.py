@@ -99,6 +99,10 @@ class Provenance:
             origin = here.in_force.origin if here.in_force else origin
         return origin
 
+    def is_set(self, key: str) -> bool:
+        """Whether a file or an override has set a key or a part of it."""
+        return self._find(key) is not None
+
     def keys(self) -> Iterator[str]:
         """Every key that was set and has no parts."""
         yield from _leaves(self._root, "")
