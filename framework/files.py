@@ -115,6 +115,21 @@ def parse_json(content: bytes | str) -> Any:
     return value
 
 
+def entries_below(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Everything in a folder and in the folders below it, however deep; folders that are links are not entered.
+
+    Raises:
+        OSError: a folder cannot be looked into.
+    """
+    folders = [str(folder)]
+    while folders:
+        with contextlib.suppress(FileNotFoundError), os.scandir(folders.pop()) as entries:  # it may have just been replaced
+            for entry in entries:
+                yield entry
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+
+
 def sync_folder(folder: Path) -> None:
     """Makes new names in a folder survive a loss of power, where folders can be opened (not on Windows)."""
     with contextlib.suppress(OSError):

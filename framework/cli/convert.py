@@ -25,16 +25,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
+    from framework.cli.warning import warn
+
     if arguments.export:
         from framework.engine.export import export_run
 
-        source = export_run(arguments.run, arguments.export, arguments.runs_dir)
+        source = export_run(arguments.run, arguments.export, arguments.runs_dir, warn)
         result = {"run": str(source.path), "file": arguments.export}
         print(json.dumps(result, indent=2) if arguments.json else f"wrote the weights of {source.path} to {arguments.export}")
         return EXIT_DONE
     from framework.engine.convert import convert_run
 
-    converted = convert_run(arguments.run, arguments.to, arguments.name, arguments.runs_dir)
+    converted = convert_run(arguments.run, arguments.to, arguments.name, arguments.runs_dir, warn)
     if arguments.json:
         found = {"run": str(converted.folder.path), "source": str(converted.source.path), "difference": converted.difference}
         print(json.dumps({**found, "notes": list(converted.notes)}, indent=2))

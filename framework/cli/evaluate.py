@@ -18,9 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
+    from framework.cli.warning import warn
     from framework.engine.evaluate import evaluate_run
 
-    result = evaluate_run(arguments.run, arguments.split, arguments.runs_dir)
+    result = evaluate_run(arguments.run, arguments.split, arguments.runs_dir, warn)
     if arguments.json:
         print(json.dumps(result, indent=2))
     else:

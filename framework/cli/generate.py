@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
+    from framework.cli.warning import warn
     from framework.engine.folder import find_run
     from framework.engine.text import TextGenerator
 
@@ -33,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"--num is {arguments.num}; expected at least 1")
     if arguments.seed < 0:
         raise InputError(f"--seed is {arguments.seed}; expected 0 or more")
-    generator = TextGenerator.of_run(find_run(arguments.run, arguments.runs_dir), arguments.backend)
+    generator = TextGenerator.of_run(find_run(arguments.run, arguments.runs_dir), arguments.backend, warn)
     names = ("length", "temperature", "top_k", "top_p", "strategy")
     settings = generator.settings(**{name: getattr(arguments, name) for name in names})
     prompts = [prompt for prompt in arguments.prompt or [settings.prompt] for _ in range(arguments.num)]

@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
+    from framework.cli.warning import warn
     from framework.engine.listing import list_runs
     from framework.report.runs import print_runs
 
@@ -34,6 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.prune:
         return _prune(arguments)
     rows = list_runs(arguments.runs_dir, arguments.recipe)
+    for row in rows:
+        if row.trouble is not None:
+            warn(f"run {row.recipe}/{row.name}: {row.trouble}")
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows], indent=2, default=str))
     elif rows:

@@ -14,10 +14,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from framework.config.composition_errors import foreign_primary, reworded
+from framework.config.hydra_section import check_hydra
 from framework.config.interpolation import resolved
-from framework.config.layers import layers_of
+from framework.config.layers import provenance_of
 from framework.config.location import PRIMARY, SearchPath
-from framework.config.overrides import Given, OverrideReader
+from framework.config.overrides import Given, OverrideReader, for_hydra
 from framework.config.provenance import Provenance, Setting
 from framework.config.secret_values import note_addresses, noting_secrets
 from framework.config.session import hydra_session
@@ -34,11 +35,18 @@ class Composed:
         choices: the option chosen in each group; None where a group has none.
         search: the folders that were searched, to compose the same again elsewhere.
         multirun: whether the config itself asks for a sweep (``hydra.mode=MULTIRUN``).
+        swept: keys that a sweep varies.
         job: of a multirun's job its number, from 0.
     """
 
     def __init__(
-        self, config: DictConfig, given: Sequence[Given], search: SearchPath, loader: ConfigLoader, job: int | None = None
+        self,
+        config: DictConfig,
+        given: Sequence[Given],
+        search: SearchPath,
+        loader: ConfigLoader,
+        swept: Collection[str] = (),
+        job: int | None = None,
     ) -> None:
         choices = OmegaConf.to_container(config.hydra.runtime.choices)
         assert isinstance(choices, dict)
@@ -48,6 +56,7 @@ class Composed:
             del config["hydra"]
         self.overrides = tuple(one.text for one in given)
         self.search = search
+        self.swept = tuple(word.partition("=")[0].lstrip("+~") for word in swept)
         self.job = job
         self._config = config
         self._given = tuple(given)
@@ -64,16 +73,7 @@ class Composed:
     @cached_property
     def provenance(self) -> Provenance:
         """The history of every key; computed when first asked for, since a config without problems needs none."""
-        provenance = Provenance()
-        defaults = self._loader.compute_defaults_list(PRIMARY, for_hydra(self._given), RunMode.RUN).defaults
-        for layer in layers_of(defaults, self._given, self.search):
-            provenance.add_file(layer)
-        for one in self._given:
-            if one.kind == "value":
-                provenance.add_value(one.key, one.value, one.origin)
-            elif one.kind == "delete":
-                provenance.remove(one.key)
-        return provenance
+        return provenance_of(self._loader, self._given, self.search)
 
     def locate(self, key: str) -> Origin | None:
         """The file and line, override or sweep that set a key; its nearest parent's where nobody set the key itself."""
@@ -110,15 +110,11 @@ def compose(
     given = OverrideReader(search).read([*([f"recipe={recipe}"] if recipe else []), *overrides], swept)
     with hydra_session(search), reworded(search, given):
         config = hydra.compose(PRIMARY, overrides=for_hydra(given), return_hydra_config=True)
-        composed = Composed(config, given, search, GlobalHydra.instance().config_loader(), job)
+        loader = GlobalHydra.instance().config_loader()
+        check_hydra(config, lambda: provenance_of(loader, given, search))
+        composed = Composed(config, given, search, loader, swept, job)
     _require_recipe(composed)
     return composed
-
-
-def for_hydra(given: Sequence[Given]) -> list[str]:
-    """The overrides in Hydra's grammar; of several choices in one group the last, which Hydra takes only where none of them is null."""
-    last = {one.group_key: one for one in given if one.kind == "choice"}
-    return [one.for_hydra for one in given if one.kind != "choice" or last[one.group_key] is one]
 
 
 def _require_recipe(composed: Composed) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from framework.config.interpolation import is_grammatical, ungrammatical
 from framework.config.layers import ConfigFile, default_entries, reachable_files
 from framework.config.location import PRIMARY, SearchPath, display
-from framework.config.overrides import Given, no_option, one_of
+from framework.config.overrides import Given, for_hydra, no_option, one_of
+from framework.config.yaml_file import read_positions
 from framework.errors import GateworkError, Origin, Problem, SpecError, nearest
 
 
@@ -29,7 +32,7 @@ def reworded(search: SearchPath, given: Sequence[Given]) -> Iterator[None]:
         yield
     except GateworkError:
         raise
-    except (RecursionError, HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError, OSError) as error:
+    except (RecursionError, HydraException, OmegaConfBaseException, ValueError, TypeError, LookupError, AssertionError, OSError) as error:
         raise SpecError(_problems(error, search, given)) from error
 
 
@@ -103,13 +106,15 @@ def _entry_origin(name: str, files: Sequence[ConfigFile]) -> Origin | None:
 def _other(error: Exception, search: SearchPath, given: Sequence[Given], files: Sequence[ConfigFile]) -> Problem:
     message = str(error).strip() or str(error.__cause__ or "").strip() or type(error).__name__
     path = _named_file(message, search)
-    origin = _override_origin(message, given) or (Origin(display(path)) if path else None)
+    origin = _override_origin(message, given) or (Origin(display(path), _line(message, path)) if path else None)
     unmatched = re.search(r"(?:Could not override|No earlier Group Default for) '([^']+)'", message)
     if unmatched:
         return _unmatched(unmatched[1], path, origin, search, files)
     choice = re.search(r"'override ([\w/]+): ([\w/-]+)'", message)
     if choice:
         origin = _entry_origin(f"{choice[1]}/{choice[2]}", files) or origin
+    if origin is None:
+        origin = _blamed(given)
     words = (line.strip() for line in message.splitlines())
     told = " ".join(word for word in words if word and not word.startswith(("See http", "full_key:", "object_type")))
     return Problem("", f"the config cannot be composed: {told}", origin=origin)
@@ -121,6 +126,38 @@ def _named_file(message: str, search: SearchPath) -> Path | None:
         path = search.find(name)
         if path is not None:
             return path
+    return None
+
+
+def _line(message: str, path: Path) -> int:
+    """The line of the key or the entry that a message speaks of; the first where it cannot be told."""
+    content = read_positions(path)
+    parts = found[1].split(".") if (found := re.search(r"full_key: (\S+)", message)) else []
+    for start in range(len(parts)):
+        here, line = content, None
+        for part in parts[start:]:
+            if part not in here.children:
+                break
+            here = here.children[part]
+            line = here.line
+        if line is not None:
+            return line
+    quoted = {name.split()[0].strip(":") for name in re.findall(r"'([^']+)'", message) if name.strip()}
+    entries = content.children.get("defaults")
+    for entry in entries.children.values() if entries else ():
+        if any(key.split()[-1].lstrip("/") in quoted for key in entry.children if key.strip()):
+            return entry.line or 1
+    return (entries.line if entries else None) or 1
+
+
+def _blamed(given: Sequence[Given]) -> Origin | None:
+    """The override without which the config can be composed; None where there is no such one."""
+    loader = GlobalHydra.instance().config_loader()
+    for one in given:
+        others = for_hydra([other for other in given if other is not one])
+        with suppress(Exception):
+            loader.load_configuration(PRIMARY, others, RunMode.MULTIRUN, from_shell=False)
+            return one.origin
     return None
 
 

@@ -15,11 +15,13 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from framework.config.compose import compose, for_hydra
+from framework.config.compose import compose
 from framework.config.composition_errors import reworded
+from framework.config.hydra_section import check_hydra
 from framework.config.jobs import Job, JobOutcome, JobRunner, key_of
+from framework.config.layers import provenance_of
 from framework.config.location import PRIMARY, SearchPath
-from framework.config.overrides import OverrideReader
+from framework.config.overrides import Given, OverrideReader, for_hydra
 from framework.config.plugins import run_sweep
 from framework.config.secret_overrides import by_environment
 from framework.config.secret_values import hide_secrets, note_secrets
@@ -121,6 +123,7 @@ def _multirun(overrides: Sequence[str], config_dirs: Sequence[Path], job: Job, a
         reworded(search, given),
         tempfile.TemporaryDirectory(prefix="gatework-", ignore_cleanup_errors=True) as folder,
     ):
+        _checked(hydra, given, search, RunMode.MULTIRUN)
         words = [*for_hydra(given), "hydra.mode=MULTIRUN", f"hydra.sweep.dir={_quoted(folder)}", "hydra.sweep.subdir=."]
         config = hydra.compose_config(PRIMARY, words, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
         note_secrets(config)
@@ -133,7 +136,7 @@ def _multirun(overrides: Sequence[str], config_dirs: Sequence[Path], job: Job, a
             with searching(open_search, OverrideReader(search, multirun=True)):
                 config = hydra.compose_config(PRIMARY, words, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
                 hide_secrets(config)  # launchers write it to files; each job composes its own anew
-                returned = run_sweep(hydra, config, JobRunner(job, search.own, written), PRIMARY)
+                returned = run_sweep(hydra, config, JobRunner(job, search.own, written))
             return sorted(_outcomes(returned), key=lambda outcome: outcome.number)
 
         return run_jobs(job) if around is None else around(runs_dir, job, run_jobs)
@@ -160,14 +163,21 @@ def _show(arguments: argparse.Namespace) -> None:
     given = OverrideReader(search).read(arguments.overrides)
     shown = io.StringIO()
     with hydra_session(search) as hydra, reworded(search, given), redirect_stdout(shown):
+        config = _checked(hydra, given, search, RunMode.RUN)
         if arguments.info:
             hydra.show_info(arguments.info, PRIMARY, for_hydra(given))
         else:
-            config = hydra.compose_config(PRIMARY, for_hydra(given), RunMode.RUN)
             _check_package(arguments.package, config)
             note_secrets(config)
             hydra.show_cfg(PRIMARY, for_hydra(given), arguments.cfg, arguments.package, arguments.resolve)
     sys.stdout.write(concealed(shown.getvalue()))
+
+
+def _checked(hydra: Any, given: Sequence[Given], search: SearchPath, mode: RunMode) -> DictConfig:
+    """The config of the user's own words, once it is known to ask nothing of Hydra that is not offered."""
+    config: DictConfig = hydra.compose_config(PRIMARY, for_hydra(given), run_mode=mode, with_log_configuration=False)
+    check_hydra(config, lambda: provenance_of(hydra.config_loader, given, search))
+    return config
 
 
 def _check_package(package: str | None, config: DictConfig) -> None:

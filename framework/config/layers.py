@@ -8,12 +8,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
+from hydra.types import RunMode
+
 from framework.config.location import PRIMARY, SearchPath, display
-from framework.config.overrides import Given
-from framework.config.provenance import Layer
+from framework.config.overrides import Given, for_hydra
+from framework.config.provenance import Layer, Provenance
 from framework.config.yaml_file import read_positions
 from framework.config.yaml_text import Positioned
 from framework.errors import Origin, SpecError
+
+
+def provenance_of(loader: ConfigLoader, given: Sequence[Given], search: SearchPath) -> Provenance:
+    """The history of every key of a composition.
+
+    Args:
+        loader: Hydra's, which knows the order of the files.
+        given: the overrides.
+        search: the folders that were searched.
+    """
+    provenance = Provenance()
+    defaults = loader.compute_defaults_list(PRIMARY, for_hydra(given), RunMode.MULTIRUN).defaults
+    layers = layers_of(defaults, given, search)
+    choosers = _choosers([(layer.name, layer.path) for layer in layers], given)
+    for name in (default.config_path or "" for default in defaults):
+        if name.startswith("hydra/") and name in choosers:  # most of these are Hydra's own, of which nobody need know the lines
+            provenance.add_value(name.rpartition("/")[0].replace("/", "."), {}, choosers[name])
+    for layer in layers:
+        provenance.add_file(layer)
+    for one in given:
+        if one.kind == "delete":
+            provenance.remove(one.key)
+        elif one.kind == "value" or (one.kind == "hydra" and "/" not in one.key and not one.parsed.is_delete()):
+            provenance.add_value(one.key, one.value, one.origin)
+    return provenance
 
 
 def layers_of(defaults: Iterable[Any], given: Sequence[Given], search: SearchPath) -> list[Layer]:
@@ -22,25 +50,25 @@ def layers_of(defaults: Iterable[Any], given: Sequence[Given], search: SearchPat
     for default in defaults:
         name = default.config_path or ""
         path = search.find(name)
-        if path is not None and not name.startswith("hydra/"):
+        if path is not None:
             found.append((name, default.package or "", path))
-    choosers = _choosers(found, given)
+    choosers = _choosers([(name, path) for name, _, path in found], given)
     layers = []
     for name, package, path in found:
         group, _, option = name.partition("/") if search.is_group(name.partition("/")[0]) else name.rpartition("/")
         choice = f"{group}={option}" if group else None
-        layers.append(Layer(path, package, choice, choosers.get(name)))
+        layers.append(Layer(name, path, package, choice, choosers.get(name)))
     return layers
 
 
-def _choosers(files: Sequence[tuple[str, str, Path]], given: Sequence[Given]) -> dict[str, Origin]:
+def _choosers(files: Sequence[tuple[str, Path]], given: Sequence[Given]) -> dict[str, Origin]:
     """Where each config was chosen: by an override, else by a file that overrides a default, else by a default."""
     chosen: dict[str, Origin] = {}
     overriding: dict[str, Origin] = {}
-    for name, path in dict.fromkeys((name, path) for name, _, path in files):
+    for name, path in dict.fromkeys(files):
         for entry, line, overrides in default_entries(name, path):
             (overriding if overrides else chosen)[entry] = Origin(display(path), line)
-    by_hand = {f"{one.key}/{one.value}": one.origin for one in given if one.kind == "choice"}
+    by_hand = {f"{one.key}/{one.value}": one.origin for one in given if one.kind == "choice" or "/" in one.key}
     return {**chosen, **overriding, **by_hand}
 
 

@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString
 from hydra.errors import HydraException
 
+from framework.config.hydra_section import override_problem
 from framework.config.location import SCHEMA_FOLDER, SearchPath
 from framework.errors import Origin, Problem, SpecError, nearest
 
@@ -66,6 +67,12 @@ def origin_of(text: str, swept: bool = False) -> Origin:
     return Origin(f"{'sweep' if swept else 'override'} `{text}`")
 
 
+def for_hydra(given: Sequence[Given]) -> list[str]:
+    """The overrides in Hydra's grammar; of several choices in one group the last, which Hydra takes only where none of them is null."""
+    last = {one.group_key: one for one in given if one.kind == "choice"}
+    return [one.for_hydra for one in given if one.kind != "choice" or last[one.group_key] is one]
+
+
 class OverrideReader:
     """Reads overrides against the groups and options of a search path.
 
@@ -110,6 +117,10 @@ class OverrideReader:
         sign, key, package, value = form["sign"] or "", form["key"].strip(), form["package"] or "", form["value"]
         if value is None and sign != "~":
             raise SpecError([self._no_equals_sign(text)])
+        if key == "hydra" or key.startswith(("hydra.", "hydra/")):
+            problem = override_problem(f"{key}{package}", origin_of(text, swept))
+            if problem is not None:
+                raise SpecError([problem])
         kind = self._kind(sign, key)
         if kind == "choice" and sign == "++":
             sign = ""

@@ -14,32 +14,54 @@ from hydra.plugins.plugin import Plugin
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from framework.config.hydra_section import PLUGINS, check_job
 from framework.config.process_launcher import ProcessLauncher
-from framework.config.session import PLUGINS
 from framework.config.sweeper import SearchSweeper
 
 _OURS: tuple[type[Plugin], ...] = (ProcessLauncher, SearchSweeper)
 
 
-def run_sweep(hydra: Any, config: DictConfig, job: TaskFunction, config_name: str) -> Any:
-    """What Hydra's own ``multirun`` does, with our launcher and sweeper among those it can choose.
+def run_sweep(hydra: Any, config: DictConfig, job: TaskFunction) -> Any:
+    """What Hydra's own ``multirun`` does, with our launcher and sweeper among those it can choose, and without callbacks.
 
     Args:
         hydra: Hydra's object of a session.
         config: composed for a multirun.
         job: called for each config.
-        config_name: name of the primary config.
     """
-    callbacks = Callbacks(config)
-    callbacks.on_multirun_start(config=config, config_name=config_name)
     with _offered():
-        context = HydraContext(config_loader=hydra.config_loader, callbacks=callbacks)
+        loader: Any = _CheckingLoader(hydra.config_loader)
+        context = HydraContext(config_loader=loader, callbacks=Callbacks())
         sweeper = Plugins.instance().instantiate_sweeper(config=config, hydra_context=context, task_function=job)
     words = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
     assert isinstance(words, list)
-    returned = sweeper.sweep(arguments=words)
-    callbacks.on_multirun_end(config=config, config_name=config_name)
-    return returned
+    return sweeper.sweep(arguments=words)
+
+
+class _CheckingLoader:
+    """Hydra's loader of configs, which lets no job's files change what Hydra does with the job.
+
+    Args:
+        loader: Hydra's.
+    """
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """Composes the config of one job.
+
+        Raises:
+            SpecError: it changes Hydra's settings.
+        """
+        config: DictConfig = self._loader.load_sweep_config(master_config, sweep_overrides)
+        check_job(config, master_config)
+        return config
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "_loader":  # asked for while it is unpickled
+            raise AttributeError(name)
+        return getattr(self._loader, name)
 
 
 @contextmanager

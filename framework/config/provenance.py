@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from framework.config.yaml_file import read_positions
 from framework.config.yaml_text import Positioned
 from framework.errors import Origin
 
-_NOT_VALUES = ("defaults", "hydra")
-"""Keys at the top of a file that configure the composition."""
+_NOT_VALUES = ("defaults",)
+"""Keys at the top of a file that are no values."""
 
 _REQUIRED = "???"
 
@@ -23,12 +23,14 @@ class Layer:
     """One YAML file of the composition.
 
     Attributes:
+        name: as defaults lists call it.
         path: the file.
         package: dotted key under which its content goes; empty for the whole config.
         choice: the group choice that brought it in, such as ``model=text_generation``; None for the primary config.
         chosen_by: where that choice was made.
     """
 
+    name: str
     path: Path
     package: str
     choice: str | None = None
@@ -80,38 +82,51 @@ class Provenance:
 
     def remove(self, key: str) -> None:
         """Forgets a key that an override has deleted."""
-        *parents, last = key.split(".")
-        found = self._find(parents)
+        parent, _, last = key.rpartition(".")
+        found = self._find(parent)
         if found is not None:
             found.children.pop(last, None)
 
     def history(self, key: str) -> list[Setting]:
         """Every time that exactly this key was set, the last one being in force; empty when only the spec's default stands."""
-        found = self._find(key.split("."))
+        found = self._find(key)
         return list(found.settings) if found else []
 
     def locate(self, key: str) -> Origin | None:
         """Where the value of a key was set; for a key that nobody set, where its nearest parent was."""
-        here, origin = self._root, None
-        for part in key.split("."):
-            child = here.children.get(part)
-            if child is None:
-                break
-            here = child
+        origin = None
+        for here in self._along(key):
             origin = here.in_force.origin if here.in_force else origin
         return origin
+
+    def is_set(self, key: str) -> bool:
+        """Whether a file or an override has set a key or a part of it."""
+        return self._find(key) is not None
 
     def keys(self) -> Iterator[str]:
         """Every key that was set and has no parts."""
         yield from _leaves(self._root, "")
 
-    def _find(self, parts: Sequence[str]) -> _Key | None:
-        here = self._root
-        for part in parts:
-            if part not in here.children:
-                return None
-            here = here.children[part]
-        return here
+    def _find(self, key: str) -> _Key | None:
+        """The key itself; the whole for an empty one."""
+        *_, (found, rest) = [(self._root, key), *self._steps(key)]
+        return None if rest else found
+
+    def _along(self, key: str) -> Iterator[_Key]:
+        """What is there of a dotted key, from the top down."""
+        return (found for found, _ in self._steps(key))
+
+    def _steps(self, key: str) -> Iterator[tuple[_Key, str]]:
+        """Each part of a dotted key that is there, and what is left of the key after it; a part may hold dots itself."""
+        here, rest = self._root, key
+        while rest:
+            parts = rest.split(".")
+            heads = (".".join(parts[: count + 1]) for count in range(len(parts)))
+            name = next((head for head in heads if head in here.children), None)
+            if name is None:
+                return
+            here, rest = here.children[name], rest[len(name) + 1 :]
+            yield here, rest
 
     def _merge(self, key: str, node: Positioned, setting: Callable[[Positioned], Setting]) -> None:
         for part in reversed(key.split(".") if key else []):

@@ -17,6 +17,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
+from framework.config.hydra_section import PLUGINS
 from framework.config.location import SearchPath
 from framework.config.secret_values import environment_variable
 from framework.config.source import SCHEME, FolderSource
@@ -24,8 +25,6 @@ from framework.spec.search import SearchSpec
 
 VERSION_BASE = "1.3"
 JOB_NAME = "gatework"
-PLUGINS = "hydra_plugins.gatework"
-"""Where Hydra 1.3 believes our launcher and sweeper to be: it takes none from outside ``hydra_plugins``."""
 
 _own_folders: ContextVar[tuple[Path, ...] | None] = ContextVar("own_folders", default=None)
 

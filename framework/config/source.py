@@ -11,6 +11,7 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSou
 from omegaconf import OmegaConf
 from omegaconf.errors import GrammarParseError
 
+from framework.config.hydra_section import file_problems
 from framework.config.interpolation import interpolation_problems
 from framework.config.location import SCHEMA_FOLDER, display
 from framework.config.yaml_file import read_positions, read_text
@@ -85,7 +86,7 @@ def _content(path: Path) -> dict[str, Any]:
     """What stands in a config file.
 
     Raises:
-        SpecError: it is no mapping, or its defaults are no list.
+        SpecError: it is no mapping, its defaults are no list, or it says to Hydra what is not offered.
     """
     found = read_positions(path)
     if not found.is_mapping:
@@ -94,6 +95,9 @@ def _content(path: Path) -> dict[str, Any]:
     if defaults is not None and not isinstance(defaults.value, list):
         origin = Origin(display(path), defaults.line)
         raise SpecError([Problem("defaults", "must be a list", value=render(defaults.value), origin=origin)])
+    problems = list(file_problems(path, found))
+    if problems:
+        raise SpecError(problems)
     content: dict[str, Any] = found.value
     return content
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from inspect import signature
+from typing import TypeVar
 
 from framework.data.prepared import PreparedData, check_declared_sizes
 from framework.data.registry import Registry
 from framework.data.text import prepare_text
+from framework.data.vocabulary import Vocabulary
+from framework.errors import DataError
 from framework.spec.data import DATA_KINDS, DataSpec
 from framework.spec.experiment import PathsSpec
 
-Preparation = Callable[[Any, PathsSpec, int], PreparedData]
-"""Prepares one kind of data from its spec, the paths and the seed."""
+Preparation = Callable[..., PreparedData]
+"""Prepares one kind of data from its spec, the paths and the seed; perhaps with a vocabulary, see :func:`data_kind`."""
 
 PreparationT = TypeVar("PreparationT", bound=Preparation)
 
@@ -31,6 +34,9 @@ def data_kind(spec: type[DataSpec]) -> Callable[[PreparationT], PreparationT]:
         def prepare_pairs(spec: PairsDataSpec, paths: PathsSpec, seed: int) -> PreparedData:
             ...
 
+    Where it also has an argument ``vocabulary: Vocabulary | None = None``, it is to number tokens by that, where there is one, in
+    place of one that it makes of the data; then ``gatework evaluate`` can measure a trained model on other data.
+
     Args:
         spec: the kind's spec; the default of its field ``kind`` is the kind's name.
     """
@@ -44,7 +50,7 @@ def data_kind(spec: type[DataSpec]) -> Callable[[PreparationT], PreparationT]:
     return register
 
 
-def prepare(spec: DataSpec, paths: PathsSpec, seed: int) -> PreparedData:
+def prepare(spec: DataSpec, paths: PathsSpec, seed: int, vocabulary: Vocabulary | None = None) -> PreparedData:
     """Prepare data of any kind.
 
     The same arguments and the same files give the same batches and the same digest.
@@ -53,10 +59,23 @@ def prepare(spec: DataSpec, paths: PathsSpec, seed: int) -> PreparedData:
         spec: an experiment's ``data``.
         paths: an experiment's ``paths``.
         seed: an experiment's ``seed``.
+        vocabulary: of a trained model that is to read the data; made of the data where there is none.
 
     Raises:
-        DataError: the data is missing, unreadable, too short, or not what the config declares; or its kind is unknown.
+        DataError: the data is missing, unreadable, too short, or not what the config declares; or its kind is unknown, or cannot be
+            read with another vocabulary than its own.
     """
-    data = PREPARATIONS.get(spec.kind)(spec, paths, seed)
+    preparation = PREPARATIONS.get(spec.kind)
+    if vocabulary is None:
+        data = preparation(spec, paths, seed)
+    elif takes_vocabulary(spec.kind):
+        data = preparation(spec, paths, seed, vocabulary=vocabulary)
+    else:
+        raise DataError(f"data of kind '{spec.kind}' cannot be read with the vocabulary of a trained model")
     check_declared_sizes(spec, data.sizes)
     return data
+
+
+def takes_vocabulary(kind: str) -> bool:
+    """Whether data of a kind can be read with the vocabulary of a trained model."""
+    return "vocabulary" in signature(PREPARATIONS.get(kind)).parameters

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from framework.data.reading import PIECE, even_pieces
 from framework.data.tokenisation import code_points, whole_words, words
-from framework.data.vocabulary import Vocabulary
+from framework.data.vocabulary import UnknownTokens, Vocabulary
 from framework.errors import DataError, Problem
 from framework.spec.data import TextDataSpec
 
@@ -20,7 +20,7 @@ Tokens = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.int32]
 _UNICODE = 0x110000
 
 
-def read_tokens(pieces: Iterable[str], spec: TextDataSpec) -> tuple[Vocabulary, Tokens]:
+def read_tokens(pieces: Iterable[str], spec: TextDataSpec, vocabulary: Vocabulary | None = None) -> tuple[Vocabulary, Tokens]:
     """The vocabulary of the whole text, and its first ``spec.max_tokens`` tokens.
 
     The vocabulary is that of the whole text, whatever ``max_tokens`` says, so that a short trial has the same model as the
@@ -31,11 +31,14 @@ def read_tokens(pieces: Iterable[str], spec: TextDataSpec) -> tuple[Vocabulary, 
     Args:
         pieces: the text, in pieces of any length.
         spec: ``level``, ``lowercase``, ``unknown``, ``max_vocabulary`` and ``max_tokens`` count here.
+        vocabulary: numbers the tokens, in place of one made of this text, such as that of a trained model.
 
     Returns:
-        The vocabulary, and the tokens ``(tokens,)``, read-only, as uint8, uint16 or int32.
+        The vocabulary, and the tokens ``(tokens,)``, read-only, as uint8, uint16 or int32. The same text with its own vocabulary
+        gives the same array, given or made.
 
     Raises:
+        UnknownTokens: ``vocabulary`` lacks some of the text's tokens, and has no ``[UNK]``.
         DataError: the text is empty, or ``max_vocabulary`` is given without ``unknown: replace``.
     """
     if spec.max_vocabulary is not None and spec.unknown != "replace":
@@ -51,8 +54,9 @@ def read_tokens(pieces: Iterable[str], spec: TextDataSpec) -> tuple[Vocabulary, 
         kept.append(ids[:room])
     if not kept.size:
         raise DataError("the text is empty: there is no token to train on")
-    vocabulary, final = _settle(numbering.tokens(), counts[1:], spec)
-    return vocabulary, kept.finish(final)
+    tokens = numbering.tokens()
+    vocabulary = vocabulary or _vocabulary_of(tokens, counts[1:], spec)
+    return vocabulary, kept.finish(_final_numbers(tokens, vocabulary))
 
 
 def _prepared(pieces: Iterable[str], spec: TextDataSpec) -> Iterator[str]:
@@ -67,17 +71,26 @@ def _add(total: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int6
     return total
 
 
-def _settle(tokens: list[str], counts: NDArray[np.int64], spec: TextDataSpec) -> tuple[Vocabulary, NDArray[np.int32]]:
-    """The vocabulary, and the final number by provisional number."""
+def _vocabulary_of(tokens: list[str], counts: NDArray[np.int64], spec: TextDataSpec) -> Vocabulary:
     chosen = tokens
     if spec.max_vocabulary is not None and spec.max_vocabulary < len(tokens):
         order = sorted(range(len(tokens)), key=lambda number: (-int(counts[number]), tokens[number]))
         chosen = [tokens[number] for number in order[: spec.max_vocabulary]]
-    vocabulary = Vocabulary.of(chosen, spec.level, spec.lowercase, spec.unknown == "replace")
+    return Vocabulary.of(chosen, spec.level, spec.lowercase, spec.unknown == "replace")
+
+
+def _final_numbers(tokens: list[str], vocabulary: Vocabulary) -> NDArray[np.int32]:
+    """The final number by provisional number.
+
+    Raises:
+        UnknownTokens: there is none.
+    """
     numbers = {token: number for number, token in enumerate(vocabulary.tokens)}
+    if not vocabulary.unknown and (unknown := [token for token in tokens if token not in numbers]):
+        raise UnknownTokens(unknown, vocabulary)
     final = np.zeros(len(tokens) + 1, np.int32)
     final[1:] = [numbers.get(token, 0) for token in tokens]
-    return vocabulary, final
+    return final
 
 
 class _Numbering(Protocol):
@@ -132,14 +145,14 @@ class _Growing:
 
     def __init__(self) -> None:
         self._array: Tokens = np.empty(0, np.uint8)
+        self._largest = 0
         self.size = 0
 
     def append(self, ids: NDArray[np.int32]) -> None:
         if not ids.size:
             return
-        needed = _smallest(int(ids.max()))
-        if np.dtype(needed).itemsize > self._array.dtype.itemsize:
-            self._array = cast(Tokens, self._array.astype(needed))
+        self._largest = max(self._largest, int(ids.max()))
+        self._make_room_for(self._largest)
         end = self.size + ids.size
         if end > self._array.size:
             self._array.resize(end + end // 8 + PIECE, refcheck=False)
@@ -149,10 +162,16 @@ class _Growing:
     def finish(self, final: NDArray[np.int32]) -> Tokens:
         """The array with every number ``n`` replaced by ``final[n]``, cut to its size and closed."""
         self._array.resize(self.size, refcheck=False)
+        self._make_room_for(int(final[: self._largest + 1].max()))  # the first few tokens may have large numbers
         for start in range(0, self.size, PIECE):
             self._array[start : start + PIECE] = final[self._array[start : start + PIECE]]
         self._array.flags.writeable = False
         return self._array
+
+    def _make_room_for(self, number: int) -> None:
+        needed = _smallest(number)
+        if np.dtype(needed).itemsize > self._array.dtype.itemsize:
+            self._array = cast(Tokens, self._array.astype(needed))
 
 
 def _smallest(largest: int) -> type[np.uint8] | type[np.uint16] | type[np.int32]:

@@ -13,10 +13,11 @@ from framework.data.batches import Batches
 from framework.data.corpus import CORPORA
 from framework.data.download import find_download
 from framework.data.files import find_files
+from framework.data.places import first_places
 from framework.data.prepared import PreparedData, check_declared_sizes
 from framework.data.reading import read_files
 from framework.data.stream import Tokens, read_tokens
-from framework.data.vocabulary import Vocabulary
+from framework.data.vocabulary import UnknownTokens, Vocabulary
 from framework.data.windows import ContiguousWindows, ShuffledWindows
 from framework.errors import DataError, Problem
 from framework.spec.data import TextDataSpec
@@ -29,7 +30,7 @@ _DIGEST_VERSION = 1
 """To be raised with any change to how the same tokens are put into batches."""
 
 
-def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int) -> PreparedData:
+def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int, vocabulary: Vocabulary | None = None) -> PreparedData:
     """Read the text, number its tokens and cut it into windows.
 
     The text is held once, as token numbers of 1, 2 or 4 bytes; windows are views of it, and batches are made when asked for.
@@ -38,16 +39,22 @@ def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int) -> PreparedDat
         spec: what to read and how to cut it.
         paths: where data sets and downloads lie.
         seed: of the windows' order.
+        vocabulary: numbers the tokens, in place of one made of the text.
 
     Returns:
         Batches with input ``tokens: (batch, sequence_length) int32`` and targets ``(batch, sequence_length) int32``; the size
         ``tokens`` counts ``[UNK]`` where there is one. ``drop_remainder`` says nothing about contiguous batches, which are full.
 
     Raises:
+        UnknownTokens: ``vocabulary`` lacks tokens of the text; they and their places are named.
         DataError: the text is missing, unreadable, empty or too short, or has another vocabulary than the config declares.
     """
-    pieces, source = open_text(spec, paths)
-    vocabulary, stream = read_tokens(pieces, spec)
+    text, source = _find_text(spec, paths)
+    try:
+        vocabulary, stream = read_tokens(read_files(text, spec.encoding) if isinstance(text, list) else text, spec, vocabulary)
+    except UnknownTokens as error:
+        places = first_places(_parts(spec, paths), error.tokens, spec.level, spec.lowercase)
+        raise UnknownTokens(error.tokens, error.vocabulary, places) from error
     sizes = {"tokens": vocabulary.size}
     check_declared_sizes(spec, sizes)
     border = int(stream.size * (1.0 - spec.validation_fraction))
@@ -67,24 +74,29 @@ def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int) -> PreparedDat
     )
 
 
-def open_text(spec: TextDataSpec, paths: PathsSpec) -> tuple[Iterable[str], str]:
-    """The text in pieces, and where it comes from, for people.
+def _find_text(spec: TextDataSpec, paths: PathsSpec) -> tuple[list[Path] | Iterable[str], str]:
+    """The files with the text, or the text itself in pieces; and where it comes from, for people.
 
     Raises:
         DataError: nothing says where the text is, or it is not there.
     """
     if spec.path is not None:
         files = find_files(spec.path)
-        return read_files(files, spec.encoding), _describe(files)
+        return files, _describe(files)
     if spec.corpus is not None:
         text = CORPORA.get(spec.corpus)()
-        pieces = read_files(find_files(text), spec.encoding) if isinstance(text, Path) else text
-        return pieces, f"corpus {spec.corpus}"
+        return find_files(text) if isinstance(text, Path) else text, f"corpus {spec.corpus}"
     if spec.download is not None:
         file = find_download(spec.download, paths, OFFLINE)
-        return read_files([file], spec.encoding), str(file)
+        return [file], str(file)
     hint = f"set data.path=FILE, or choose {OFFLINE}"
     raise DataError(str(Problem("data.path", "is missing", expected="a file, folder or glob of text files", hint=hint)))
+
+
+def _parts(spec: TextDataSpec, paths: PathsSpec) -> list[tuple[str, Iterable[str]]]:
+    """Each file's name and its text; an empty name for a text that is in no file."""
+    text, _ = _find_text(spec, paths)
+    return [(str(file), read_files([file], spec.encoding)) for file in text] if isinstance(text, list) else [("", text)]
 
 
 def _characters_per_token(vocabulary: Vocabulary, stream: Tokens) -> float:

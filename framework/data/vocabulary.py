@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,32 @@ VOCABULARY_VERSION = 1
 
 _NAMED = 10
 """Unknown tokens that an error names."""
+
+
+class UnknownTokens(DataError):
+    """A text has tokens that a vocabulary lacks.
+
+    Args:
+        tokens: those tokens.
+        vocabulary: the vocabulary.
+        places: where the first of them stand, such as ``my.txt, line 3``; as far as known.
+
+    Attributes:
+        tokens: those tokens.
+        vocabulary: the vocabulary.
+    """
+
+    def __init__(self, tokens: Sequence[str], vocabulary: Vocabulary, places: Sequence[str] = ()) -> None:
+        self.tokens, self.vocabulary = tuple(tokens), vocabulary
+        found = [f"{token!r}{f' ({place})' if place else ''}" for token, place in zip_longest(tokens[:_NAMED], places[:_NAMED])]
+        more = f" and {len(tokens) - _NAMED:,} more" if len(tokens) > _NAMED else ""
+        what = vocabulary.level + ("s" if len(tokens) > 1 else "")
+        problem = Problem(
+            path="",
+            message=f"the text has {len(tokens):,} {what} that the vocabulary lacks: {', '.join(found)}{more}",
+            hint=f"leave them out, or train with data.unknown=replace, which reads them as {UNKNOWN_TOKEN}",
+        )
+        super().__init__(str(problem))
 
 
 @dataclass(frozen=True)
@@ -89,7 +116,8 @@ class Vocabulary:
             text = text.lower()
         ids = self._encode_characters(text) if self.level == "character" else self._encode_words(text)
         if not self.unknown and ids.size and ids.min() < 0:
-            raise self._unknown(text)
+            tokens: Iterable[str] = text if self.level == "character" else words(text)
+            raise UnknownTokens(list(dict.fromkeys(token for token in tokens if token not in self._ids)), self)
         return ids
 
     def decode(self, ids: ArrayLike) -> str:
@@ -170,19 +198,6 @@ class Vocabulary:
         missing = 0 if self.unknown else -1
         known = self._ids
         return np.fromiter((known.get(word, missing) for word in words(text)), np.int32)
-
-    def _unknown(self, text: str) -> DataError:
-        tokens: Iterable[str] = text if self.level == "character" else words(text)
-        unknown = list(dict.fromkeys(token for token in tokens if token not in self._ids))
-        named = ", ".join(repr(token) for token in unknown[:_NAMED])
-        more = f" and {len(unknown) - _NAMED:,} more" if len(unknown) > _NAMED else ""
-        what = self.level + ("s" if len(unknown) > 1 else "")
-        problem = Problem(
-            path="",
-            message=f"the text has {len(unknown):,} {what} that the vocabulary lacks: {named}{more}",
-            hint=f"leave them out, or train with data.unknown=replace, which reads them as {UNKNOWN_TOKEN}",
-        )
-        return DataError(str(problem))
 
 
 def _fields(content: Any) -> dict[str, Any]:

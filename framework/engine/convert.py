@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +20,13 @@ from framework.engine.checkpoint import Checkpoint, CheckpointStore
 from framework.engine.digest import config_digest, resolved
 from framework.engine.files import write_text
 from framework.engine.folder import RunFolder, find_run
+from framework.engine.links import refuse_links
 from framework.engine.portable import chosen_checkpoint, model_weights, write_portable
 from framework.engine.prepare import Prepared, prepare_experiment
 from framework.engine.state_names import translate_state
-from framework.engine.summary import write_summary
+from framework.engine.summary import NEEDED, write_summary
 from framework.errors import CheckpointError, InputError, ParityError, RunError, nearest
+from framework.files import PART
 from framework.spec.backend import BackendSpec
 from framework.spec.experiment import Experiment
 from framework.spec.validate import validate_experiment
@@ -48,7 +52,9 @@ class Converted:
     notes: tuple[str, ...]
 
 
-def convert_run(name: str, to: str, new_name: str | None = None, runs_dir: str = "runs") -> Converted:
+def convert_run(
+    name: str, to: str, new_name: str | None = None, runs_dir: str = "runs", warn: Callable[[str], None] = warnings.warn
+) -> Converted:
     """Makes a run of the other backend from a run's checkpoints: it generates, is measured, and trains on as if it had begun there.
 
     Weights, optimizer slots, recurrent states and the position are taken over; MLflow's run is not.
@@ -58,6 +64,7 @@ def convert_run(name: str, to: str, new_name: str | None = None, runs_dir: str =
         to: the other backend.
         new_name: name of the new run; ``<name>-<backend>`` when not given. It lies beside the other.
         runs_dir: folder of all runs.
+        warn: told of damaged checkpoints that another one takes the place of.
 
     Raises:
         InputError: the run is of that backend already, or has no checkpoint, or its data is not at hand.
@@ -68,9 +75,11 @@ def convert_run(name: str, to: str, new_name: str | None = None, runs_dir: str =
         close = nearest(to, BACKENDS)
         raise InputError(f"there is no backend '{to}', only {' and '.join(BACKENDS)}" + (f"; did you mean '{close}'?" if close else ""))
     source = find_run(name, runs_dir)
+    refuse_links(source.path)
     before = _experiment(source)
     if before.backend.name == to:
         raise InputError(f"run {source.path} is of backend {to} already")
+    source.read_record(*NEEDED)
     folder = RunFolder(source.path.parent / (new_name or f"{source.name}-{to}"))
     if folder.path.parent != source.path.parent:
         raise InputError(f"--name is '{new_name}'; expected a name for a folder beside {source.path}")
@@ -80,11 +89,11 @@ def convert_run(name: str, to: str, new_name: str | None = None, runs_dir: str =
     prepared = prepare_experiment(after)
     _check_data(source, prepared)
     store = _checkpoints(source)
-    chosen = chosen_checkpoint(store, prepared.data.validation is not None)
+    chosen = chosen_checkpoint(store, prepared.data.validation is not None, warn)
     theirs = _built(prepared, before.backend, model_weights(chosen))[1]
     backend, ours = _built(prepared, after.backend, model_weights(chosen))
     difference = compare_outputs(theirs, ours, next(prepared.data.train.epoch(0)), (before.backend.name, to))
-    writer = _Writer(source, folder, prepared, ours)
+    writer = _Writer(source, folder, prepared, (before.backend.name, ours))
     writer.write(after, store, backend, difference)
     return Converted(folder, source, difference, tuple(writer.notes))
 
@@ -162,20 +171,20 @@ def _checkpoints(source: RunFolder) -> CheckpointStore:
 class _Writer:
     """Writes the new run into a folder apart, which gets the run's name once it is whole."""
 
-    def __init__(self, source: RunFolder, folder: RunFolder, prepared: Prepared, ours: Trainee) -> None:
+    def __init__(self, source: RunFolder, folder: RunFolder, prepared: Prepared, models: tuple[str, Trainee]) -> None:
         self.source, self.folder, self.prepared = source, folder, prepared
+        self.backend, ours = models
         self.fresh = ours.state()
         self.notes: list[str] = []
-        self.part = RunFolder(folder.path.with_name(f".{folder.name}.new"))
+        self.part = RunFolder(folder.path.with_name(f"{PART}{secrets.token_hex(6)}-{folder.name[-40:]}"))
 
     def write(self, experiment: Experiment, store: CheckpointStore, backend: Backend, difference: float) -> None:
         """Everything of the run; the report is written last."""
-        shutil.rmtree(self.part.path, ignore_errors=True)
         try:
             self._write_files(experiment)
             new = CheckpointStore(self.part.checkpoints)
             self._write_checkpoints(store, new)
-            write_portable(self.part, self.prepared, new)
+            write_portable(self.part, self.prepared, new, self.notes.append)
             self.part.update_record(**self._record(experiment, backend, difference))
             self.part.path.rename(self.folder.path)
         except OSError as error:
@@ -198,23 +207,22 @@ class _Writer:
 
     def _write_checkpoints(self, store: CheckpointStore, new: CheckpointStore) -> None:
         # Each save makes the one before it "previous": what comes last must be "last".
+        written = []
         for name in ("best", "previous", "last"):
             if not store.has(name):
                 continue
             try:
                 checkpoint = store.load(name)
             except CheckpointError as error:
-                if name != "previous":
-                    raise
-                self.notes.append(f"checkpoint 'previous' is left out: {error}")
+                self.notes.append(f"checkpoint '{name}' is left out: {error}")
                 continue
             new.save(self._translated(checkpoint), checkpoint.progress, best=name == "best")
-        if not store.has("previous"):
+            written.append(name)
+        if "previous" not in written:
             shutil.rmtree(new.folder / "previous", ignore_errors=True)
 
     def _translated(self, checkpoint: Checkpoint) -> dict[str, NDArray[np.generic]]:
-        source, target = self.source.read_record()["backend"], self.prepared.experiment.backend.name
-        state, notes = translate_state(checkpoint.state, self.fresh, source, target)
+        state, notes = translate_state(checkpoint.state, self.fresh, self.backend, self.prepared.experiment.backend.name)
         self.notes += [note for note in notes if note not in self.notes]
         return state
 
@@ -229,5 +237,5 @@ class _Writer:
             "digest": config_digest(experiment),
             "settings": resolved(experiment),
             "versions": backend.versions(),
-            "converted_from": {"run": self.source.name, "backend": before["backend"], "difference": difference},
+            "converted_from": {"run": self.source.name, "backend": self.backend, "difference": difference},
         }

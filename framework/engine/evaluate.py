@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 from framework.data.prepare import prepare
@@ -11,13 +13,14 @@ from framework.errors import InputError
 from framework.tasks.task import TASKS
 
 
-def evaluate_run(name: str, split: str = "auto", runs_dir: str = "runs") -> dict[str, Any]:
+def evaluate_run(name: str, split: str = "auto", runs_dir: str = "runs", warn: Callable[[str], None] = warnings.warn) -> dict[str, Any]:
     """Loss of a run's model on one part of its data.
 
     Args:
         name: run folder, its name, MLflow run id, or ``last``.
         split: ``train``, ``validation``, or ``auto``: validation where there is one.
         runs_dir: folder of all runs.
+        warn: told of damaged files that another one takes the place of.
 
     Returns:
         ``split``, ``batches``, ``loss`` in nats a token, and the task's other units.
@@ -26,7 +29,7 @@ def evaluate_run(name: str, split: str = "auto", runs_dir: str = "runs") -> dict
         InputError: there is no held-out part.
     """
     folder = find_run(name, runs_dir)
-    generator = TextGenerator.of_run(folder)
+    generator = TextGenerator.of_run(folder, warn=warn)
     experiment = generator.model.experiment
     data = prepare(experiment.data, experiment.paths, experiment.seed)
     chosen = split if split != "auto" else "train" if data.validation is None else "validation"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 from framework.backends.base.backend import Trainee
@@ -12,7 +14,7 @@ from framework.engine.weight_files import export_ending, export_weights
 from framework.errors import InputError
 
 
-def export_run(name: str, path: Path | str, runs_dir: str = "runs") -> RunFolder:
+def export_run(name: str, path: Path | str, runs_dir: str = "runs", warn: Callable[[str], None] = warnings.warn) -> RunFolder:
     """Writes a run's weights, the best where it was validated, in the format that the file's ending names.
 
     Args:
@@ -20,6 +22,7 @@ def export_run(name: str, path: Path | str, runs_dir: str = "runs") -> RunFolder
         path: ``.weights.h5`` and ``.keras`` for Keras 3, ``.pt``, ``.pth`` and ``.torch.safetensors`` for torch's modules,
             ``.safetensors`` for the neutral form. Written anew if it is there.
         runs_dir: folder of all runs.
+        warn: told of damaged files that another one takes the place of.
 
     Raises:
         InputError: the ending is none of those, or the folder is not there.
@@ -30,7 +33,7 @@ def export_run(name: str, path: Path | str, runs_dir: str = "runs") -> RunFolder
     if not Path(path).parent.is_dir():
         raise InputError(f"there is no folder {Path(path).parent} to write {Path(path).name} into")
     folder = find_run(name, runs_dir)
-    model = open_model(folder)
+    model = open_model(folder, warn)
     experiment = model.experiment
 
     def build(backend: str) -> Trainee:

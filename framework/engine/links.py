@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from framework.errors import RunError
+from framework.files import entries_below
 
 
 def refuse_links(folder: Path) -> None:
@@ -19,7 +19,7 @@ def refuse_links(folder: Path) -> None:
         RunError: something in it is a link, or a pipe or device, which could be waited for without end; or it cannot be looked at.
     """
     try:
-        for entry in _entries(folder):
+        for entry in entries_below(folder):
             if entry.is_symlink():
                 raise RunError(
                     f"{entry.path} is a link to {os.readlink(entry.path)}: a run writes in its own folder alone; "
@@ -27,17 +27,5 @@ def refuse_links(folder: Path) -> None:
                 )
             if not (entry.is_file() or entry.is_dir()):
                 raise RunError(f"{entry.path} is neither a file nor a folder; remove it, or start another run with name=… or resume=never")
-    except FileNotFoundError:  # replaced at this moment by another process
-        return
     except OSError as error:
         raise RunError(f"cannot look into {error.filename or folder}: {error.strerror or error}") from error
-
-
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    folders = [str(folder)]
-    while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                yield entry
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterable, Sequence
+import stat
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from framework.engine.digest import NOT_PART_OF_A_RUN, leaves
-from framework.engine.files import read_json
+from framework.engine.files import read_checked
 from framework.engine.folder import RunFolder, all_runs
 from framework.engine.lock import in_use
-from framework.engine.recorder import Record
+from framework.engine.recorder import Record, read_records
 from framework.errors import GateworkError
+from framework.files import entries_below
 from framework.report.runs import RunRow
+from framework.spec.run_files import TrackingRecord
+from framework.tracking.note import NOTE
+
+Found = TypeVar("Found")
 
 _NOT_SET = "(not set)"
 
@@ -37,43 +42,56 @@ def list_runs(runs_dir: str = "runs", recipe: str | None = None) -> list[RunRow]
 
 
 def run_row(folder: RunFolder) -> RunRow:
-    """One run, without what tells it from others."""
+    """One run, without what tells it from others; what cannot be read of it is told, and hides nothing else."""
+    row = RunRow(folder.recipe, folder.name, str(folder.path), "unreadable", bytes=disk_use([folder.path]))
     try:
         record = folder.read_record()
-        note = read_json(folder.path / "tracking.json") or {}
-    except GateworkError:
-        return RunRow(folder.recipe, folder.name, str(folder.path), "unreadable", bytes=disk_use([folder.path]))
-    epochs = epoch_records(folder.metrics)
+    except GateworkError as error:
+        return replace(row, trouble=str(error))
+    trouble: list[str] = []
+    epochs = _tried(lambda: epoch_records(folder.metrics, trouble.append), trouble) or []
+    note = _tried(lambda: read_checked(folder.path / NOTE, TrackingRecord), trouble) or {}
     seconds = sum(epoch.values.get("epoch/seconds", 0.0) for epoch in epochs)
-    return RunRow(
-        folder.recipe,
-        folder.name,
-        str(folder.path),
-        run_status(folder),
+    return replace(
+        row,
+        status=_status(folder, record),
         backend=record.get("backend"),
         epochs=max([record.get("epochs", 0), *(round(epoch.epoch) for epoch in epochs)]),
-        max_epochs=record.get("settings", {}).get("trainer", {}).get("max_epochs"),
+        max_epochs=_number(record.get("settings", {}).get("trainer", {}).get("max_epochs")),
         loss=_latest(epochs, "epoch/loss"),
         val_loss=_latest(epochs, "epoch/val_loss"),
         seconds=max(seconds, record.get("wall_seconds", 0.0)),
-        bytes=disk_use([folder.path]),
         started=record.get("started"),
         mlflow_run=note.get("run_id"),
+        trouble="; ".join(trouble) or None,
     )
 
 
 def run_status(folder: RunFolder) -> str:
-    """As in ``run.json``; a run that says ``running`` but that no process trains any more was ``killed``."""
-    status = str(folder.read_record().get("status", "running"))
+    """As in ``run.json``; a run that says ``running`` but that no process trains any more was ``killed``.
+
+    Raises:
+        RunError: ``run.json`` cannot be read.
+    """
+    return _status(folder, folder.read_record())
+
+
+def _status(folder: RunFolder, record: Mapping[str, Any]) -> str:
+    status = str(record.get("status", "running"))
     return "killed" if status == "running" and not in_use(folder.path) else status
 
 
-def epoch_records(path: Path) -> list[Record]:
-    """The records of whole epochs, the oldest first."""
-    if not path.is_file():
-        return []
-    with path.open("rb") as file:
-        return [Record(**json.loads(line)) for line in file if b'"epoch/loss"' in line and line.endswith(b"\n")]
+def epoch_records(path: Path, warn: Callable[[str], None] | None = None) -> list[Record]:
+    """The records of whole epochs, the oldest first.
+
+    Args:
+        path: ``metrics.jsonl``.
+        warn: told of damaged lines.
+
+    Raises:
+        RunError: the file cannot be read.
+    """
+    return [record for record in read_records(path, warn, only=b'"epoch/loss"') if "epoch/loss" in record.values]
 
 
 def differing(settings: Sequence[dict[str, Any]]) -> list[str]:
@@ -84,19 +102,17 @@ def differing(settings: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def disk_use(paths: Iterable[Path]) -> int:
-    """Bytes of files and of all files below folders; what is linked twice counts once."""
+    """Bytes of files and of all files below folders, as far as one may look; what is linked twice counts once."""
     seen: set[tuple[int, int]] = set()
     total = 0
     for path in paths:
-        for folder, _, names in os.walk(path) if path.is_dir() else [(str(path.parent), [], [path.name])]:
-            for name in names:
-                try:
-                    status = os.lstat(os.path.join(folder, name))
-                except OSError:  # replaced at this moment by the run itself
-                    continue
-                if (status.st_dev, status.st_ino) not in seen:
-                    seen.add((status.st_dev, status.st_ino))
-                    total += status.st_size
+        with suppress(OSError):
+            for entry in entries_below(path):
+                with suppress(OSError):  # replaced at this moment by the run itself
+                    status = entry.stat(follow_symlinks=False)
+                    if not stat.S_ISDIR(status.st_mode) and (status.st_dev, status.st_ino) not in seen:
+                        seen.add((status.st_dev, status.st_ino))
+                        total += status.st_size
     return total
 
 
@@ -111,3 +127,15 @@ def _settings(folder: RunFolder) -> dict[str, Any]:
 
 def _latest(epochs: Sequence[Record], name: str) -> float | None:
     return next((epoch.values[name] for epoch in reversed(epochs) if name in epoch.values), None)
+
+
+def _tried(read: Callable[[], Found], trouble: list[str]) -> Found | None:
+    try:
+        return read()
+    except GateworkError as error:
+        trouble.append(str(error))
+        return None
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -17,13 +17,14 @@ from framework.config.launch import RunJobs
 from framework.config.search_space import Dimension
 from framework.engine.files import write_json, write_text
 from framework.engine.folder import RunFolder
+from framework.engine.links import refuse_links
 from framework.engine.listing import run_row
 from framework.engine.search import OptunaSearch
 from framework.errors import RunError
 from framework.report.search import search_table
 from framework.secrets import conceal, concealed
 from framework.spec.search import SearchSpec
-from framework.tracking.file_lock import file_lock, is_locked
+from framework.tracking.file_lock import FileLock
 from framework.tracking.note import Note
 from framework.tracking.outbox import MULTIRUN, Outbox
 from framework.tracking.tracker import PARENT, finish_multirun
@@ -99,10 +100,18 @@ def multirun_lock(folder: Path) -> Iterator[None]:
     Raises:
         RunError: another process holds it.
     """
-    if is_locked(folder / _ALIVE):
+    refuse_links(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot write {folder}: {error.strerror or error}") from error
+    lock = FileLock(folder / _ALIVE)
+    if not lock.acquire():
         raise RunError(f"this multirun is running already: another process holds {folder / _ALIVE}")
-    with file_lock(folder / _ALIVE):
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def _begin(folder: Path, overrides: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +17,12 @@ from framework.engine.digest import resolved
 from framework.engine.folder import RunFolder
 from framework.engine.planning import plan_experiment
 from framework.engine.prepare import Prepared
-from framework.errors import RunError
+from framework.errors import CheckpointError, RunError
+from framework.files import sync_folder
 from framework.spec.experiment import Experiment
+from framework.spec.layers.embedding import EmbeddingSpec
 from framework.spec.validate import validate_experiment
-from framework.weights.store import load_weights, save_weights
+from framework.weights.store import check_weights, load_weights, save_weights
 
 SPEC_FILE = "spec.yaml"
 WEIGHTS_FILE = "weights.safetensors"
@@ -49,30 +51,50 @@ def model_weights(checkpoint: Checkpoint) -> dict[str, NDArray[np.generic]]:
     return {name.removeprefix(WEIGHTS_PREFIX): array for name, array in checkpoint.state.items() if name.startswith(WEIGHTS_PREFIX)}
 
 
-def chosen_checkpoint(store: CheckpointStore, validated: bool) -> Checkpoint:
-    """The checkpoint to use a run by: ``best`` where there was validation, else ``last``.
+def chosen_checkpoint(store: CheckpointStore, validated: bool, warn: Callable[[str], None]) -> Checkpoint:
+    """The checkpoint to use a run by: ``best`` where there was validation, else ``last``; or the next one that is not damaged.
+
+    Args:
+        store: the run's checkpoints.
+        validated: whether the run holds data out.
+        warn: told of every damaged checkpoint.
 
     Raises:
-        CheckpointError: there is none yet, or it is damaged.
+        CheckpointError: there is none yet, or all are damaged.
     """
-    if validated and store.has("best"):
-        return store.load("best")
-    return store.load("last")
+    found = store.first_whole(("best", "last", "previous") if validated else ("last", "previous"), warn)
+    if found is None:
+        raise CheckpointError(f"no checkpoint in {store.folder} yet")
+    return found
 
 
-def write_portable(folder: RunFolder, prepared: Prepared, store: CheckpointStore) -> None:
-    """Writes ``<run>/model`` in one step, from the best checkpoint where there was validation, else from the last."""
+def write_portable(folder: RunFolder, prepared: Prepared, store: CheckpointStore, warn: Callable[[str], None]) -> None:
+    """Writes ``<run>/model`` in one step, from the best checkpoint where there was validation, else from the last.
+
+    Args:
+        folder: the run's.
+        prepared: what was trained.
+        store: the run's checkpoints.
+        warn: told of every damaged checkpoint.
+
+    Raises:
+        GateworkError: it cannot be written, or there is no checkpoint that is not damaged.
+    """
     from framework.config.saved import save_resolved
 
-    checkpoint = chosen_checkpoint(store, prepared.data.validation is not None)
+    checkpoint = chosen_checkpoint(store, prepared.data.validation is not None, warn)
     part = folder.path / ".model.new"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    save_resolved(part / SPEC_FILE, resolved(prepared.experiment))
-    save_weights(part / WEIGHTS_FILE, model_weights(checkpoint))
-    prepared.data.vocabulary.save(part / VOCABULARY_FILE)
-    shutil.rmtree(folder.model, ignore_errors=True)
-    part.rename(folder.model)
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        save_resolved(part / SPEC_FILE, resolved(prepared.experiment))
+        save_weights(part / WEIGHTS_FILE, model_weights(checkpoint))
+        prepared.data.vocabulary.save(part / VOCABULARY_FILE)
+        shutil.rmtree(folder.model, ignore_errors=True)
+        part.rename(folder.model)
+        sync_folder(folder.path)
+    except OSError as error:
+        raise RunError(f"cannot write {folder.model}: {error.strerror or error}") from error
 
 
 def read_portable(path: Path) -> PortableModel:
@@ -88,5 +110,27 @@ def read_portable(path: Path) -> PortableModel:
         raise RunError(f"{path} holds no model: {SPEC_FILE} is not there")
     experiment = validate_experiment(load_resolved(path / SPEC_FILE))
     vocabulary = Vocabulary.load(path / VOCABULARY_FILE)
+    return portable_model(experiment, load_weights(path / WEIGHTS_FILE), vocabulary, path)
+
+
+def portable_model(experiment: Experiment, weights: Mapping[str, NDArray[np.generic]], vocabulary: Vocabulary, path: Path) -> PortableModel:
+    """A model of parts that were read from files.
+
+    Args:
+        experiment: sizes filled in.
+        weights: by ``layer/weight``.
+        vocabulary: of its tokens.
+        path: the folder of the vocabulary, for messages.
+
+    Raises:
+        RunError: the vocabulary is not the model's.
+        SpecError: the model fits no task.
+        CheckpointError: the weights are not the model's.
+    """
     plan = plan_experiment(experiment, {})
-    return PortableModel(experiment, plan, load_weights(path / WEIGHTS_FILE), vocabulary)
+    tokens: list[object] = [plan.tensor(reference).shape[-1] for reference in plan.outputs.values()]
+    tokens += [layer.spec.input_dim for layer in plan.layers if isinstance(layer.spec, EmbeddingSpec)]
+    if wrong := [size for size in tokens if size != vocabulary.size]:
+        raise RunError(f"{path / VOCABULARY_FILE} has {vocabulary.size} tokens and the model {wrong[0]}: it is not the model's vocabulary")
+    check_weights({f"{layer.name}/{one.name}": one.shape for layer in plan.layers for one in layer.weights}, weights, f"weights of {path}")
+    return PortableModel(experiment, plan, weights, vocabulary)

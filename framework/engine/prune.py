@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from framework.engine.checkpoint import CheckpointStore
 from framework.engine.folder import RunFolder, all_runs
+from framework.engine.links import refuse_links
 from framework.engine.lock import RunLock, in_use
-from framework.errors import GateworkError
+from framework.errors import GateworkError, RunError
+from framework.files import PART, entries_below
+
+_WRITTEN_WITHIN = 3600.0
+"""Seconds that a file may be in the making: whoever delivers from a run's folder writes there without the run's lock."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +44,26 @@ def find_prunable(runs_dir: str = "runs", recipe: str | None = None) -> list[Pru
     found: list[Prunable] = []
     for run in all_runs(runs_dir):
         if recipe in (None, run.recipe) and not in_use(run.path):
-            found.extend(Prunable(run, path, why, _freed(path)) for path, why in _of_run(run))
+            with suppress(RunError, OSError):  # not a run of ours alone, or it cannot be looked into: nothing of it is touched
+                refuse_links(run.path)
+                found.extend(Prunable(run, path, why, _freed(path)) for path, why in _of_run(run))
     return found
 
 
 def prune(found: list[Prunable]) -> int:
-    """Removes what :func:`find_prunable` found, where it still may go; the bytes set free."""
+    """Removes what :func:`find_prunable` found, where it still may go; the bytes set free.
+
+    Raises:
+        RunError: something cannot be removed, or a run is in use.
+    """
     freed = 0
     for one in found:
         with RunLock(one.run.path):  # nobody begins to train meanwhile
             if any(path == one.path for path, _ in _of_run(one.run)):
-                shutil.rmtree(one.path)
+                try:
+                    one.path.unlink() if one.path.is_file() else shutil.rmtree(one.path)
+                except OSError as error:
+                    raise RunError(f"cannot remove {one.path}: {error.strerror or error}") from error
                 freed += one.bytes
     return freed
 
@@ -68,13 +85,15 @@ def _of_run(run: RunFolder) -> Iterator[tuple[Path, str]]:
     for name, checkpoint in needed.items():
         if (run.checkpoints / name).is_dir() and store.has(checkpoint):
             yield run.checkpoints / name, "left over from a kill"
+    for entry in entries_below(run.path):
+        if entry.name.startswith(PART) and time.time() - entry.stat(follow_symlinks=False).st_mtime > _WRITTEN_WITHIN:
+            yield Path(entry.path), "left over from a kill"
 
 
 def _freed(path: Path) -> int:
-    """Bytes of the files below a folder that have no other name elsewhere."""
+    """Bytes of a file, or of the files below a folder, that have no other name elsewhere."""
     links: dict[tuple[int, int], list[os.stat_result]] = {}
-    for file in path.rglob("*"):
-        if file.is_file():
-            status = file.lstat()
+    for status in [path.lstat()] if path.is_file() else [entry.stat(follow_symlinks=False) for entry in entries_below(path)]:
+        if stat.S_ISREG(status.st_mode):
             links.setdefault((status.st_dev, status.st_ino), []).append(status)
     return sum(same[0].st_size for same in links.values() if same[0].st_nlink <= len(same))

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from framework.engine.files import drop_cut_line
+from pydantic import ValidationError
+
+from framework.engine.files import drop_cut_line, reason
 from framework.errors import RunError
+from framework.files import open_plain, parse_json
+from framework.spec.run_files import MeasuredRecord, parse_file
 
 
 @dataclass(frozen=True)
@@ -35,14 +40,20 @@ class Recorder:
 
     Args:
         path: the file; a last line cut short by a kill is taken off.
+        warn: told of damaged lines, whose values are recorded anew when their steps are done again.
+
+    Attributes:
+        last_step: the latest step of which anything is recorded; -1 where there is nothing.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, warn: Callable[[str], None] | None = None) -> None:
         self.path = path
+        self.last_step = -1
         self._seen: set[tuple[int, str]] = set()
         drop_cut_line(path)
-        for record in read_records(path):
+        for record in read_records(path, warn):
             self._seen.update((record.step, name) for name in record.values)
+            self.last_step = max(self.last_step, record.step)
         self._file: TextIO | None = None
 
     def record(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
@@ -55,6 +66,7 @@ class Recorder:
         if not new:
             return
         self._seen.update((step, name) for name in new)
+        self.last_step = max(self.last_step, step)
         line = json.dumps({"step": step, "epoch": round(epoch, 6), "time": round(time.time(), 3), "values": new})
         try:
             if self._file is None:
@@ -69,18 +81,66 @@ class Recorder:
         """Whether any value of that name is recorded."""
         return any(seen == name for _, seen in self._seen)
 
+    def sync(self) -> None:
+        """Puts what is recorded on the disk, so that no checkpoint is newer than the values before it.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        if self._file is None:
+            return
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
+
     def close(self) -> None:
-        """Closes the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Closes the file; its content is on the disk.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        try:
+            self.sync()
+        finally:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
 
 
-def read_records(path: Path) -> Iterator[Record]:
-    """The records of a run, oldest first; a last line cut short is left out."""
-    if not path.is_file():
+def read_records(path: Path, warn: Callable[[str], None] | None = None, only: bytes = b"") -> Iterator[Record]:
+    """The records of a run, oldest first; a last line cut short is left out, and so is a damaged one.
+
+    Args:
+        path: the file; nothing where it is missing.
+        warn: told once how many lines are damaged, and which is the first.
+        only: a text that a line must have in it to be looked at.
+
+    Raises:
+        RunError: the file cannot be read.
+    """
+    damaged, first = 0, ""
+    try:
+        with open_plain(path) as file:
+            for number, line in enumerate(file, start=1):
+                if only in line and line.endswith(b"\n"):
+                    try:
+                        yield _record(line)
+                    except ValueError as error:
+                        damaged, first = damaged + 1, first or f"line {number}: {reason(error)}"
+    except FileNotFoundError:
         return
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n"):
-                yield Record(**json.loads(line))
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {reason(error)}") from error
+    if damaged and warn is not None:
+        lines = "a line that is" if damaged == 1 else f"{damaged} lines that are"
+        warn(f"{path} has {lines} damaged and left out; {first}")
+
+
+def _record(line: bytes) -> Record:
+    try:
+        found = MeasuredRecord.model_validate_json(line)  # there may be millions
+    except ValidationError:
+        found = MeasuredRecord(**parse_file(MeasuredRecord, parse_json(line)))  # says what is wrong
+    return Record(found.step, found.epoch, found.time, found.values)

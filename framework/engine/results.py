@@ -10,7 +10,7 @@ from typing import Any
 from framework.data.prepare import prepare
 from framework.decoding.sampling import Sampling
 from framework.engine.digest import NOT_PART_OF_A_RUN, differences, leaves
-from framework.engine.files import read_json, write_text
+from framework.engine.files import read_checked, write_text
 from framework.engine.folder import RunFolder
 from framework.engine.listing import epoch_records
 from framework.engine.recorder import read_records
@@ -18,6 +18,7 @@ from framework.engine.spec_file import read_spec, spec_text
 from framework.engine.text import TextGenerator
 from framework.errors import RunError
 from framework.spec.result import EpochFigures, Result, ResultSample
+from framework.spec.run_files import EnvironmentRecord
 from framework.tasks.task import TASKS
 
 RESULTS = "results"
@@ -52,7 +53,7 @@ def measure_run(folder: RunFolder, variant: str, reference: Mapping[str, Any]) -
     Raises:
         GateworkError: its model cannot be opened, or its data is not there any more.
     """
-    record = folder.read_record()
+    record = folder.read_record("settings", "backend", "status", "digest", "data_digest", "started", "parameters")
     settings = record["settings"]
     epochs = [
         EpochFigures(epoch=round(one.epoch), step=one.step, values=_of_epoch(one.values))
@@ -60,7 +61,7 @@ def measure_run(folder: RunFolder, variant: str, reference: Mapping[str, Any]) -
         if one.step > 0
     ]
     wanted = reference["trainer"]["max_epochs"]
-    environment = read_json(folder.environment) or {}
+    environment = read_checked(folder.environment, EnvironmentRecord)
     libraries = environment.get("libraries", {})
     return Result(
         variant=variant,
@@ -73,11 +74,11 @@ def measure_run(folder: RunFolder, variant: str, reference: Mapping[str, Any]) -
         config_digest=record["digest"],
         data_digest=record["data_digest"],
         versions={
-            **({"python": environment["python"]} if environment else {}),
+            **({"python": environment["python"]} if "python" in environment else {}),
             **record.get("versions", {}),
             **{name: libraries[name] for name in _LIBRARIES if name in libraries},
         },
-        hardware={"platform": environment["platform"], **environment["hardware"]} if environment else {},
+        hardware={"platform": environment.get("platform"), **environment.get("hardware", {})} if environment else {},
         backend_settings={key: value for key, value in settings["backend"].items() if key != "name"},
         started=datetime.fromtimestamp(record["started"], UTC).isoformat(timespec="seconds"),
         wall_seconds=round(record.get("wall_seconds", 0.0), 1),

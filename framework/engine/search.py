@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -12,12 +11,13 @@ from typing import Any
 from framework.config.jobs import JobOutcome
 from framework.config.search_space import Dimension
 from framework.config.sweeper import Trial
-from framework.engine.files import drop_cut_line, write_json
+from framework.engine.files import drop_cut_line, read_json, write_json
 from framework.engine.folder import RunFolder
 from framework.engine.monitor import Prune
 from framework.engine.recorder import read_records
 from framework.errors import InputError, RunError
 from framework.report.search import SearchTrial, plot_search
+from framework.spec.problems import ProblemCollector
 from framework.spec.search import SearchSpec
 
 JOURNAL = "study.journal"
@@ -124,7 +124,7 @@ def pruning(folder: Path, number: int) -> Prune | None:
     """
     if not (folder / SETTINGS).is_file():
         return None
-    spec = SearchSpec.model_validate(json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["spec"])
+    spec = _read_settings(folder / SETTINGS)[0]
     if spec.pruner == "none":
         return None
     optuna = _optuna()
@@ -164,13 +164,27 @@ def _check_settings(folder: Path, spec: SearchSpec, space: Sequence[Dimension]) 
     path = folder / SETTINGS
     now: dict[str, Any] = {"spec": spec.model_dump(), "space": [one.as_json() for one in space]}
     if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        fixed = [name for name in ("metric", "direction") if before["spec"].get(name) != now["spec"][name]]
-        if before["space"] != now["space"]:
+        before, where = _read_settings(path)
+        fixed = [name for name in ("metric", "direction") if getattr(before, name) != now["spec"][name]]
+        if where != now["space"]:
             fixed.append("the search space")
         if fixed:
             raise RunError(f"{folder} has a search with another {' and '.join(fixed)}; remove that folder to begin anew")
     write_json(path, now)
+
+
+def _read_settings(path: Path) -> tuple[SearchSpec, Any]:
+    """What a search was begun with: its settings, and the space as plain data.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    value = read_json(path)
+    collector = ProblemCollector()
+    spec = collector.parse(SearchSpec, value.get("spec"), "spec") if isinstance(value, dict) else None
+    if spec is None:
+        raise RunError(f"{path} is damaged: it holds no search; remove {path.parent} to begin anew")
+    return spec, value.get("space")
 
 
 def _optuna() -> Any:
@@ -184,9 +198,12 @@ def _optuna() -> Any:
 
 def _open_study(folder: Path, direction: str) -> Any:
     optuna = _optuna()
-    backend = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
-    storage = optuna.storages.JournalStorage(backend)
-    return optuna.create_study(storage=storage, study_name="search", direction=direction, load_if_exists=True)
+    try:
+        backend = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
+        storage = optuna.storages.JournalStorage(backend)
+        return optuna.create_study(storage=storage, study_name="search", direction=direction, load_if_exists=True)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise RunError(f"cannot read {folder / JOURNAL}: {error}; remove {folder} to begin the search anew") from error
 
 
 def _distribution(optuna: Any, dimension: Dimension) -> Any:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from framework.engine.files import write_text
 from framework.engine.folder import RunFolder
 from framework.engine.recorder import read_records
+from framework.files import read_plain
 from framework.report.curves import plot_curves
 from framework.report.progress import duration
+
+NEEDED = ("status", "backend", "parameters", "data_source", "data_digest", "digest")
+"""What ``run.json`` has to hold for the report."""
 
 
 def write_summary(folder: RunFolder) -> None:
@@ -25,7 +29,7 @@ def write_summary(folder: RunFolder) -> None:
 
 
 def _report(folder: RunFolder, rows: dict[int, dict[str, float]]) -> str:
-    record = folder.read_record()
+    record = folder.read_record(*NEEDED)
     columns = list(dict.fromkeys(name for values in rows.values() for name in values))
     lines = [
         f"# {folder.recipe} / {folder.name}",
@@ -45,14 +49,17 @@ def _report(folder: RunFolder, rows: dict[int, dict[str, float]]) -> str:
     for epoch, values in sorted(rows.items()):
         cells = [f"{values[name]:.4f}" if name in values else "" for name in columns]
         lines.append(f"| {epoch} | " + " | ".join(cells) + " |")
-    samples = sorted(folder.samples.glob("epoch-*.txt"))
-    if samples:
-        lines += [
-            "",
-            f"Sample after epoch {int(samples[-1].stem.rpartition('-')[2])}:",
-            "",
-            "```text",
-            samples[-1].read_text("utf-8"),
-            "```",
-        ]
+    lines += _sample(folder)
     return "\n".join(lines) + "\n"
+
+
+def _sample(folder: RunFolder) -> list[str]:
+    """The latest sample; nothing where there is none that can be read."""
+    samples = [path for path in sorted(folder.samples.glob("epoch-*.txt")) if path.stem.rpartition("-")[2].isdecimal()]
+    if not samples:
+        return []
+    try:
+        text = read_plain(samples[-1]).decode("utf-8", "replace")
+    except OSError:
+        return []
+    return ["", f"Sample after epoch {int(samples[-1].stem.rpartition('-')[2])}:", "", "```text", text, "```"]

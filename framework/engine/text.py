@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from framework.backends.base.backend import Trainee
@@ -12,9 +13,8 @@ from framework.decoding.generate import generate
 from framework.decoding.sampling import Sampling
 from framework.engine.checkpoint import CheckpointStore
 from framework.engine.folder import RunFolder
-from framework.engine.planning import plan_experiment
-from framework.engine.portable import PortableModel, chosen_checkpoint, model_weights, read_portable
-from framework.errors import InputError
+from framework.engine.portable import PortableModel, chosen_checkpoint, model_weights, portable_model, read_portable
+from framework.errors import CheckpointError, GateworkError, InputError
 from framework.spec.backend import BackendSpec
 from framework.spec.decoding import DecodingSpec
 from framework.spec.validate import validate_experiment
@@ -38,13 +38,18 @@ class TextGenerator:
         self._stepper = self.trainee.stepper()
 
     @classmethod
-    def of_run(cls, folder: RunFolder, backend: str | None = None) -> TextGenerator:
+    def of_run(cls, folder: RunFolder, backend: str | None = None, warn: Callable[[str], None] = warnings.warn) -> TextGenerator:
         """The generator of a run: of its portable model, or, while it still trains, of its latest checkpoint.
+
+        Args:
+            folder: the run's.
+            backend: to run on; the one it was trained on when not given.
+            warn: told of damaged files that another one takes the place of.
 
         Raises:
             RunError: the run has neither yet.
         """
-        return cls(open_model(folder), backend)
+        return cls(open_model(folder, warn), backend)
 
     def settings(self, **changes: Any) -> DecodingSpec:
         """The config's decoding with what is given (not None) changed.
@@ -86,22 +91,34 @@ class TextGenerator:
             yield [vocabulary.decode([int(token)]) if token >= 0 else "" for token in tokens]
 
 
-def open_model(folder: RunFolder) -> PortableModel:
+def open_model(folder: RunFolder, warn: Callable[[str], None] = warnings.warn) -> PortableModel:
     """The model of a run: its portable one, or, while it still trains, that of its latest checkpoint.
+
+    Args:
+        folder: the run's.
+        warn: told of damaged files that another one takes the place of.
 
     Raises:
         RunError: the run has neither yet.
+        CheckpointError: all that it has is damaged.
     """
-    if folder.read_record().get("status") == "finished" and folder.model.is_dir():
+    if folder.read_record().get("status") != "finished" or not folder.model.is_dir():
+        return _from_checkpoint(folder, warn)
+    try:
         return read_portable(folder.model)
-    return _from_checkpoint(folder)
+    except CheckpointError as error:
+        try:
+            model = _from_checkpoint(folder, warn)
+        except GateworkError:
+            raise error from None
+        warn(f"{error}; its checkpoint is used in its place")
+        return model
 
 
-def _from_checkpoint(folder: RunFolder) -> PortableModel:
+def _from_checkpoint(folder: RunFolder, warn: Callable[[str], None]) -> PortableModel:
     from framework.config.saved import load_resolved
 
     experiment = validate_experiment(load_resolved(folder.config / "resolved.yaml"))
     vocabulary = Vocabulary.load(folder.config / VOCABULARY_FILE)
-    checkpoint = chosen_checkpoint(CheckpointStore(folder.checkpoints), experiment.data.validation_fraction > 0)
-    plan = plan_experiment(experiment, {})
-    return PortableModel(experiment, plan, model_weights(checkpoint), vocabulary)
+    checkpoint = chosen_checkpoint(CheckpointStore(folder.checkpoints), experiment.data.validation_fraction > 0, warn)
+    return portable_model(experiment, model_weights(checkpoint), vocabulary, folder.config)

@@ -35,6 +35,7 @@ class RunRow:
         bytes: size on disk.
         started: when it began, in seconds since 1970.
         mlflow_run: id of its MLflow run.
+        trouble: what of it cannot be read, and why; None where all can.
         differs: settings in which the recipe's runs differ, by dotted key.
     """
 
@@ -51,6 +52,7 @@ class RunRow:
     bytes: int = 0
     started: float | None = None
     mlflow_run: str | None = None
+    trouble: str | None = None
     differs: Mapping[str, Any] = field(default_factory=dict)
 
 

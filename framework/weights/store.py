@@ -28,7 +28,7 @@ _DTYPES = {
 _SHOWN = 20
 
 
-def save_weights(path: Path | str, arrays: Arrays, metadata: Mapping[str, str] | None = None) -> None:
+def save_weights(path: Path | str, arrays: Arrays, metadata: Mapping[str, str] | None = None) -> str:
     """Writes named arrays as one safetensors file.
 
     The file appears whole: a kill at any moment leaves the file that was there before, or the new one. The checksum stands in the
@@ -39,6 +39,9 @@ def save_weights(path: Path | str, arrays: Arrays, metadata: Mapping[str, str] |
         arrays: by name, any shape and memory order; bool, integers, float16, bfloat16 (of ml_dtypes), float32, float64.
         metadata: texts to keep beside them.
 
+    Returns:
+        The checksum, 64 hexadecimal digits, which :func:`load_with_checksum` gives back.
+
     Raises:
         CheckpointError: an array has another type, or the file cannot be written (full disk, no permission).
 
@@ -47,7 +50,9 @@ def save_weights(path: Path | str, arrays: Arrays, metadata: Mapping[str, str] |
     path = Path(path)
     plain = {name: _plain(name, array) for name, array in arrays.items()}
     texts = dict(metadata or {})
-    _replace(path, plain, {**texts, DIGEST: _digest(plain, texts)})
+    digest = _digest(plain, texts)
+    _replace(path, plain, {**texts, DIGEST: digest})
+    return digest
 
 
 def load_weights(path: Path | str, *, foreign: bool = False) -> dict[str, NDArray[np.generic]]:
@@ -64,6 +69,17 @@ def load_weights(path: Path | str, *, foreign: bool = False) -> dict[str, NDArra
         CheckpointError: the file is missing, truncated, altered, or holds a type that NumPy does not know.
     """
     return _load(Path(path), foreign)[0]
+
+
+def load_with_checksum(path: Path | str) -> tuple[dict[str, NDArray[np.generic]], str]:
+    """What :func:`load_weights` reads, and the checksum that it was held against.
+
+    Raises:
+        CheckpointError: as there.
+    """
+    arrays, _, digest = _load(Path(path), foreign=False)
+    assert digest is not None
+    return arrays, digest
 
 
 def load_metadata(path: Path | str, *, foreign: bool = False) -> dict[str, str]:
@@ -144,7 +160,7 @@ def _replace(path: Path, arrays: Arrays, metadata: dict[str, str]) -> None:
         raise CheckpointError(f"cannot write {path}: {reason}") from error
 
 
-def _load(path: Path, foreign: bool) -> tuple[dict[str, NDArray[np.generic]], dict[str, str]]:
+def _load(path: Path, foreign: bool) -> tuple[dict[str, NDArray[np.generic]], dict[str, str], str | None]:
     from safetensors import SafetensorError, deserialize
 
     try:
@@ -164,7 +180,7 @@ def _load(path: Path, foreign: bool) -> tuple[dict[str, NDArray[np.generic]], di
         raise CheckpointError(f"{path} has no checksum, so it was altered or another program wrote it")
     if stored is not None and stored != _digest(arrays, metadata):
         raise CheckpointError(f"{path} was altered after it was written: its content does not match its checksum {stored[:8]}…")
-    return arrays, metadata
+    return arrays, metadata, stored
 
 
 def _metadata(content: bytes) -> dict[str, str]:

@@ -138,8 +138,7 @@ def test_a_circle(folder, write):
     ("text", "what", "where"),
     [
         ("defaults:\n  - /data: text\n", "Multiple values for data", "configs/recipe/own.yaml:3"),
-        ("defaults:\n  - override /model: text_generation\n  - /data: text\n", "Overrides must be at the end", "configs/recipe/own.yaml"),
-        ("hydra: 3\n", "HydraConf", "configs/recipe/own.yaml"),
+        ("defaults:\n  - override /model: text_generation\n  - /data: text\n", "Overrides must be at the end", "configs/recipe/own.yaml:3"),
     ],
 )
 def test_what_only_hydra_can_say_comes_with_the_place(folder, write, text, what, where):
@@ -156,6 +155,7 @@ def test_what_only_hydra_can_say_comes_with_the_place(folder, write, text, what,
     [
         ("seed: 1\ndefaults: 3\n", "defaults: must be a list\n    value: 3\n    set in: configs/recipe/own.yaml:3"),
         ("- 1\n- 2\n", "the file holds no mapping\n    set in: configs/recipe/own.yaml:1\n    expected: key: value, one a line"),
+        ("seed: 1\nhydra: 3\n", "hydra: must be a mapping\n    value: 3\n    set in: configs/recipe/own.yaml:3"),
         ("just text\n", "the file holds no mapping\n    set in: configs/recipe/own.yaml:1\n    expected: key: value, one a line"),
     ],
 )
@@ -184,7 +184,9 @@ def test_deleting_what_is_not_there(folder):
 
 def test_unknown_settings_of_hydra(folder):
     told = problems("recipe=text_generation", "hydra.foo=3")
-    assert told.startswith("hydra.foo: Hydra has no setting 'hydra.foo'\n    set in: override `hydra.foo=3`")
+    assert told.startswith("hydra.foo: Gatework does not offer this setting of Hydra's\n    set in: override `hydra.foo=3`")
+    told = problems("recipe=text_generation", "hydra.launcher.foo=3")
+    assert told.startswith("hydra.launcher.foo: Hydra has no setting 'hydra.launcher.foo'\n    set in: override `hydra.launcher.foo=3`")
     told = problems("recipe=text_generation", "hydra/launcher=basik")
     assert told.startswith("hydra/launcher: no hydra/launcher 'basik'\n    set in: override `hydra/launcher=basik`")
     assert told.endswith("did you mean: basic")

@@ -188,7 +188,7 @@ def test_a_required_value_does_not_replace_one_that_is_there(folder, write):
 def test_merge_keys_and_anchors(folder, write):
     path = write("any.yaml", "base: &base\n  units: 3\n  kind: gru\nown:\n  <<: *base\n  units: 4\nagain: *base\n")
     provenance = Provenance()
-    provenance.add_file(Layer(path, ""))
+    provenance.add_file(Layer("config", path, ""))
     assert provenance.locate("own.units") == Origin("configs/any.yaml", 6)
     assert provenance.locate("own.kind") == Origin("configs/any.yaml", 3)
     assert provenance.locate("again.units") == Origin("configs/any.yaml", 2)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from framework.data import reading, stream
 from framework.data.stream import read_tokens
 from framework.data.tokenisation import words
+from framework.data.vocabulary import UnknownTokens
 from framework.errors import DataError
 from framework.spec.data import TextDataSpec
 
@@ -76,3 +77,48 @@ def test_an_empty_text_is_an_error(pieces: list[str]) -> None:
 def test_a_bounded_vocabulary_needs_the_unknown_token() -> None:
     with pytest.raises(DataError, match=r"data\.max_vocabulary: leaves tokens out, but data\.unknown is 'error'\n.*data\.unknown=replace"):
         read_tokens(["abc"], TextDataSpec(max_vocabulary=2))
+
+
+@pytest.mark.parametrize("level", ["character", "word"])
+def test_the_first_few_tokens_of_a_text_with_many_keep_their_numbers(level: str) -> None:
+    """Few tokens are kept, whose numbers among those of the whole text are larger than their count."""
+    many = [chr(0x100 + number) for number in reversed(range(600))]
+    text = "".join(many) if level == "character" else " ".join(many)
+    with mock.patch.object(reading, "PIECE", 10), mock.patch.object(stream, "PIECE", 10):
+        vocabulary, tokens = read_tokens([text], TextDataSpec(level=level, max_tokens=6))
+    assert vocabulary.decode(tokens) == text[:6]
+
+
+@given(
+    pieces=PIECES,
+    level=st.sampled_from(["character", "word"]),
+    lowercase=st.booleans(),
+    max_tokens=st.none() | st.integers(2, 40),
+    most=st.none() | st.integers(2, 6),
+)
+def test_a_text_read_with_its_own_vocabulary_is_the_same(
+    pieces: list[str], level: str, lowercase: bool, max_tokens: int | None, most: int | None
+) -> None:
+    if not "".join(pieces):
+        return
+    unknown = "error" if most is None else "replace"
+    spec = TextDataSpec(level=level, lowercase=lowercase, max_tokens=max_tokens, max_vocabulary=most, unknown=unknown)
+    vocabulary, tokens = read_tokens(pieces, spec)
+    again, same = read_tokens(pieces, spec, vocabulary)
+    assert again is vocabulary
+    assert same.dtype == tokens.dtype
+    np.testing.assert_array_equal(same, tokens)
+
+
+def test_another_text_is_numbered_by_the_vocabulary_that_is_given() -> None:
+    vocabulary, _ = read_tokens([("".join(chr(0x100 + number) for number in range(70_000)))], TextDataSpec())
+    _, tokens = read_tokens(["\u0105\u0103", chr(0x100 + 69_999)], TextDataSpec(), vocabulary)
+    assert tokens.tolist() == [5, 3, 69_999]
+
+
+def test_tokens_that_a_given_vocabulary_lacks_are_named_or_read_as_unknown() -> None:
+    strict, _ = read_tokens(["abc"], TextDataSpec())
+    with pytest.raises(UnknownTokens, match="has 2 characters that the vocabulary lacks: 'x', 'y'\n"):
+        read_tokens(["axb", "yx"], TextDataSpec(), strict)
+    lenient, _ = read_tokens(["abc"], TextDataSpec(unknown="replace"))
+    assert read_tokens(["axb"], TextDataSpec(unknown="replace"), lenient)[1].tolist() == [1, 0, 2]
