@@ -44,7 +44,6 @@ class Progress:
         best_epoch: epoch that reached it, counted from 1.
         stopping_best: lowest value that early stopping has seen.
         waited: epochs since then.
-        loss_sum: sum of the losses of the unfinished epoch's batches.
         seconds: training time so far.
     """
 
@@ -53,7 +52,6 @@ class Progress:
     best_epoch: int | None = None
     stopping_best: float | None = None
     waited: int = 0
-    loss_sum: float = 0.0
     seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:

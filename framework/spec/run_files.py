@@ -86,7 +86,6 @@ class CheckpointRecord(RunFile):
     best_epoch: Count | None = None
     stopping_best: float | None = None
     waited: Count = 0
-    loss_sum: float = 0.0
     seconds: Seconds = 0.0
     state_sha256: Digest | None = None
     sha256: Digest | None = None
