@@ -11,7 +11,6 @@ from framework.engine.digest import resolved
 from framework.errors import InputError, SpecError, nearest
 from framework.secrets import conceal, concealed
 from framework.spec.problems import render
-from framework.spec.validate import validate_experiment
 
 _UNSET = object()
 
@@ -62,7 +61,7 @@ def print_answer(answer: Mapping[str, Any], as_json: bool) -> None:
 def _default(key: str, composed: Composed) -> Any:
     """The default of a key that the spec knows but nobody set."""
     try:
-        mapping = resolved(validate_experiment(composed.mapping, composed.locate))
+        mapping = resolved(composed.experiment())
     except SpecError as error:
         raise SpecError(error.problems, title=f"'{key}' is set nowhere, and its default cannot be told: the config has problems") from error
     value = _at(mapping, key)

@@ -9,7 +9,6 @@ from pathlib import Path
 from framework.config.compose import Composed, compose
 from framework.data.plugins import load_plugins
 from framework.spec.experiment import Experiment
-from framework.spec.validate import validate_experiment
 
 
 @dataclass(frozen=True)
@@ -36,4 +35,4 @@ def load(overrides: list[str], config_dirs: list[Path]) -> Loaded:
     """
     load_plugins()
     composed = compose(overrides, config_dirs)
-    return Loaded(composed, validate_experiment(composed.mapping, composed.locate))
+    return Loaded(composed, composed.experiment())

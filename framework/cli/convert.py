@@ -9,12 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 
-from framework.errors import EXIT_DONE
+from framework.errors import EXIT_DONE, InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("run", metavar="RUN", help="run folder, its name, MLflow run id, or last")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="with --to: where the run's data lies now, such as data.path=FILE"
+    )
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--to", metavar="BACKEND", help="torch or tensorflow: make a run of it")
     target.add_argument("--export", metavar="FILE", help="write the weights to a file; its ending names the format")
@@ -28,6 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     from framework.cli.warning import warn
 
     if arguments.export:
+        if arguments.overrides:
+            raise InputError(f"'{arguments.overrides[0]}': --export reads no data, so there is nothing to say of it")
         from framework.engine.export import export_run
 
         source = export_run(arguments.run, arguments.export, arguments.runs_dir, warn)
@@ -36,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         return EXIT_DONE
     from framework.engine.convert import convert_run
 
-    converted = convert_run(arguments.run, arguments.to, arguments.name, arguments.runs_dir, warn)
+    converted = convert_run(arguments.run, arguments.to, arguments.name, arguments.runs_dir, warn, arguments.overrides)
     if arguments.json:
         found = {"run": str(converted.folder.path), "source": str(converted.source.path), "difference": converted.difference}
         print(json.dumps({**found, "notes": list(converted.notes)}, indent=2))

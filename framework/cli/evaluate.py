@@ -1,4 +1,8 @@
-"""Measure a trained model: loss in nats a token, perplexity, bits a character, on its held-out data, or on its training data."""
+"""Measure a trained model: loss in nats a token, perplexity, bits a character, on its held-out data, or on its training data.
+
+gatework evaluate last
+gatework evaluate last data.path=other.txt      on all of another text, read with the run's own vocabulary
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from framework.errors import EXIT_DONE
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("run", metavar="RUN", help="run folder, its name, MLflow run id, or last")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="other data, such as data.path=FILE, or where the data lies now")
     parser.add_argument("--split", choices=("auto", "train", "validation"), default="auto", help="auto: validation where there is one")
     parser.add_argument("--runs-dir", default="runs", metavar="DIR", help="folder of all runs (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -21,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     from framework.cli.warning import warn
     from framework.engine.evaluate import evaluate_run
 
-    result = evaluate_run(arguments.run, arguments.split, arguments.runs_dir, warn)
+    result = evaluate_run(arguments.run, arguments.split, arguments.runs_dir, warn, arguments.overrides)
     if arguments.json:
         print(json.dumps(result, indent=2))
     else:

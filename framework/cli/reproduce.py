@@ -110,13 +110,12 @@ def _published(variant: Variant, folder: Path, config_dirs: Sequence[Path]) -> d
     """The variant's own resolved config; of a shipped recipe from the shipped configs alone, whatever the user's folders hide."""
     from framework.data.plugins import load_plugins
     from framework.engine.digest import resolved
-    from framework.spec.validate import validate_experiment
 
     load_plugins()
     shipped = folder.parent == shipped_recipes()
     words = [f"recipe={variant.recipe}", *variant.overrides]
     composed = compose(words, [] if shipped else list(config_dirs), own=not shipped)
-    published: dict[str, Any] = conceal(resolved(validate_experiment(composed.mapping, composed.locate)))
+    published: dict[str, Any] = conceal(resolved(composed.experiment()))
     return published
 
 
@@ -128,10 +127,9 @@ def _from_seeds(plan: Plan, config_dirs: list[Path], count: int) -> int:
     from framework.config.launch import RunJobs, multirun, report
     from framework.engine.multirun import record_multirun
     from framework.report.progress import ConsoleReporter
-    from framework.spec.validate import validate_experiment
 
     composed = compose(list(plan.words), config_dirs)
-    experiment = validate_experiment(composed.mapping, composed.locate)
+    experiment = composed.experiment()
     if experiment.name:
         raise InputError("name=… names one run, and --seeds makes several; leave it out")
     seeds = ",".join(str(experiment.seed + number) for number in range(count))

@@ -61,10 +61,9 @@ def train_composed(composed: Composed) -> dict[str, Any]:
     from framework.data.plugins import load_plugins
     from framework.engine.train import train
     from framework.report.progress import ConsoleReporter
-    from framework.spec.validate import validate_experiment
 
     load_plugins()
-    experiment = validate_experiment(composed.mapping, composed.locate)
+    experiment = composed.experiment()
     with showing(display=True):
         done = train(
             experiment,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.config_loader import ConfigLoader
@@ -16,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from framework.config.composition_errors import foreign_primary, reworded
 from framework.config.hydra_section import check_hydra
 from framework.config.interpolation import resolved
+from framework.config.interpolation_limit import limited_interpolations
 from framework.config.layers import provenance_of
 from framework.config.location import PRIMARY, SearchPath
 from framework.config.overrides import Given, OverrideReader, for_hydra
@@ -24,6 +24,8 @@ from framework.config.secret_values import note_addresses, noting_secrets
 from framework.config.session import hydra_session
 from framework.errors import Origin, Problem, SpecError, nearest
 from framework.secrets import concealed
+from framework.spec.experiment import Experiment
+from framework.spec.validate import validate_experiment
 
 
 class Composed:
@@ -31,6 +33,7 @@ class Composed:
 
     Attributes:
         mapping: plain dicts, lists and scalars; interpolations are resolved, but ``${size:NAME}`` stays as text.
+        problems: interpolations that stand for nothing, and values that are required still; :meth:`experiment` tells them.
         overrides: the overrides as the user wrote them.
         choices: the option chosen in each group; None where a group has none.
         search: the folders that were searched, to compose the same again elsewhere.
@@ -62,7 +65,7 @@ class Composed:
         self._given = tuple(given)
         self._loader = loader
         with noting_secrets(config):
-            self.mapping: dict[str, Any] = resolved(config, self.locate)
+            self.mapping, self.problems = resolved(config, self.locate)
         note_addresses(self.mapping)
 
     @cached_property
@@ -74,6 +77,14 @@ class Composed:
     def provenance(self) -> Provenance:
         """The history of every key; computed when first asked for, since a config without problems needs none."""
         return provenance_of(self._loader, self._given, self.search)
+
+    def experiment(self) -> Experiment:
+        """The validated config.
+
+        Raises:
+            SpecError: with every problem found.
+        """
+        return validate_experiment(self.mapping, self.locate, self.problems)
 
     def locate(self, key: str) -> Origin | None:
         """The file and line, override or sweep that set a key; its nearest parent's where nobody set the key itself."""
@@ -108,7 +119,7 @@ def compose(
     """
     search = SearchPath.of(config_dirs, own)
     given = OverrideReader(search).read([*([f"recipe={recipe}"] if recipe else []), *overrides], swept)
-    with hydra_session(search), reworded(search, given):
+    with hydra_session(search), reworded(search, given), limited_interpolations():
         config = hydra.compose(PRIMARY, overrides=for_hydra(given), return_hydra_config=True)
         loader = GlobalHydra.instance().config_loader()
         check_hydra(config, lambda: provenance_of(loader, given, search))

@@ -13,7 +13,8 @@ from hydra.types import RunMode
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from framework.config.interpolation import is_grammatical, ungrammatical
-from framework.config.layers import ConfigFile, default_entries, reachable_files
+from framework.config.interpolation_limit import Endless
+from framework.config.layers import ConfigFile, default_entries, provenance_of, reachable_files
 from framework.config.location import PRIMARY, SearchPath, display
 from framework.config.overrides import Given, for_hydra, no_option, one_of
 from framework.config.yaml_file import read_positions
@@ -34,6 +35,10 @@ def reworded(search: SearchPath, given: Sequence[Given]) -> Iterator[None]:
         raise
     except (RecursionError, HydraException, OmegaConfBaseException, ValueError, TypeError, LookupError, AssertionError, OSError) as error:
         raise SpecError(_problems(error, search, given)) from error
+    except Endless as error:
+        origin = provenance_of(GlobalHydra.instance().config_loader(), given, search).locate(error.key)
+        problem = Problem(error.key, "the interpolations stand for more than a config can hold", origin=origin, expected="fewer of them")
+        raise SpecError([problem]) from error
 
 
 def _problems(error: Exception, search: SearchPath, given: Sequence[Given]) -> list[Problem]:

@@ -18,29 +18,30 @@ from omegaconf.errors import (
 
 from framework.config.location import display
 from framework.config.yaml_text import Positioned
-from framework.errors import Origin, Problem, SpecError, nearest
+from framework.errors import Origin, Problem, nearest
 
-_RESOLVERS = ("size", "oc.env", "oc.select", "oc.decode", "oc.create", "oc.dict.keys", "oc.dict.values", "now", "hydra")
+_RESOLVERS = ("size", "oc.env", "oc.select", "oc.decode", "oc.create", "oc.dict.keys", "oc.dict.values", "now")
 
 
-def resolved(config: DictConfig, locate: Callable[[str], Origin | None]) -> dict[str, Any]:
-    """The config as plain data.
+def resolved(config: DictConfig, locate: Callable[[str], Origin | None]) -> tuple[dict[str, Any], list[Problem]]:
+    """The config as plain data, as far as it can be resolved.
 
     Args:
         config: the composed config.
         locate: where a key was set, for the messages.
 
-    Raises:
-        SpecError: with every interpolation that names nothing, and every value that is still ``???``.
+    Returns:
+        The data, and every interpolation that names nothing and every value that is still ``???``: these are in the data as they are
+        written.
     """
+    problems: list[Problem] = []
     try:
         plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except (OmegaConfBaseException, RecursionError) as error:
-        problems = list(_problems(config, config, "", locate))
+    except (OmegaConfBaseException, RecursionError):
+        plain = _partly(config, config, "", locate, problems)
         if not problems:
             raise
-        raise SpecError(problems) from error
-    return {str(key): value for key, value in plain.items()}
+    return {str(key): value for key, value in plain.items()}, problems
 
 
 def is_grammatical(text: str) -> bool:
@@ -58,21 +59,35 @@ def ungrammatical(key: str, text: str, origin: Origin | None) -> Problem:
     return Problem(key, "the interpolation cannot be read", value=text, origin=origin, expected="${key} or ${size:NAME}", hint=hint)
 
 
-def _problems(node: Any, root: DictConfig, path: str, locate: Callable[[str], Origin | None]) -> Iterator[Problem]:
-    keys: list[Any] = list(node.keys()) if isinstance(node, DictConfig) else list(range(len(node)))
+def _partly(node: Any, root: DictConfig, path: str, locate: Callable[[str], Origin | None], problems: list[Problem]) -> Any:
+    """A mapping or list as plain data; what cannot be resolved stays as it is written, and its problem is added."""
+    raw: Any = OmegaConf.to_container(node, resolve=False)
+    keys: list[Any] = list(raw) if isinstance(raw, dict) else list(range(len(raw)))
     for key in keys:
         below = f"{path}.{key}" if path else str(key)
         if OmegaConf.is_missing(node, key):
-            yield Problem(below, "a value is required", value="???", origin=locate(below), hint=f"set it with {below}=…")
+            problems.append(Problem(below, "a value is required", value="???", origin=locate(below), hint=f"set it with {below}=…"))
             continue
         try:
             value = node[key]
         except (OmegaConfBaseException, RecursionError) as error:
-            plain: Any = OmegaConf.to_container(node, resolve=False)
-            yield _problem(error, below, str(plain[key]), root, locate(below))
+            problems.append(_problem(error, below, str(raw[key]), root, locate(below)))
             continue
-        if isinstance(value, (DictConfig, ListConfig)) and not OmegaConf.is_interpolation(node, key):
-            yield from _problems(value, root, below, locate)
+        if not isinstance(value, (DictConfig, ListConfig)):
+            raw[key] = value
+        elif not OmegaConf.is_interpolation(node, key):
+            raw[key] = _partly(value, root, below, locate, problems)
+        else:
+            raw[key] = _elsewhere(value)
+    return raw
+
+
+def _elsewhere(node: Any) -> Any:
+    """What an interpolation of a whole mapping or list stands for; its own problems are told where it stands."""
+    try:
+        return OmegaConf.to_container(node, resolve=True)
+    except (OmegaConfBaseException, RecursionError):
+        return OmegaConf.to_container(node, resolve=False)
 
 
 def _problem(error: BaseException, path: str, text: str, root: DictConfig, origin: Origin | None) -> Problem:
@@ -84,6 +99,9 @@ def _problem(error: BaseException, path: str, text: str, root: DictConfig, origi
             name = _quoted(first)
             suggestion = nearest(name, list(_keys(OmegaConf.to_container(root, resolve=False))))
             return Problem(path, f"there is no key '{name}' to take the value from", value=text, origin=origin, suggestion=suggestion)
+        case _ if "${hydra:" in text:
+            known = ", ".join(f"${{{resolver}:…}}" for resolver in _RESOLVERS)
+            return Problem(path, "Hydra's own values cannot be used here", value=text, origin=origin, expected=known)
         case UnsupportedInterpolationType():
             name = first.rsplit(" ", 1)[-1]
             known = ", ".join(f"${{{resolver}:…}}" for resolver in _RESOLVERS)

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
 
 from framework.config.compose import Composed, compose
+from framework.config.secret_values import hide_secrets
 from framework.console import showing
 from framework.errors import EXIT_DONE, EXIT_FAILED, GateworkError
 from framework.secrets import concealed
@@ -60,8 +62,9 @@ class JobRunner:
     folders: tuple[Path, ...]
     written: Mapping[str, str]
 
-    def __call__(self, config: object) -> JobOutcome:
+    def __call__(self, config: DictConfig) -> JobOutcome:
         """Runs the job that Hydra has composed ``config`` for."""
+        hide_secrets(config)  # launchers keep it with what the job returns
         hydra = HydraConfig.get()
         words, number = [str(word) for word in hydra.overrides.task], int(hydra.job.num)
         with showing(display=True):  # perhaps in a process of a launcher of Hydra's

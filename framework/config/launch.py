@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from framework.config.compose import compose
 from framework.config.composition_errors import reworded
 from framework.config.hydra_section import check_hydra
+from framework.config.interpolation_limit import limited_interpolations
 from framework.config.jobs import Job, JobOutcome, JobRunner, key_of
 from framework.config.layers import provenance_of
 from framework.config.location import PRIMARY, SearchPath
@@ -162,7 +163,7 @@ def _show(arguments: argparse.Namespace) -> None:
     search = SearchPath.of(arguments.config_dir)
     given = OverrideReader(search).read(arguments.overrides)
     shown = io.StringIO()
-    with hydra_session(search) as hydra, reworded(search, given), redirect_stdout(shown):
+    with hydra_session(search) as hydra, reworded(search, given), limited_interpolations(), redirect_stdout(shown):
         config = _checked(hydra, given, search, RunMode.RUN)
         if arguments.info:
             hydra.show_info(arguments.info, PRIMARY, for_hydra(given))
@@ -175,8 +176,9 @@ def _show(arguments: argparse.Namespace) -> None:
 
 def _checked(hydra: Any, given: Sequence[Given], search: SearchPath, mode: RunMode) -> DictConfig:
     """The config of the user's own words, once it is known to ask nothing of Hydra that is not offered."""
-    config: DictConfig = hydra.compose_config(PRIMARY, for_hydra(given), run_mode=mode, with_log_configuration=False)
-    check_hydra(config, lambda: provenance_of(hydra.config_loader, given, search))
+    with limited_interpolations():
+        config: DictConfig = hydra.compose_config(PRIMARY, for_hydra(given), run_mode=mode, with_log_configuration=False)
+        check_hydra(config, lambda: provenance_of(hydra.config_loader, given, search))
     return config
 
 

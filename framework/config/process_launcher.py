@@ -29,8 +29,8 @@ _PROCESSES = multiprocessing.get_context("spawn")
 class ProcessLauncher(Launcher):
     """Runs jobs ``n_jobs`` at a time, each in a new process; the default of ``gatework train -m``.
 
-    A job whose process dies is a failed job, and the others go on. Ctrl-C and SIGTERM are passed on to the jobs that run, which
-    write their checkpoints first. A job whose launcher is gone stops in the same way.
+    A job whose process dies is a failed job, and the others go on. Ctrl-C, SIGTERM and SIGHUP are passed on to the jobs that run,
+    which write their checkpoints first. A job whose launcher is gone stops in the same way.
 
     Args:
         n_jobs: jobs at a time (``hydra.launcher.n_jobs``).
@@ -59,7 +59,7 @@ class ProcessLauncher(Launcher):
             KeyboardInterrupt: the jobs were stopped.
         """
         jobs = [(self._words(overrides), initial_job_idx + place) for place, overrides in enumerate(job_overrides)]
-        with _interrupted_by_sigterm(), ThreadPoolExecutor(self.n_jobs) as threads:
+        with _interrupted_by_signals(), ThreadPoolExecutor(self.n_jobs) as threads:
             waiting = [threads.submit(self._run, words, number) for words, number in jobs]
             try:
                 outcomes = [one.result() for one in waiting]
@@ -118,16 +118,19 @@ def _end_with_launcher() -> None:
 
 
 @contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt, as Ctrl-C does."""
+def _interrupted_by_signals() -> Iterator[None]:
+    """SIGTERM, and SIGHUP unless it is ignored as under ``nohup``, raise KeyboardInterrupt, as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    wanted = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in wanted}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _last_words(process: BaseProcess) -> str:

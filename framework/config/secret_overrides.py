@@ -35,6 +35,8 @@ def _handed_on(text: str, names: dict[str, str]) -> str:
         for address in re.finditer(rf"[\w.+-]+://[^\s\"<>{re.escape(stops)}]+", text):
             remember_address(address[0])
         for start, end in reversed(list(secret_spans(text, stops))):
+            if HANDED_ON in text[start:end]:
+                continue
             name = names.setdefault(text[start:end], f"{HANDED_ON}{len(names) + 1}")
             text = f"{text[:start]}${{oc.env:{name}}}{text[end:]}"
     return text

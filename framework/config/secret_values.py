@@ -88,7 +88,11 @@ def _note_places(config: DictConfig) -> None:
         hidden = {}
     finally:
         _hiding.reset(token)
-    for path, value in _leaves(OmegaConf.to_container(config, resolve=True)):
+    try:
+        known = dict(_leaves(OmegaConf.to_container(config, resolve=True)))
+    except OmegaConfBaseException:  # there is no run of such a config, and what is told of it shows the expressions
+        return
+    for path, value in known.items():
         shown = hidden.get(path) or concealed(value)
         if shown != value:
             remember_place(path, value, conceal(shown))

@@ -23,6 +23,9 @@ MAX_REPEATED = 1_000
 MAX_DEPTH = 50
 """Lists and mappings within each other, in a file or an override. What reads them calls itself for each."""
 
+MAX_INTERPOLATIONS = 100
+"""Interpolations in one text."""
+
 MAX_DIGITS = 100
 """Length of a number."""
 
@@ -151,8 +154,8 @@ def _scalar_problem(event: Any) -> Problem | None:
     text: str = event.value
     if event.tag is not None and event.tag not in _TEXT_TAGS:
         return _tag_problem(event.tag)
-    if "${" in text and nesting(text) > MAX_DEPTH:
-        return Problem("", f"brackets lie more than {MAX_DEPTH} deep in each other", value=_cut(text), expected=f"at most {MAX_DEPTH}")
+    if "${" in text and (told := too_nested(text)):
+        return Problem("", told, value=_cut(text), expected="a shorter text")
     if event.tag is not None or event.style or not _NUMBER.match(text):
         return None
     zero = _LEADING_ZERO.fullmatch(text)
@@ -165,6 +168,13 @@ def _scalar_problem(event: Any) -> Problem | None:
             "", f"a number of {len(text):,} characters", value=_cut(text), expected=f"at most {MAX_DIGITS}; text stands in quotes"
         )
     return None
+
+
+def too_nested(text: str) -> str | None:
+    """Why a text with interpolations or brackets is not read: reading it would take far longer than it is; None where it is."""
+    if text.count("${") > MAX_INTERPOLATIONS:
+        return f"the text holds more than {MAX_INTERPOLATIONS} interpolations"
+    return f"brackets lie more than {MAX_DEPTH} deep in each other" if nesting(text) > MAX_DEPTH else None
 
 
 def nesting(text: str) -> int:

@@ -35,7 +35,8 @@ def data_kind(spec: type[DataSpec]) -> Callable[[PreparationT], PreparationT]:
             ...
 
     Where it also has an argument ``vocabulary: Vocabulary | None = None``, it is to number tokens by that, where there is one, in
-    place of one that it makes of the data; then ``gatework evaluate`` can measure a trained model on other data.
+    place of one that it makes of the data, and to leave batches in the data's own order where the seed is None; then
+    ``gatework evaluate`` can measure a trained model on other data.
 
     Args:
         spec: the kind's spec; the default of its field ``kind`` is the kind's name.
@@ -50,7 +51,7 @@ def data_kind(spec: type[DataSpec]) -> Callable[[PreparationT], PreparationT]:
     return register
 
 
-def prepare(spec: DataSpec, paths: PathsSpec, seed: int, vocabulary: Vocabulary | None = None) -> PreparedData:
+def prepare(spec: DataSpec, paths: PathsSpec, seed: int | None, vocabulary: Vocabulary | None = None) -> PreparedData:
     """Prepare data of any kind.
 
     The same arguments and the same files give the same batches and the same digest.
@@ -58,7 +59,7 @@ def prepare(spec: DataSpec, paths: PathsSpec, seed: int, vocabulary: Vocabulary 
     Args:
         spec: an experiment's ``data``.
         paths: an experiment's ``paths``.
-        seed: an experiment's ``seed``.
+        seed: an experiment's ``seed``; None, with a vocabulary: batches in the data's own order.
         vocabulary: of a trained model that is to read the data; made of the data where there is none.
 
     Raises:

@@ -30,7 +30,7 @@ _DIGEST_VERSION = 1
 """To be raised with any change to how the same tokens are put into batches."""
 
 
-def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int, vocabulary: Vocabulary | None = None) -> PreparedData:
+def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int | None, vocabulary: Vocabulary | None = None) -> PreparedData:
     """Read the text, number its tokens and cut it into windows.
 
     The text is held once, as token numbers of 1, 2 or 4 bytes; windows are views of it, and batches are made when asked for.
@@ -38,7 +38,7 @@ def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int, vocabulary: Vo
     Args:
         spec: what to read and how to cut it.
         paths: where data sets and downloads lie.
-        seed: of the windows' order.
+        seed: of the windows' order; None: the text's own.
         vocabulary: numbers the tokens, in place of one made of the text.
 
     Returns:

@@ -13,7 +13,6 @@ from framework.engine.run import Run
 from framework.engine.train import train as train_experiment
 from framework.report.progress import Reporter
 from framework.spec.experiment import Experiment
-from framework.spec.validate import validate_experiment
 
 
 def load(recipe: str, overrides: Sequence[str] = (), config_dirs: Sequence[Path | str] = ()) -> Experiment:
@@ -29,7 +28,7 @@ def load(recipe: str, overrides: Sequence[str] = (), config_dirs: Sequence[Path 
     """
     load_plugins()
     composed = compose([f"recipe={recipe}", *overrides], [Path(folder) for folder in config_dirs])
-    return validate_experiment(composed.mapping, composed.locate)
+    return composed.experiment()
 
 
 def build(experiment: Experiment) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 from framework.backends.base.backend import Backend, Trainee
 from framework.backends.base.registry import BACKENDS, load_backend
 from framework.data.batches import Batch
-from framework.data.vocabulary import VOCABULARY_FILE
+from framework.data.plugins import load_plugins
+from framework.data.vocabulary import VOCABULARY_FILE, Vocabulary
 from framework.engine.checkpoint import Checkpoint, CheckpointStore
 from framework.engine.digest import config_digest, resolved
 from framework.engine.files import write_text
 from framework.engine.folder import RunFolder, find_run
 from framework.engine.links import refuse_links
 from framework.engine.portable import chosen_checkpoint, model_weights, write_portable
-from framework.engine.prepare import Prepared, prepare_experiment
+from framework.engine.prepare import Prepared, with_data
+from framework.engine.run_data import read_choices, read_run_data
 from framework.engine.state_names import translate_state
 from framework.engine.summary import NEEDED, write_summary
 from framework.errors import CheckpointError, InputError, ParityError, RunError, nearest
@@ -53,7 +55,12 @@ class Converted:
 
 
 def convert_run(
-    name: str, to: str, new_name: str | None = None, runs_dir: str = "runs", warn: Callable[[str], None] = warnings.warn
+    name: str,
+    to: str,
+    new_name: str | None = None,
+    runs_dir: str = "runs",
+    warn: Callable[[str], None] = warnings.warn,
+    overrides: Sequence[str] = (),
 ) -> Converted:
     """Makes a run of the other backend from a run's checkpoints: it generates, is measured, and trains on as if it had begun there.
 
@@ -65,15 +72,18 @@ def convert_run(
         new_name: name of the new run; ``<name>-<backend>`` when not given. It lies beside the other.
         runs_dir: folder of all runs.
         warn: told of damaged checkpoints that another one takes the place of.
+        overrides: where the run's data lies now, such as ``data.path=my.txt``; where its config says when not given.
 
     Raises:
-        InputError: the run is of that backend already, or has no checkpoint, or its data is not at hand.
-        RunError: there is a run of the new name.
+        InputError: the run is of that backend already, or has no checkpoint; or its data is not at hand, or its config names files
+            that its user may not mean to be read.
+        RunError: there is a run of the new name, or the data is not what the run was trained on.
         ParityError: the two models disagree on a batch by more than :data:`TOLERANCE`; nothing is written.
     """
     if to not in BACKENDS:
         close = nearest(to, BACKENDS)
         raise InputError(f"there is no backend '{to}', only {' and '.join(BACKENDS)}" + (f"; did you mean '{close}'?" if close else ""))
+    load_plugins()
     source = find_run(name, runs_dir)
     refuse_links(source.path)
     before = _experiment(source)
@@ -85,9 +95,12 @@ def convert_run(
         raise InputError(f"--name is '{new_name}'; expected a name for a folder beside {source.path}")
     if folder.path.exists():
         raise RunError(f"{folder.path} is there already; give the new run another name with --name")
-    after = _moved(before, to, folder.name)
-    prepared = prepare_experiment(after)
-    _check_data(source, prepared)
+    vocabulary, command = Vocabulary.load(source.config / VOCABULARY_FILE), f"gatework convert {name} --to {to}"
+    found = read_run_data(source, before, vocabulary, read_choices(overrides), runs_dir, command)
+    if not found.own:
+        raise RunError(f"{found.data.source} is not what run {source.path} was trained on; converting compares the outputs on that")
+    after = _moved(found.experiment, to, folder.name)
+    prepared = with_data(after, found.data)
     store = _checkpoints(source)
     chosen = chosen_checkpoint(store, prepared.data.validation is not None, warn)
     theirs = _built(prepared, before.backend, model_weights(chosen))[1]
@@ -140,15 +153,6 @@ def _moved(experiment: Experiment, backend: str, name: str) -> Experiment:
     """The same experiment on the other backend, under another name."""
     settings = resolved(experiment)
     return validate_experiment({**settings, "backend": {**settings["backend"], "name": backend}, "name": name})
-
-
-def _check_data(source: RunFolder, prepared: Prepared) -> None:
-    digest = source.read_record().get("data_digest")
-    if digest is not None and digest != prepared.data.digest:
-        raise RunError(
-            f"the data is not what run {source.path} was trained on (digest {digest[:12]}…, now {prepared.data.digest[:12]}…); "
-            "converting compares the outputs on it"
-        )
 
 
 def _built(prepared: Prepared, spec: BackendSpec, weights: Mapping[str, NDArray[Any]]) -> tuple[Backend, Trainee]:

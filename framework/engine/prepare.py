@@ -43,7 +43,15 @@ def prepare_experiment(experiment: Experiment, locate: Locate = nowhere) -> Prep
         DataError: the data is missing, unreadable or too short, or its sizes are not the declared ones.
         SpecError: the model does not fit the data or the task.
     """
-    data = prepare(experiment.data, experiment.paths, experiment.seed)
+    return with_data(experiment, prepare(experiment.data, experiment.paths, experiment.seed), locate)
+
+
+def with_data(experiment: Experiment, data: PreparedData, locate: Locate = nowhere) -> Prepared:
+    """Fills the sizes of data into the model and plans it.
+
+    Raises:
+        SpecError: the model does not fit the data or the task.
+    """
     filled = with_sizes(experiment, data.sizes, locate)
     return Prepared(filled, data, plan_experiment(filled, data.sizes, locate), TASKS[experiment.task.kind])
 

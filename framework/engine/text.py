@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
-from framework.backends.base.backend import Trainee
+from framework.backends.base.backend import Stepper, Trainee
 from framework.backends.base.registry import load_backend
+from framework.data.plugins import load_plugins
 from framework.data.vocabulary import VOCABULARY_FILE, Vocabulary
 from framework.decoding.generate import generate
 from framework.decoding.sampling import Sampling
@@ -35,7 +37,15 @@ class TextGenerator:
         loaded = load_backend(chosen.name)
         loaded.configure(chosen, model.experiment.seed)
         self.trainee: Trainee = loaded.build(model.plan, model.weights, model.experiment.trainer, chosen)
-        self._stepper = self.trainee.stepper()
+
+    @cached_property
+    def stepper(self) -> Stepper:
+        """The model's decoding step; it need have none to be measured.
+
+        Raises:
+            UnsupportedArgument: a layer cannot be decoded step by step; it is named.
+        """
+        return self.trainee.stepper()
 
     @classmethod
     def of_run(cls, folder: RunFolder, backend: str | None = None, warn: Callable[[str], None] = warnings.warn) -> TextGenerator:
@@ -80,6 +90,7 @@ class TextGenerator:
         Raises:
             DataError: a prompt has tokens outside the vocabulary; they are named.
             InputError: there is no prompt, or one is empty.
+            UnsupportedArgument: the model cannot be decoded step by step.
         """
         if not prompts or not all(prompts):
             raise InputError("a prompt is empty; the model needs at least one token to begin with")
@@ -87,7 +98,7 @@ class TextGenerator:
         encoded = [vocabulary.encode(prompt) for prompt in prompts]
         unknown = vocabulary.unknown_id
         sampling = Sampling.of(settings, () if unknown is None else (unknown,))
-        for tokens in generate(self._stepper, encoded, sampling, length=settings.length, seed=seed):
+        for tokens in generate(self.stepper, encoded, sampling, length=settings.length, seed=seed):
             yield [vocabulary.decode([int(token)]) if token >= 0 else "" for token in tokens]
 
 
@@ -102,6 +113,7 @@ def open_model(folder: RunFolder, warn: Callable[[str], None] = warnings.warn) -
         RunError: the run has neither yet.
         CheckpointError: all that it has is damaged.
     """
+    load_plugins()
     if folder.read_record().get("status") != "finished" or not folder.model.is_dir():
         return _from_checkpoint(folder, warn)
     try:

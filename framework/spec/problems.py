@@ -25,14 +25,29 @@ def nowhere(path: str) -> Origin | None:
 
 
 class ProblemCollector:
-    """Gathers every problem of a config, each with its origin, so that all are reported at once."""
+    """Gathers every problem of a config, each with its origin, so that all are reported at once.
 
-    def __init__(self, locate: Locate = nowhere) -> None:
+    Args:
+        locate: where each key was set.
+        known: problems of values that nobody knows.
+    """
+
+    def __init__(self, locate: Locate = nowhere, known: Sequence[Problem] = ()) -> None:
         self.locate = locate
-        self.problems: list[Problem] = []
+        self.problems: list[Problem] = list(known)
+        self._open = tuple(problem.path for problem in known)
+
+    def is_open(self, section: str) -> bool:
+        """Whether a value in a section is not known."""
+        return any(path == section or path.startswith(f"{section}.") for path in self._open)
 
     def add(self, path: str, message: str, **details: Any) -> None:
-        """Adds a problem at ``path``; the origin is that of the path, or of the nearest key above it that was set."""
+        """Adds a problem at ``path``; the origin is that of the path, or of the nearest key above it that was set.
+
+        Nothing is added at a value that is not known, or below it.
+        """
+        if any(path == unknown or path.startswith(f"{unknown}.") for unknown in self._open):
+            return
         self.problems.append(Problem(path, message, origin=self._origin(path), **details))
 
     def parse(self, model: type[Model], value: object, path: str) -> Model | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from framework.errors import SpecError, nearest
+from framework.errors import Problem, SpecError, nearest
 from framework.spec.backend import BackendSpec
 from framework.spec.base import SPEC_VERSION, Spec
 from framework.spec.data import DATA_KINDS
@@ -35,19 +35,20 @@ _SECTIONS = ("model", *_KIND_SECTIONS, *_PLAIN_SECTIONS)
 AnySpec = TypeVar("AnySpec", bound=Spec)
 
 
-def validate_experiment(mapping: Mapping[str, Any], locate: Locate = nowhere) -> Experiment:
+def validate_experiment(mapping: Mapping[str, Any], locate: Locate = nowhere, problems: Sequence[Problem] = ()) -> Experiment:
     """Checks a composed config as a whole.
 
     Args:
         mapping: plain dicts and lists; ``${size:NAME}`` may be open.
         locate: where each key was set, for the messages.
+        problems: what is known to be wrong already, of values that nobody knows; told with the others.
 
     Raises:
         SpecError: with every problem found.
     """
-    collector = ProblemCollector(locate)
+    collector = ProblemCollector(locate, problems)
     check_version(collector, mapping, "")
-    if collector.problems:
+    if len(collector.problems) > len(problems):
         raise SpecError(collector.problems)
     for key in mapping:
         if key not in Experiment.model_fields:
@@ -145,7 +146,8 @@ def parse_model(collector: ProblemCollector, value: Any) -> ModelSpec | None:
     outputs = _parse_outputs(collector, value.get("outputs"))
     if inputs is None or layers is None:
         return None
-    _check_wires(collector, inputs, layers, value["layers"], outputs)
+    if not collector.is_open("model"):  # nobody knows what a layer reads
+        _check_wires(collector, inputs, layers, value["layers"], outputs)
     valid_inputs = {name: one for name, one in inputs.items() if one is not None}
     valid_layers = {name: one for name, one in layers.items() if one is not None}
     if outputs is None or len(valid_inputs) < len(inputs) or len(valid_layers) < len(layers):

@@ -15,6 +15,8 @@ KEY = "tracking.uri"
 URI = "MLFLOW_TRACKING_URI"
 USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 
+_SQLITE = "sqlite:///"
+
 SECRETS = (PASSWORD, "MLFLOW_TRACKING_TOKEN")
 """Variables whose values no text may hold."""
 
@@ -59,6 +61,19 @@ def whole_address(address: str) -> str:
             return bare
         raise InputError(f"no user and password for {bare}: set {USER} and {PASSWORD}, or MLFLOW_TRACKING_TOKEN")
     raise InputError(f"no password for {address}: set {URI} to the whole address")
+
+
+def database_address(file: Path) -> str:
+    """The address of an SQLite database.
+
+    Raises:
+        InputError: a ``?`` is in its path. In an address it begins the settings, however it is escaped, and MLflow would use a file
+            of another folder.
+    """
+    if "?" not in str(file):
+        return f"{_SQLITE}{file}"
+    hint = "name another one with tracking.uri=sqlite:////FOLDER/mlflow.db, or choose tracking=none"
+    raise InputError(f"{KEY}: MLflow cannot keep its database at {file}, with a '?' in its path\n    hint: {hint}")
 
 
 def split_user(address: str) -> tuple[str, tuple[str, str] | None]:

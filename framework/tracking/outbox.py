@@ -15,7 +15,7 @@ from typing import Any
 from framework.secrets import concealed
 from framework.spec.tracking import TrackingSpec
 from framework.tracking import settings
-from framework.tracking.address import from_environment, shown, whole_address
+from framework.tracking.address import database_address, from_environment, shown, whole_address
 from framework.tracking.file_lock import file_lock
 from framework.tracking.model import is_logged, log_model, model_state
 from framework.tracking.note import Note
@@ -362,7 +362,7 @@ def store_uri(folder: Path, tracking: TrackingSpec) -> str:
     """
     uri = tracking.uri or from_environment()
     if uri is None:
-        return f"sqlite:///{_beside_runs(folder) / 'mlflow.db'}"
+        return database_address(_beside_runs(folder) / "mlflow.db")
     if uri.startswith("sqlite:///"):
         return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).expanduser().absolute()}"
     return uri

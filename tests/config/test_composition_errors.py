@@ -12,7 +12,7 @@ GLOBAL = "# @package _global_\n"
 
 def problems(*overrides: str) -> str:
     with pytest.raises(SpecError) as caught:
-        compose(overrides)
+        compose(overrides).experiment()
     assert caught.value.exit_code == EXIT_USER_INPUT
     return "\n".join(str(problem) for problem in caught.value.problems)
 
@@ -211,12 +211,13 @@ class TestInterpolations:
             + "trainer:\n  precision: ${task.kind}\ntask:\n  kind: ???\n"
             + "paths:\n  runs_dir: ${paths.data_dir}\n  data_dir: ${paths.runs_dir}\n  cache_dir: ${oc.env:GATEWORK_NO_SUCH_VARIABLE}\n",
         )
-        assert problems("recipe=own", "data=text", "decoding.top_k=${nothing.here}") == (
+        told = problems("recipe=own", "data=text", "decoding.top_k=${nothing.here}", "optimizer.learning_rate=-1")
+        interpolations = (
             "name: unknown interpolation '${sise:…}'\n"
             "    value: ${sise:tokens}\n"
             "    set in: configs/recipe/own.yaml:4\n"
             "    expected: ${size:…}, ${oc.env:…}, ${oc.select:…}, ${oc.decode:…}, ${oc.create:…}, ${oc.dict.keys:…}, "
-            "${oc.dict.values:…}, ${now:…}, ${hydra:…}\n"
+            "${oc.dict.values:…}, ${now:…}\n"
             "    did you mean: size\n"
             "seed: there is no key 'data.batch_sise' to take the value from\n"
             "    value: ${data.batch_sise}\n"
@@ -242,6 +243,11 @@ class TestInterpolations:
             "    set in: configs/recipe/own.yaml:8\n"
             "    hint: set it with task.kind=…"
         )
+        assert told.startswith(interpolations + "\n")
+        assert [line for line in told.removeprefix(interpolations).splitlines() if not line.startswith(" ") and line] == [
+            "model: is missing",
+            "optimizer.learning_rate: value not accepted",
+        ], "what else is wrong is told too, and nothing about the values that nobody knows"
 
     def test_what_cannot_even_be_read(self, folder, write):
         write("recipe/own.yaml", GLOBAL + "seed: ${\nname: ${a b}\n")

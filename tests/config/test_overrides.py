@@ -50,7 +50,7 @@ def problem(search: SearchPath, text: str, multirun: bool = False) -> str:
         ("model@other=big", "model@other=big", "choice", "big"),
         ("model={units: 3}", "++model={units: 3}", "value", {"units": 3}),
         ("model.units=3", "++model.units=3", "value", 3),
-        ("hydra.verbose=true", "hydra.verbose=true", "hydra", True),
+        ("hydra.mode=RUN", "hydra.mode=RUN", "hydra", "RUN"),
         ("hydra/launcher=joblib", "hydra/launcher=joblib", "hydra", "joblib"),
         # Text that Hydra's grammar refuses, or would trim, is quoted.
         ("a=I'm", "++a='I\\'m'", "value", "I'm"),

@@ -9,6 +9,7 @@ import pytest
 from tracking.fake_store import FakeStore
 from tracking.run_on_disk import RunOnDisk
 
+from framework.errors import InputError
 from framework.tracking import outbox
 from framework.tracking.outbox import Outbox, is_tracked, store_uri
 from framework.tracking.store import Value
@@ -24,6 +25,12 @@ def test_the_store_is_beside_the_runs_unless_the_config_names_one(new_run: NewRu
     monkeypatch.chdir(tmp_path)
     named = new_run("two", "tracking.uri=sqlite:///own.db").experiment.tracking
     assert store_uri(run.path, named) == f"sqlite:///{tmp_path / 'own.db'}"
+
+
+def test_a_path_that_mlflow_would_take_for_another_is_refused(new_run: NewRun, tmp_path: Path) -> None:
+    tracking = new_run().experiment.tracking
+    with pytest.raises(InputError, match=r"(?s)cannot keep its database at .*why\?/mlflow.db, with a '\?'.*tracking=none"):
+        store_uri(tmp_path / "why?" / "runs" / "recipe" / "name", tracking)
 
 
 def test_a_run_without_tracking_is_told_from_one_with(new_run: NewRun) -> None:

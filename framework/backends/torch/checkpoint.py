@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from framework.backends.torch.trainee import TorchTrainee
 
 PARTS = ("weights", "optimizer", "states", "random", "progress")
-"""What a state is made of, before the first ``/`` of its names."""
+"""What a state is made of, before the first ``/`` of its names; ``random`` in those of earlier versions only."""
 
 
 def check_plan_weights(plan: ModelPlan, weights: Arrays) -> None:
@@ -32,7 +32,7 @@ def check_plan_weights(plan: ModelPlan, weights: Arrays) -> None:
 
 
 def read_state(trainee: TorchTrainee) -> dict[str, NDArray[np.generic]]:
-    """Weights, optimizer, kept states, counts of dropout draws, and the running means of the epoch."""
+    """Weights, optimizer, kept states, and what the epoch came to so far; dropout depends on the step alone."""
     graph = trainee.native.graph
     state = {f"weights/{name}": value for name, value in trainee.weights().items()}
     if trainee.pending_slots:
@@ -42,8 +42,6 @@ def read_state(trainee: TorchTrainee) -> dict[str, NDArray[np.generic]]:
     for path, gru in graph.stateful_grus():
         if gru.state is not None:
             state[f"states/{path}"] = as_array(gru.state)
-    for path, count in graph.draws():
-        state[f"random/{path}"] = as_array(count)
     state.update({f"progress/{name}": value for name, value in trainee.ledger.arrays().items()})
     return state
 
@@ -95,7 +93,7 @@ def write_state(trainee: TorchTrainee, state: Arrays) -> None:
     trainee.native.optimizer = None
     trainee.pending_slots = {name: value.copy() for name, value in parts["optimizer"].items()}
     _write_states(trainee.native, parts["states"])
-    _write_draws(trainee.native, parts["random"])
+    _check_draws(trainee.native, parts["random"])
     trainee.ledger.restore(parts["progress"])
 
 
@@ -114,9 +112,9 @@ def _write_states(module: GraphModule, states: Arrays) -> None:
             gru.reset_states(as_tensor(states[path]))
 
 
-def _write_draws(module: GraphModule, counts: Arrays) -> None:
-    known = [path for path, _ in module.graph.draws()]
+def _check_draws(module: GraphModule, counts: Arrays) -> None:
+    """What states held of dropout when it depended on how often masks had been drawn."""
+    known = set(module.graph.dropouts())
     for path in counts:
         if path not in known:
             raise CheckpointError(f"the checkpoint's 'random/{path}' belongs to no layer of this model")
-    module.graph.set_draws({path: int(counts[path]) if path in counts else 0 for path in known})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import Any
 
 import pytorch_lightning as lightning
@@ -29,7 +28,6 @@ class EventTeller(lightning.Callback):
         self.ledger = ledger
         self.validation = Mean()
         self.val_loss: float | None = None
-        self._aside = ExitStack()
         self._sigterm = SigtermGuard()
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
@@ -55,10 +53,8 @@ class EventTeller(lightning.Callback):
         trainer.should_stop = True
 
     def on_validation_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Validation starts from zero states; those of the training are put aside."""
-        assert isinstance(module, GraphModule)
+        """Starts the mean."""
         self.validation = Mean()
-        self._aside.enter_context(module.graph.fresh_states())
 
     def on_validation_batch_end(
         self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -67,13 +63,13 @@ class EventTeller(lightning.Callback):
         self.validation.add(outputs, batch[1].numel())
 
     def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Puts the states of the training back."""
-        self._aside.close()
+        """Keeps the mean for the epoch's end."""
         self.val_loss = self.validation.value()
 
     def on_exception(self, trainer: lightning.Trainer, module: lightning.LightningModule, exception: BaseException) -> None:
-        """Puts them back also where a validation was broken off."""
-        self._aside.close()
+        """Puts the states of the training back where a validation was broken off."""
+        assert isinstance(module, GraphModule)
+        module.put_states_back()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Tells of an epoch and its validation, unless the training was ended within it."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-import torch
 from torch import Tensor, nn
 
 from framework.backends.torch.gru.layer import GRU
 from framework.backends.torch.layers import build_layer
 from framework.backends.torch.layers.base import Layer, Setting, Signal
+from framework.backends.torch.recomputation import CountsCalls, KeepsDraws
 from framework.builder.plan import ModelPlan, PlannedLayer, Reference
 from framework.errors import InputError, nearest
 
@@ -96,35 +96,37 @@ class Graph(nn.Module):
     @contextmanager
     def fresh_states(self) -> Iterator[None]:
         """Within, stateful layers start from zeros, for a batch of any size; afterwards they have their states back."""
-        kept = [(gru, gru.state) for _, gru in self.stateful_grus()]
-        self._forget_states()
+        kept = self.swap_states({})
         try:
             yield
         finally:
-            for gru, state in kept:
-                gru.state = state
+            self.swap_states(kept)
 
-    def _forget_states(self) -> None:
-        for _, gru in self.stateful_grus():
-            gru.state = None
+    def swap_states(self, states: Mapping[str, Tensor | None]) -> dict[str, Tensor | None]:
+        """Gives stateful layers these states by their paths, or none, so that they start from zeros; what they had is returned."""
+        kept = {}
+        for path, gru in self.stateful_grus():
+            kept[path], gru.state = gru.state, states.get(path)
+        return kept
 
-    def draws(self) -> Iterator[tuple[str, Tensor]]:
-        """The counts that dropout masks are drawn by, as (path, scalar); see :class:`~framework.backends.torch.layers.dropout.Dropout`."""
+    def start_step(self, step: int, first_row: int = 0) -> None:
+        """Tells all dropout which training step is coming, and which row of the whole batch is this process's first."""
+        for module in self.modules():
+            if isinstance(module, CountsCalls):
+                module.start_step(step, first_row)
+
+    def forget_calls(self) -> None:
+        """The next step told is a new one, even if it has the number of the last."""
+        for module in self.modules():
+            if isinstance(module, CountsCalls):
+                module.call_log.end_steps()
+
+    def dropouts(self) -> Iterator[str]:
+        """The paths of what has dropout."""
         for planned in self.plan.layers:
-            for path, value in self.layer(planned.name).state_dict().items():
-                if path.rpartition(".")[2] == "draws":
-                    yield f"{planned.name}/{path.replace('.', '/')}", value
-
-    def set_draws(self, counts: Mapping[str, int]) -> None:
-        """Puts the counts of :meth:`draws` back."""
-        for planned in self.plan.layers:
-            layer = self.layer(planned.name)
-            state = layer.state_dict()
-            for path in state:
-                name = f"{planned.name}/{path.replace('.', '/')}"
-                if name in counts:
-                    state[path] = torch.tensor(counts[name], dtype=torch.int64)
-            layer.load_state_dict(state)
+            for path, module in self.layer(planned.name).named_modules():
+                if isinstance(module, KeepsDraws) and module.keeps_draws:
+                    yield "/".join([planned.name, *(part for part in path.split(".") if part), "draws"])
 
 
 def run_layer(planned: PlannedLayer, layer: Layer, wires: dict[Reference, Signal]) -> None:

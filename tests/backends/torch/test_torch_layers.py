@@ -64,11 +64,18 @@ def test_dropout_draws_anew_at_every_step_and_alike_for_one_seed(workshop: Any) 
     assert not torch.equal(mine, first)
 
 
-def test_dropout_leaves_torchs_own_random_numbers_alone(workshop: Any) -> None:
-    layer = layer_of(workshop, {"kind": "dropout", "rate": 0.5}).train()
-    before = torch.random.get_rng_state()
-    dropped(layer, torch.ones(4))
-    assert torch.equal(before, torch.random.get_rng_state())
+def test_dropout_does_not_depend_on_torchs_own_random_numbers_and_takes_one_of_them(workshop: Any) -> None:
+    one, same = (layer_of(workshop, {"kind": "dropout", "rate": 0.5}).train() for _ in range(2))
+    torch.manual_seed(1)
+    first = dropped(one, torch.ones(40))
+    after = torch.random.get_rng_state()
+    torch.manual_seed(2)
+    assert torch.equal(dropped(same, torch.ones(40)), first)
+    torch.manual_seed(1)
+    torch.randint(2**63 - 1, ())
+    assert torch.equal(torch.random.get_rng_state(), after)
+    dropped(one.eval(), torch.ones(40))
+    assert torch.equal(torch.random.get_rng_state(), after)
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(0.0, 1.0), (1.0, 0.0)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 import keras
 
+from framework.backends.base.dropout import dropout_seed
 from framework.builder.plan import PlannedLayer
 from framework.errors import UnsupportedArgument
 from framework.spec.backend import BackendSpec
@@ -58,7 +58,7 @@ class BuildContext:
         """Seed of a layer's random numbers: the given one, or one made from the model's seed and the layer's name."""
         if given is not None:
             return given
-        return int.from_bytes(hashlib.blake2b(f"{self.seed}/{name}".encode(), digest_size=4).digest(), "big")
+        return dropout_seed(self.seed, name)
 
     def cudnn(self, spec: GRUSpec) -> bool | Literal["auto"]:
         """What a GRU does about cuDNN."""

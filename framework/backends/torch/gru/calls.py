@@ -15,7 +15,7 @@ from framework.backends.torch.gru.routes import Sequences, choose, run_route
 from framework.backends.torch.gru.surface import GRUSurface
 from framework.backends.torch.precision import autocasts
 from framework.backends.torch.recomputation import Call
-from framework.backends.torch.tracing import as_one_node, ordinary, recorded, refuse_keeping, refuse_recording
+from framework.backends.torch.tracing import as_one_node, ordinary, recorded, refuse_keeping, refuse_recording, transformed
 from framework.builder.cudnn import CudnnVerdict, GRUTraits, judge
 from framework.errors import InputError, UnsupportedArgument
 
@@ -133,7 +133,7 @@ class GRUCalls(GRUSurface):
         """The call, where running it again would move something: dropout, or a kept state."""
         if training and (self.dropout or self.recurrent_dropout):
             refuse_recording(self.label, "the dropout mask of a layer in training", "call eval() on the model first")
-        elif not self.stateful or recorded() or not (training or torch.is_grad_enabled()):
+        elif not self.stateful or recorded() or transformed() or not (training or torch.is_grad_enabled()):
             return None
         return self.call_log.enter(self.label)
 

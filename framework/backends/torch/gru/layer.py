@@ -16,6 +16,7 @@ from framework.backends.torch.gru.dropout import DropoutMasks
 from framework.backends.torch.gru.loop import Cell
 from framework.backends.torch.gru.properties import WEIGHTS, GRUProperties
 from framework.backends.torch.gru.surface import GRUSurface
+from framework.backends.torch.recomputation import CallLog
 from framework.errors import InputError
 from framework.spec.layers.gru import GRUSpec
 
@@ -83,11 +84,12 @@ class GRU(GRUCalls, GRUSurface, GRUProperties, nn.Module):
         super().__init__()
         self.arguments = parse_arguments({name: given[name] for name in DOCUMENTED}, kwargs)
         self.cell = Cell(self.activation, self.recurrent_activation, self.reset_after)
-        self.dropout_masks = DropoutMasks(self.dropout, self.seed, 1, "dropout mask")
-        self.recurrent_dropout_masks = DropoutMasks(self.recurrent_dropout, self.seed, 2, "recurrent dropout mask")
+        self.call_log = CallLog()
+        self.dropout_masks = DropoutMasks(self.dropout, self.seed, 1, "dropout mask", self.call_log)
+        self.recurrent_dropout_masks = DropoutMasks(self.recurrent_dropout, self.seed, 2, "recurrent dropout mask", self.call_log)
         for name in WEIGHTS:
             self.register_parameter(name, None)
-        self.register_buffer("state", None, persistent=False)
+        self.state = None
         self._clear_derived()
         self._refuse_impossible_cudnn()
         if self.arguments.shape.features is not None:

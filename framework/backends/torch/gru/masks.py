@@ -52,4 +52,4 @@ def visible_steps(mask: Tensor, zero_output_for_mask: bool) -> Tensor:
 
     Source: Keras, ``keras.backend.rnn`` ("zero_output_for_mask").
     """
-    return mask if zero_output_for_mask else mask.cumsum(0) > 0
+    return mask if zero_output_for_mask else mask.long().cumsum(0) > 0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from framework.backends.torch.gru.dropout import DropoutMasks
 from framework.backends.torch.gru.properties import GRUProperties
+from framework.backends.torch.recomputation import CountsCalls
 from framework.errors import InputError
 
 
-class GRUSurface(GRUProperties):
+class GRUSurface(GRUProperties, CountsCalls):
     """States, dropout masks, penalties and constraints of a GRU."""
 
     training: bool
@@ -24,6 +25,7 @@ class GRUSurface(GRUProperties):
     dropout_masks: DropoutMasks
     recurrent_dropout_masks: DropoutMasks
     activity_losses: list[Tensor]
+    state: Tensor | None
 
     @property
     def label(self) -> str:
@@ -93,6 +95,14 @@ class GRUSurface(GRUProperties):
         # A state kept in inference mode, as Lightning validates, must serve the training step after it.
         with torch.inference_mode(False):
             self.state = state.detach().to(device=like.device, dtype=dtype, copy=True)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Moves and casts the kept state with the weights. It is no buffer: each process and each copy of a model has its own rows."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self.state is not None:
+            moved = fn(self.state)
+            self.state = torch.zeros_like(moved) if self.state.is_meta else moved
+        return self
 
     def get_dropout_mask_for_cell(self, inputs: Tensor, training: bool | None, count: int = 1) -> Any:
         """The dropout mask on the inputs, which the layer's next call will apply, or its last call applied.

@@ -33,7 +33,7 @@ class Bidirectional(Layer):
         assert isinstance(planned.spec, BidirectionalSpec)
         self.merge_mode = planned.spec.merge_mode
         forward = planned.spec.layer
-        backward = planned.spec.backward_layer or forward.model_copy(update={"go_backwards": not forward.go_backwards})
+        backward = planned.spec.backward_layer or forward.model_copy(update={"go_backwards": not forward.go_backwards, "seed": None})
         for field, inner in (("layer", forward), ("backward_layer", backward)):
             _refuse(planned.name, field, inner)
         zeros = forward.return_sequences
