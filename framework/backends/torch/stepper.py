@@ -186,9 +186,13 @@ def _refuse(derived: DecodingStep) -> None:
 
 
 def _apart(layer: Layer) -> Layer:
-    """The layer on the same weights, in inference mode, whatever the model's own mode is."""
+    """The layer on the same weights, in inference mode and in the data type of its weights, whatever the model's own mode is."""
+    with torch.no_grad():
+        tuple(layer.weights())  # those that are computed from others are brought up to date, and hang in no graph
     shared = {id(tensor): tensor for tensor in [*layer.parameters(), *layer.buffers()]}
-    return copy.deepcopy(layer, shared).eval()
+    apart = copy.deepcopy(layer, shared).eval()
+    apart.mixed = None
+    return apart
 
 
 def _layer_part(planned: PlannedLayer, layer: Layer) -> Part:

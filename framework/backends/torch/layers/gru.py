@@ -56,7 +56,7 @@ class GRULayer(Layer):
         return {"output": Signal(results[0], through[0]), "state": Signal(results[1])}
 
     def losses(self) -> list[Tensor]:
-        """Penalties of the weights, and of the outputs of the last call."""
+        """Penalties of the weights, and of the outputs of all calls of the step."""
         return self.gru.losses()
 
     def apply_constraints(self) -> None:
