@@ -40,6 +40,9 @@ def derive_step(plan: ModelPlan, decoded: str) -> DecodingStep:
         else:
             once.append(layer)
     obstacles = {layer.name: _obstacle(layer) for layer in per_step if not layer.step}
+    for layer in per_step:
+        if any(reference.node in dependent for reference in layer.references.get("initial_state", ())):
+            obstacles.setdefault(layer.name, "its initial_state is made from the tokens that are still to be decoded")
     return DecodingStep(tuple(per_step), tuple(once), obstacles)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from framework.builder.plan import ModelPlan
 from framework.builder.planner import plan_model, required_cudnn
+from framework.builder.step import derive_step
 from framework.config.fill import fill_sizes
 from framework.engine.digest import resolved
 from framework.errors import SpecError, UnsupportedArgument
@@ -49,3 +50,8 @@ def plan_only(experiment: Experiment, locate: Locate = nowhere) -> ModelPlan:
     """
     dtype = _DTYPES.get(experiment.trainer.precision, "float32")
     return plan_model(experiment.model, experiment.seed, experiment.backend, dtype=dtype, locate=locate)
+
+
+def decoding_obstacles(plan: ModelPlan) -> list[str]:
+    """What keeps a model from being decoded token by token, a line a layer; it can be trained and measured all the same."""
+    return [f"layer '{name}': {reason}" for name, reason in derive_step(plan, next(iter(plan.inputs))).obstacles.items()]

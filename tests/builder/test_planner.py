@@ -179,7 +179,7 @@ def test_the_decoding_step_is_derived_from_what_depends_on_the_decoded_input() -
     assert [layer.name for layer in step.per_step] == ["target_embedding", "decoder", "logits"]
     assert [layer.name for layer in step.once] == ["source_embedding", "encoder", "first_state"]
     assert step.obstacles == {}
-    assert list(derive_step(planned, "source").obstacles) == ["encoder"]
+    assert list(derive_step(planned, "source").obstacles) == ["encoder", "decoder"]
 
 
 def test_a_layer_that_reads_backwards_has_no_step() -> None:
