@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
     try:
         loaded = load(arguments.overrides, arguments.config_dir)
-        parameters = check_model(loaded.experiment, loaded.composed.locate)
+        parameters, notes = check_model(loaded.experiment, loaded.composed.locate)
     except SpecError as error:
         if not arguments.json:
             raise
@@ -35,27 +35,30 @@ def run(arguments: argparse.Namespace) -> int:
         return error.exit_code
     experiment = loaded.experiment
     if arguments.json:
-        print(json.dumps({"valid": True, "recipe": experiment.recipe, "parameters": parameters, "problems": []}, indent=2))
+        print(json.dumps({"valid": True, "recipe": experiment.recipe, "parameters": parameters, "problems": [], "notes": notes}, indent=2))
         return EXIT_DONE
     count = "" if parameters is None else f", {parameters:,} parameters"
     print(
         f"recipe {experiment.recipe}: the config is valid ({len(experiment.model.layers)} layers{count}, backend {experiment.backend.name})"
     )
+    for note in notes:
+        print(f"note: {note}")
     return EXIT_DONE
 
 
-def check_model(experiment: Experiment, locate: Locate) -> int | None:
+def check_model(experiment: Experiment, locate: Locate) -> tuple[int | None, list[str]]:
     """Checks shapes too; sizes that only the data knows are given a stand-in.
 
     Returns:
-        The number of parameters, where the sizes are declared.
+        The number of parameters, where the sizes are declared; and what the trained model will not be able to do.
     """
-    from framework.engine.planning import plan_experiment, with_sizes
+    from framework.engine.planning import decoding_obstacles, plan_experiment, with_sizes
 
     known = experiment.data.known_sizes()
     sizes = {name: known.get(name, _STAND_IN) for name in experiment.data.size_names}
     plan = plan_experiment(with_sizes(experiment, sizes, locate), sizes, locate)
-    return plan.parameters if set(known) >= set(sizes) else None
+    notes = [f"the model can be trained and measured, and cannot generate: {obstacle}" for obstacle in decoding_obstacles(plan)]
+    return plan.parameters if set(known) >= set(sizes) else None, notes
 
 
 def _as_json(problem: dict[str, Any]) -> dict[str, Any]:

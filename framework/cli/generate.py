@@ -40,10 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
     prompts = [prompt for prompt in arguments.prompt or [settings.prompt] for _ in range(arguments.num)]
     started = time.perf_counter()
     if len(prompts) == 1:
-        sys.stdout.write(prompts[0])
+        shown = prompts[0]
         for pieces in generator.stream(prompts, settings, arguments.seed):
-            sys.stdout.write(pieces[0])
+            sys.stdout.write(shown + pieces[0])
             sys.stdout.flush()
+            shown = ""
         print()
     else:
         for number, text in enumerate(generator.generate(prompts, settings, arguments.seed), start=1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import importlib
 import sys
@@ -37,6 +38,11 @@ _ANSWERS = frozenset({"-c", "--cfg", "--info", "-h", "--help"})
 """With these, what they print is what was asked for."""
 
 EXIT_INTERRUPTED = 130
+
+_WRONG_PLACES = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
+)
+"""What the system says of a path that the user should have chosen otherwise; the rest, such as a full disk, is a failure."""
 
 _COLLECT_AFTER = 50_000
 """New objects before Python looks for unreachable ones. At the usual 700 it does so four hundred times while the imports of a
@@ -90,6 +96,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return EXIT_INTERRUPTED
         except ReaderGone:
             return EXIT_DONE
+        except OSError as error:
+            place = f": {concealed(str(error.filename))}" if error.filename else ""
+            print(f"error: {error.strerror or error}{place}", file=sys.stderr)
+            return EXIT_USER_INPUT if error.errno in _WRONG_PLACES else EXIT_FAILED
 
 
 def _run(words: list[str]) -> int:
@@ -115,13 +125,25 @@ def _run(words: list[str]) -> int:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
-    arguments = parser.parse_intermixed_args(words[1:])
+    arguments = parser.parse_intermixed_args(parser.joined(words[1:]))
     code: int = module.run(arguments)
     return code
 
 
 class _VerbParser(argparse.ArgumentParser):
-    """Names the nearest option where one is not known."""
+    """Names the nearest option where one is not known, and takes a value that begins with a dash for what it is."""
+
+    def joined(self, words: Sequence[str]) -> list[str]:
+        """The words, an option and a value that begins with a dash made one (``--prompt=-the``), since no option is called so."""
+        takes = {option for action in self._actions if action.nargs is None and action.option_strings for option in action.option_strings}
+        known = {option for action in self._actions for option in action.option_strings}
+        found: list[str] = []
+        for word in words:
+            if found and found[-1] in takes and word.startswith("-") and word.partition("=")[0] not in known:
+                found[-1] = f"{found[-1]}={word}"
+            else:
+                found.append(word)
+        return found
 
     def error(self, message: str) -> NoReturn:
         """Ends the process with one message."""

@@ -107,11 +107,15 @@ class Vocabulary:
         return 0 if self.unknown else None
 
     def encode(self, text: str) -> NDArray[np.int32]:
-        """The text's tokens by number, ``(tokens,) int32``.
+        r"""The text's tokens by number, ``(tokens,) int32``.
+
+        Line ends become ``\n``, as those of the text that the vocabulary is from, unless it has ``\r``.
 
         Raises:
             DataError: tokens that the vocabulary does not have, and ``unknown`` is not set; names up to ten of them.
         """
+        if "\r" in text and "\r" not in self._ids:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
         if self.lowercase:
             text = text.lower()
         ids = self._encode_characters(text) if self.level == "character" else self._encode_words(text)

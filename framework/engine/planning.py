@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from framework.builder import step
 from framework.builder.plan import ModelPlan
 from framework.builder.planner import plan_model, required_cudnn
 from framework.config.fill import fill_sizes
@@ -49,3 +50,9 @@ def plan_only(experiment: Experiment, locate: Locate = nowhere) -> ModelPlan:
     """
     dtype = _DTYPES.get(experiment.trainer.precision, "float32")
     return plan_model(experiment.model, experiment.seed, experiment.backend, dtype=dtype, locate=locate)
+
+
+def decoding_obstacles(plan: ModelPlan) -> list[str]:
+    """What keeps a model from being decoded token by token, a line each; it can be trained and measured all the same."""
+    found = step.decoding_obstacles(plan)
+    return [f"layer '{name}': {reason}" if name != "model.inputs" else f"{name}: {reason}" for name, reason in found.items()]

@@ -8,6 +8,7 @@ from framework.backends.base.backend import Trainee
 from framework.decoding.sampling import Sampling
 from framework.engine.files import write_text
 from framework.engine.folder import RunFolder
+from framework.engine.planning import decoding_obstacles
 from framework.engine.prepare import Prepared
 from framework.errors import UnsupportedArgument
 
@@ -25,10 +26,9 @@ def sample_maker(prepared: Prepared, trainee: Trainee, folder: RunFolder, warn: 
     """
     if prepared.experiment.trainer.sample_every_n_epochs is None:
         return lambda epoch: None
-    try:
-        trainee.stepper()
-    except UnsupportedArgument as error:
-        warn(f"no samples will be made, and the model will not generate: {error}")
+    obstacle = _obstacle(prepared, trainee)
+    if obstacle is not None:
+        warn(f"no samples will be made, and the model will not generate: {obstacle}")
         return lambda epoch: None
     sampling = Sampling.of(prepared.experiment.decoding, banned_tokens(prepared))
 
@@ -44,3 +44,15 @@ def banned_tokens(prepared: Prepared) -> tuple[int, ...]:
     """Tokens that are never generated: ``[UNK]``, which stands for no text."""
     unknown = prepared.data.vocabulary.unknown_id
     return () if unknown is None else (unknown,)
+
+
+def _obstacle(prepared: Prepared, trainee: Trainee) -> str | None:
+    """What keeps the model from being decoded: told of its plan, or by its backend."""
+    obstacles = decoding_obstacles(prepared.plan)
+    if obstacles:
+        return "; ".join(obstacles)
+    try:
+        trainee.stepper()
+    except UnsupportedArgument as error:
+        return str(error)
+    return None

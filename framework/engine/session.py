@@ -141,7 +141,7 @@ class Session:
     def _tell_of_lost_values(self, step: int) -> None:
         """What was measured before a checkpoint is on the disk before it; where it is gone, somebody shall know."""
         kept, due = self.recorder.last_step, step - step % self.experiment.trainer.log_every_n_steps
-        if kept < due:
+        if step > 0 and kept < due:
             self.reporter.warn(
                 f"{self.folder.metrics} ends {f'at step {kept}' if kept >= 0 else 'before the first step'}, and the checkpoint is of "
                 f"step {step}: what was measured between is lost"

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from framework.spec.base import Spec
+
+
+def _above_zero(value: object) -> object:
+    if value == 0 and not isinstance(value, bool):
+        details = {"expected": "a number above 0", "suggestion": "strategy=greedy, which always takes the most likely token"}
+        raise PydanticCustomError("identifier", "no token can be drawn at temperature 0", details)
+    return value
+
+
+Temperature = Annotated[float, Field(gt=0.0), BeforeValidator(_above_zero)]
 
 
 class DecodingSpec(Spec):
@@ -14,7 +25,7 @@ class DecodingSpec(Spec):
 
     strategy: Literal["greedy", "sample"] = "sample"
     """greedy: the most likely token; sample: one drawn by its probability."""
-    temperature: float = Field(1.0, gt=0.0)
+    temperature: Temperature = 1.0
     """Logits are divided by this before drawing."""
     top_k: int | None = Field(None, gt=0)
     """Draw among the k most likely tokens only."""

@@ -18,13 +18,13 @@ BACKENDS = [
     pytest.param("torch", marks=pytest.mark.torch),
     pytest.param("tensorflow", marks=[pytest.mark.tensorflow, pytest.mark.slow]),
 ]
-LOST = {
-    "a reader that goes away": "gatework train {} 2>&1 | head -1",
-    "nobody at all": "gatework train {} | true",
-    "only ASCII": "PYTHONIOENCODING=ascii gatework train {} > out.txt",
-    "a full disk": "gatework train {} > /dev/full 2> /dev/full",
-    "closed streams": "gatework train {} <&- >&- 2>&-",
-}
+LOST = [
+    pytest.param("gatework train {} 2>&1 | head -1", id="a reader that goes away"),
+    pytest.param("gatework train {} <&- >&- 2>&-", id="closed streams"),
+    pytest.param("gatework train {} > /dev/full 2> /dev/full", id="a full disk", marks=pytest.mark.slow),
+    pytest.param("gatework train {} | true", id="nobody at all", marks=pytest.mark.slow),
+    pytest.param("PYTHONIOENCODING=ascii gatework train {} > out.txt", id="only ASCII", marks=pytest.mark.slow),
+]
 
 
 def gatework(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -56,12 +56,13 @@ def whole(run: Path) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("lost", LOST)
 def test_a_training_goes_on_unseen(lost: str, backend: str, tmp_path: Path) -> None:
-    done = gatework(LOST[lost].format(f"{WORDS} name=one backend={backend}"), tmp_path)
+    done = gatework(lost.format(f"{WORDS} name=one backend={backend}"), tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     whole(tmp_path / "runs" / "text_generation" / "one")
 
 
 @pytest.mark.torch
+@pytest.mark.slow
 def test_ascii_output_is_readable(tmp_path: Path) -> None:
     assert (
         gatework(

@@ -37,8 +37,8 @@ class Graph(nn.Module):
         assert isinstance(found, Layer)
         return found
 
-    def weights(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Every weight as (``layer/weight``, parameter) in Keras' layout and order."""
+    def weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Every weight as (``layer/weight``, value) in Keras' layout and order; a parameter unless it is computed from others."""
         for planned in self.plan.layers:
             for name, weight in self.layer(planned.name).weights():
                 yield f"{planned.name}/{name}", weight

@@ -17,6 +17,7 @@ from framework.backends.torch.layers.base import Setting, Signal
 from framework.backends.torch.loss import cross_entropy
 from framework.backends.torch.optimizers import KerasOptimizer, clip_gradients, make_optimizer
 from framework.backends.torch.tracing import as_one_node
+from framework.backends.torch.weights import write_weights
 from framework.builder.plan import ModelPlan
 from framework.spec.optimizer import AdamSpec, OptimizerSpec
 
@@ -192,7 +193,12 @@ class GraphModule(lightning.LightningModule):
                 gru.reset_states(checkpoint["gatework_states"][path])
 
     def set_weights(self, weights: Mapping[str, NDArray[np.generic]]) -> None:
-        """Sets weights by ``layer/weight``, which must be all of this model's, in its shapes."""
-        with torch.no_grad():
-            for name, parameter in self.graph.weights():
-                parameter.copy_(torch.from_numpy(np.ascontiguousarray(weights[name])))
+        """Sets weights by ``layer/weight``, which must be all of this model's, in its shapes.
+
+        Raises:
+            InputError: a weight is parametrized or pruned in a way that cannot give its value; it is named.
+        """
+        for planned in self.plan.layers:
+            places = self.graph.layer(planned.name).places()
+            values = [(place, torch.from_numpy(np.ascontiguousarray(weights[f"{planned.name}/{name}"]))) for name, place in places]
+            write_weights(f"layer '{planned.name}'", values)

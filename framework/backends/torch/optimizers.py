@@ -39,11 +39,11 @@ class KerasOptimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             group["lr"] = rate
 
-    def slot(self, name: str, weight: nn.Parameter) -> Tensor | None:
+    def slot(self, name: str, weight: Tensor) -> Tensor | None:
         """The value kept for a weight under Keras' name; None before the first step."""
         return self.state[weight].get(self.slots[name]) if weight in self.state else None
 
-    def set_slot(self, name: str, weight: nn.Parameter, value: Tensor) -> None:
+    def set_slot(self, name: str, weight: Tensor, value: Tensor) -> None:
         """Puts back what :meth:`slot` gave; :attr:`iterations` must be set before."""
         self.state[weight][self.slots[name]] = value.to(device=weight.device, dtype=weight.dtype, copy=True)
 
@@ -65,7 +65,7 @@ class _AdamEpsilon(KerasOptimizer):
             group["eps"] = group["epsilon"] / math.sqrt(1.0 - group["betas"][1] ** group["iterations"])
         return super().step(closure)
 
-    def set_slot(self, name: str, weight: nn.Parameter, value: Tensor) -> None:
+    def set_slot(self, name: str, weight: Tensor, value: Tensor) -> None:
         """Puts back what :meth:`slot` gave."""
         super().set_slot(name, weight, value)
         # torch counts the steps of each weight, in a float32 scalar beside it (fused on a GPU) or on the CPU.

@@ -79,7 +79,7 @@ class TorchTrainee:
         """
         if self.native.optimizer is None or self._optimizer_spec != training.optimizer:
             self.native.optimizer_spec = self._optimizer_spec = training.optimizer
-            self.native.optimizer = make_optimizer(training.optimizer, (weight for _, weight in self.native.graph.weights()))
+            self.native.optimizer = make_optimizer(training.optimizer, self.native.parameters())
         if self.pending_slots:
             write_slots(self.native, self.native.optimizer, self.pending_slots)
             self.pending_slots = {}

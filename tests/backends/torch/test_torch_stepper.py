@@ -165,6 +165,35 @@ def test_precision_of_the_weights(workshop: Any) -> None:
     np.testing.assert_allclose(logits, expected, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("layer", ["embedding", "gru", "before", "norm", "hidden", "logits"])
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"])
+def test_a_layer_with_a_data_type_of_its_own(dtype: str, layer: str, workshop: Any) -> None:
+    layers = {
+        "gru": GRU,
+        "norm": {"kind": "layer_normalization"},
+        "before": {**GRU, "units": 5, "reset_after": False},
+        "hidden": {"kind": "dense", "units": 7, "activation": "tanh"},
+    }
+    model = workshop.model_of(**layers)
+    model["layers"][layer] = {**model["layers"][layer], "dtype": dtype}
+    plain, typed = workshop.trainee(workshop.model_of(**layers)), workshop.trainee(model)
+    tokens = tokens_of(workshop)
+    (expected,) = plain.predict({"tokens": tokens}).values()
+    (own,) = typed.predict({"tokens": tokens}).values()
+    near = {"float64": 1e-6, "bfloat16": 3e-2, "float16": 3e-3}
+    np.testing.assert_allclose(own, expected, atol=near.get(dtype.removeprefix("mixed_"), 0.0), rtol=0)
+    stepper = typed.stepper()
+    found, last = stepped(stepper, tokens)
+    whole, state = stepper(tokens, stepper.initial_state(len(tokens)))
+    # Mixed layers keep weights in float32, and steps are in the data type of the weights.
+    allowed = 1e-6 if dtype.startswith("mixed") else near[dtype]
+    np.testing.assert_allclose(found, expected, atol=allowed, rtol=0)
+    np.testing.assert_allclose(whole, expected[:, -1], atol=allowed, rtol=0)
+    for name, value in state.items():
+        np.testing.assert_allclose(value.float().numpy(), last[name].float().numpy(), atol=allowed, rtol=0)
+        assert value.dtype == last[name].dtype == stepper.initial_state(1)[name].dtype
+
+
 def test_a_large_table_is_not_folded(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     trainee = made(workshop, MODELS["folded"])
     tokens = tokens_of(workshop)

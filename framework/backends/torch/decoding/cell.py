@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from framework.backends.torch.decoding.form import Formed, States
 from framework.backends.torch.gru.layer import GRU
 from framework.backends.torch.product import PreparedProduct
 from framework.backends.torch.signal import Signal
+from framework.backends.torch.weights import is_parameter
 
 _IN_PLACE: dict[Any, Any] = {torch.tanh: torch.tanh_, torch.sigmoid: torch.sigmoid_}
 
@@ -131,9 +132,12 @@ class _Scratch:
 
 
 def _reader(gru: GRU) -> GRU:
-    """A GRU on the same weights that gives all outputs and its last state, keeps none, and drops nothing."""
-    changes = {"return_sequences": True, "return_state": True, "stateful": False, "time_major": False, "activity_regularizer": None}
+    """A GRU on the same weights, and in their dtype, that gives all outputs and its last state, keeps none, and drops nothing."""
+    changes = {
+        "return_sequences": True, "return_state": True, "stateful": False, "time_major": False, "activity_regularizer": None, "dtype": None,
+    }  # fmt: skip
     reader = GRU.from_spec(gru.arguments.spec.model_copy(update=changes))
     for name in ("kernel", "recurrent_kernel", "bias"):
-        reader.register_parameter(name, getattr(gru, name))
+        weight = getattr(gru, name)  # where it is computed from others, the value of now
+        reader.register_parameter(name, weight if weight is None or is_parameter(gru, name) else nn.Parameter(weight.detach()))
     return reader.eval()

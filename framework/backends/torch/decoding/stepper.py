@@ -153,9 +153,13 @@ class TorchStepper:
 
 
 def _apart(layer: Layer) -> Layer:
-    """The layer on the same weights, in inference mode, whatever the model's own mode is."""
+    """The layer on the same weights, in inference mode and in the data type of its weights, whatever the model's own mode is."""
+    with torch.no_grad():
+        tuple(layer.weights())  # those that are computed from others are brought up to date, and hang in no graph
     shared = {id(tensor): tensor for tensor in [*layer.parameters(), *layer.buffers()]}
-    return copy.deepcopy(layer, shared).eval()
+    apart = copy.deepcopy(layer, shared).eval()
+    apart.mixed = None
+    return apart
 
 
 def _last_step(signal: Signal) -> Signal:

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 
+from framework.backends.torch.activations import Activation
 from framework.backends.torch.gru.loop import Cell, Weights, step
 from framework.backends.torch.gru.masks import read_mask, visible_steps
 from framework.backends.torch.gru.routes import Sequences, choose, run_route
@@ -25,7 +27,6 @@ logger = logging.getLogger("gatework.gru")
 class GRUCalls(GRUSurface):
     """``forward`` and ``step`` of a GRU."""
 
-    cell: Cell
     _told: bool
 
     def build(self, input_shape: Any, device: torch.device | str | None = None) -> None:
@@ -83,11 +84,12 @@ class GRUCalls(GRUSurface):
         Returns:
             The new state ``(batch, units)``, which is the output as well.
         """
+        self._weights()  # which brings pruned weights up to date
         weights = self._cast_weights(inputs.dtype)
         projected = inputs @ weights.kernel
         if weights.input_bias is not None:
             projected = projected + weights.input_bias
-        return step(projected, state, weights, self.cell)
+        return step(projected, state, weights, self._cast_cell(inputs.dtype))
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask of the output: that of the inputs in the order of the outputs with ``return_sequences``, else None.
@@ -173,7 +175,7 @@ class GRUCalls(GRUSurface):
         if training is not None and self.recurrent_dropout:
             recurrent_masks = self.recurrent_dropout_masks.apply_next(training, batch, sequence, self.units, 3)
         given = Sequences(sequence, state, mask, input_masks, recurrent_masks)
-        weights, cell = self._cast_weights(sequence.dtype), self.cell
+        weights, cell = self._cast_weights(sequence.dtype), self._cast_cell(sequence.dtype)
         route = choose(given, weights, cell, self._on_cudnn(sequence, mask))
         if not autocasts(sequence.device.type):
             return run_route(route, given, weights, cell)
@@ -197,6 +199,12 @@ class GRUCalls(GRUSurface):
     def _cast_weights(self, dtype: torch.dtype) -> Weights:
         assert self.kernel is not None and self.recurrent_kernel is not None
         return Weights(self.kernel.to(dtype), self.recurrent_kernel.to(dtype), None if self.bias is None else self.bias.to(dtype))
+
+    def _cast_cell(self, dtype: torch.dtype) -> Cell:
+        cell = self.cell
+        if cell is self._cell:
+            return cell
+        return replace(cell, activation=_in_type(cell.activation, dtype), recurrent_activation=_in_type(cell.recurrent_activation, dtype))
 
     def cudnn_verdict(self, device: str = "auto", dtype: str = "float32", masked: bool = False) -> CudnnVerdict:
         """Whether cuDNN can run this layer, and why.
@@ -241,11 +249,12 @@ class GRUCalls(GRUSurface):
             f"{self.label}: torch.jit.script cannot compile it; torch.jit.trace and torch.export.export can record it"
         )
 
-    def _clear_derived(self) -> None:
-        """Forgets what belongs to calls and not to the layer."""
-        self.activity_losses = []
-        self._told = False
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles leave out what belongs to a call: its losses carry a graph."""
-        return {**self.__dict__, "activity_losses": []}
+def _in_type(function: Activation, dtype: torch.dtype) -> Activation:
+    """An activation whose own parameters are in the data type of the computation."""
+    if not isinstance(function, nn.Module):
+        return function
+    parameters = {name: one.to(dtype) if one.is_floating_point() else one for name, one in function.named_parameters()}
+    if all(parameters[name] is one for name, one in function.named_parameters()):
+        return function
+    return lambda x: functional_call(function, parameters, (x,))

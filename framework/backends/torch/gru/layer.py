@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from framework.backends.torch.activity import ActivityPenalties
 from framework.backends.torch.gru.arguments import DTYPES, SPEC_OPTIONS, parse_arguments
 from framework.backends.torch.gru.calls import GRUCalls
 from framework.backends.torch.gru.dropout import DropoutMasks
@@ -17,6 +19,7 @@ from framework.backends.torch.gru.loop import Cell
 from framework.backends.torch.gru.properties import WEIGHTS, GRUProperties
 from framework.backends.torch.gru.surface import GRUSurface
 from framework.backends.torch.recomputation import CallLog
+from framework.backends.torch.weights import read_weight, write_weights
 from framework.errors import InputError
 from framework.spec.layers.gru import GRUSpec
 
@@ -83,14 +86,18 @@ class GRU(GRUCalls, GRUSurface, GRUProperties, nn.Module):
         given = locals()
         super().__init__()
         self.arguments = parse_arguments({name: given[name] for name in DOCUMENTED}, kwargs)
-        self.cell = Cell(self.activation, self.recurrent_activation, self.reset_after)
+        for argument, function in self.arguments.functions.items():
+            if isinstance(function, nn.Module):  # a part of this one: trained, moved and saved with it
+                self.add_module(f"{argument}_function", function)
+        self._cell = Cell(self.activation, self.recurrent_activation, self.reset_after)
+        self.activity_penalties = ActivityPenalties()
         self.call_log = CallLog()
         self.dropout_masks = DropoutMasks(self.dropout, self.seed, 1, "dropout mask", self.call_log)
         self.recurrent_dropout_masks = DropoutMasks(self.recurrent_dropout, self.seed, 2, "recurrent dropout mask", self.call_log)
         for name in WEIGHTS:
             self.register_parameter(name, None)
         self.state = None
-        self._clear_derived()
+        self._told = False
         self._refuse_impossible_cudnn()
         if self.arguments.shape.features is not None:
             self.build(self.arguments.shape.features)
@@ -150,7 +157,8 @@ class GRU(GRUCalls, GRUSurface, GRUProperties, nn.Module):
         """Sets the weights from arrays or tensors in Keras' layout and order.
 
         Raises:
-            InputError: the layer has no weights yet, their number differs, or a shape does; both sides are shown.
+            InputError: the layer has no weights yet, their number differs, or a shape does; both sides are shown. Or a weight is
+                parametrized or pruned in a way that cannot give the value; it is named, and all weights are as they were.
         """
         own = self._weights()
         if not own:
@@ -161,14 +169,16 @@ class GRU(GRUCalls, GRUSurface, GRUProperties, nn.Module):
         for (name, weight), value in zip(own.items(), values, strict=True):
             if weight.shape != value.shape:
                 raise InputError(f"{self.label}: {name} has the shape {tuple(weight.shape)}, but {tuple(value.shape)} was given")
-        with torch.no_grad():
-            for weight, value in zip(own.values(), values, strict=True):
-                weight.copy_(value)
+        write_weights(self.label, (((self, name), value) for name, value in zip(own, values, strict=True)))
 
     def get_config(self) -> dict[str, Any]:
-        """Everything that :meth:`from_config` needs for the same layer, under the constructor's names; weights are not in it."""
+        """Everything that :meth:`from_config` needs for the same layer, under the constructor's names; weights are not in it.
+
+        A module given for a function is in it as a copy, so that layers made of the config do not share its parameters.
+        """
         arguments = self.arguments
-        config = {name: _as_config(arguments.functions.get(name, getattr(arguments.spec, name))) for name in (*DOCUMENTED, *SPEC_OPTIONS)}
+        functions = {name: deepcopy(one) if isinstance(one, nn.Module) else one for name, one in arguments.functions.items()}
+        config = {name: _as_config(functions.get(name, getattr(arguments.spec, name))) for name in (*DOCUMENTED, *SPEC_OPTIONS)}
         return {**config, **arguments.shape_options}
 
     @classmethod
@@ -185,8 +195,8 @@ class GRU(GRUCalls, GRUSurface, GRUProperties, nn.Module):
         changed = [f"{name}={_as_config(value)!r}" for name, value in config.items() if value != getattr(default, name)]
         return ", ".join([str(self.units), *changed])
 
-    def _weights(self) -> dict[str, nn.Parameter]:
-        return {name: weight for name in WEIGHTS if (weight := getattr(self, name)) is not None}
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: read_weight(self, name) for name in WEIGHTS if getattr(self, name) is not None}
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         kernel = state_dict.get(f"{prefix}kernel")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from framework.backends.torch.activations import Activation, activation
 from framework.backends.torch.gru.arguments import MIXED, Arguments
+from framework.backends.torch.gru.loop import Cell
 from framework.backends.torch.identifiers import Initialize, Penalty, Projection, constraint, initializer, regularizer
 from framework.backends.torch.precision import autocasts
 
@@ -24,6 +26,8 @@ class GRUProperties:
     """Read-only properties under Keras' names; functions are torch functions."""
 
     arguments: Arguments
+    _cell: Cell
+    _modules: dict[str, nn.Module | None]
     state: Tensor | None
 
     @property
@@ -167,8 +171,19 @@ class GRUProperties:
         """The kept state ``[(batch, units)]`` of a stateful layer; ``[None]`` before there is one."""
         return [self.state]
 
+    @property
+    def cell(self) -> Cell:
+        """What a step does beside the weights."""
+        if not self._modules.keys() & {"activation_function", "recurrent_activation_function"}:
+            return self._cell
+        # A copy of this layer, as on another device, has copies of its modules.
+        return replace(self._cell, activation=self.activation, recurrent_activation=self.recurrent_activation)
+
     def _function(self, argument: str, known: Callable[[Any], Any]) -> Any:
         """The function given for an argument, or the one that its identifier names; None where there is neither."""
+        registered = self._modules.get(f"{argument}_function")
+        if registered is not None:
+            return registered
         if argument in self.arguments.functions:
             return self.arguments.functions[argument]
         identifier = getattr(self.arguments.spec, argument)

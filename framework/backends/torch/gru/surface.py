@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from framework.backends.torch.activity import ActivityPenalties
 from framework.backends.torch.gru.dropout import DropoutMasks
 from framework.backends.torch.gru.properties import GRUProperties
 from framework.backends.torch.recomputation import CountsCalls
+from framework.backends.torch.weights import write_weights
 from framework.errors import InputError
 
 
@@ -24,7 +26,7 @@ class GRUSurface(GRUProperties, CountsCalls):
     bias: nn.Parameter | None
     dropout_masks: DropoutMasks
     recurrent_dropout_masks: DropoutMasks
-    activity_losses: list[Tensor]
+    activity_penalties: ActivityPenalties
     state: Tensor | None
 
     @property
@@ -33,7 +35,7 @@ class GRUSurface(GRUProperties, CountsCalls):
         name = self.arguments.spec.name
         return f"GRU '{name}'" if name else "GRU"
 
-    def _weights(self) -> dict[str, nn.Parameter]:
+    def _weights(self) -> dict[str, Tensor]:
         raise NotImplementedError
 
     def get_initial_state(self, inputs: Tensor | None = None, batch_size: int | None = None) -> list[Tensor]:
@@ -165,19 +167,26 @@ class GRUSurface(GRUProperties, CountsCalls):
         return found[0] if count == 1 else found
 
     def losses(self) -> list[Tensor]:
-        """Penalties to add to the loss: of each regularized weight, and of the outputs of the last call."""
+        """Penalties to add to the loss: of each regularized weight, and of the outputs of all calls of the step.
+
+        The calls of a step are those since the penalties were last asked for, or since a backward pass went through an output.
+        """
         penalties = [(self._regularizer(name), weight) for name, weight in self._weights().items()]
-        return [*(penalty(weight) for penalty, weight in penalties if penalty is not None), *self.activity_losses]
+        of_weights = [penalty(weight) for penalty, weight in penalties if penalty is not None]
+        return of_weights if self.activity_regularizer is None else [*of_weights, *self.activity_penalties.read()]
 
     def apply_constraints(self) -> None:
-        """Projects the constrained weights, in place; to be called after each optimizer step."""
+        """Projects the constrained weights, in place; to be called after each optimizer step.
+
+        Raises:
+            InputError: a weight is parametrized or pruned in a way that cannot give its projection; it is named.
+        """
         with torch.no_grad():
-            for name, weight in self._weights().items():
-                project = self._constraint(name)
-                if project is not None:
-                    weight.copy_(project(weight))
+            projections = [(name, self._constraint(name), weight) for name, weight in self._weights().items()]
+            values = [((self, name), project(weight)) for name, project, weight in projections if project is not None]
+        write_weights(self.label, values)
 
     def _record_activity(self, outputs: Sequence[Tensor]) -> None:
         penalty = self.activity_regularizer
-        # Keras divides by the first axis, which is time for the sequence of a time_major layer.
-        self.activity_losses = [] if penalty is None else [penalty(output) / output.shape[0] for output in outputs]
+        if penalty is not None:
+            self.activity_penalties.record(penalty, outputs, self.training, self.label)

@@ -15,6 +15,7 @@ from framework.backends.torch.decoding.form import Formed, States, StepForm
 from framework.backends.torch.identifiers import constraint, regularizer
 from framework.backends.torch.precision import autocasts
 from framework.backends.torch.signal import Signal
+from framework.backends.torch.weights import Place, read_weight, write_weights
 from framework.builder.plan import PlannedLayer
 from framework.errors import UnsupportedArgument, nearest
 
@@ -83,10 +84,16 @@ class Layer(nn.Module):
         """Whether the optimizer changes the planned weight of that name."""
         return self.planned.spec.trainable
 
-    def weights(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """The weights by their planned names, in Keras' order."""
+    def places(self) -> Iterator[tuple[str, Place]]:
+        """Where the weights lie, by their planned names, in Keras' order."""
         for weight in self.planned.weights:
-            yield weight.name, self.get_parameter(self.place(weight.name))
+            where, _, name = self.place(weight.name).rpartition(".")
+            yield weight.name, (self.get_submodule(where), name)
+
+    def weights(self) -> Iterator[tuple[str, Tensor]]:
+        """The weights by their planned names, in Keras' order: parameters, or what is computed of those that stand in their place."""
+        for name, place in self.places():
+            yield name, read_weight(*place)
 
     def forward(self, inputs: Sequence[Signal], references: Mapping[str, Signal] | None = None) -> dict[str, Signal]:
         """Runs the layer over a batch of sequences, or over one decoding step where it carries no state.
@@ -138,7 +145,7 @@ class Layer(nn.Module):
         return ", ".join(f"{weight.name} {weight.shape}" for weight in self.planned.weights)
 
     def losses(self) -> list[Tensor]:
-        """Penalties to add to the loss: of the regularized weights that are trained, and of the last output."""
+        """Penalties to add to the loss: of the regularized weights that are trained, and of the step's outputs."""
         penalties = []
         for planned, (_, weight) in zip(self.planned.weights, self.weights(), strict=True):
             if planned.regularizer is not None and weight.requires_grad:
@@ -146,11 +153,17 @@ class Layer(nn.Module):
         return penalties
 
     def apply_constraints(self) -> None:
-        """Projects the constrained weights, in place; called after each optimizer step."""
-        with torch.no_grad():
-            for planned, (_, weight) in zip(self.planned.weights, self.weights(), strict=True):
-                if planned.constraint is not None and weight.requires_grad:
-                    weight.copy_(constraint(planned.constraint)(weight))
+        """Projects the constrained weights, in place; called after each optimizer step.
+
+        Raises:
+            InputError: a weight is parametrized or pruned in a way that cannot give its projection; it is named.
+        """
+        values = []
+        for planned, (_, place) in zip(self.planned.weights, self.places(), strict=True):
+            weight = read_weight(*place)
+            if planned.constraint is not None and weight.requires_grad:
+                values.append((place, constraint(planned.constraint)(weight.detach())))
+        write_weights(f"layer '{self.planned.name}'", values)
 
 
 class _Itself:

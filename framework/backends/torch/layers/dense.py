@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from framework.backends.torch.activations import activation
+from framework.backends.torch.activity import ActivityPenalties
 from framework.backends.torch.decoding.form import Formed, States, StepForm
 from framework.backends.torch.identifiers import regularizer
 from framework.backends.torch.layers.base import Layer, Setting, Signal, single
@@ -32,15 +32,15 @@ class Dense(Layer):
         self.activation = activation(planned.spec.activation)
         penalty = planned.spec.activity_regularizer
         self.activity_regularizer = None if penalty is None else regularizer(penalty)
-        self.activity_losses: list[Tensor] = []
+        self.activity_penalties = ActivityPenalties()
         self.create_weights()
 
     def compute(self, inputs: Sequence[Signal], references: Mapping[str, Signal]) -> dict[str, Signal]:
         """``(batch, …, features)`` to ``(batch, …, units)``; the mask goes through."""
         value, mask = inputs[0]
         output = self.activation(functional.linear(value, self.kernel.t(), self.bias if self.spec.use_bias else None))
-        if self.activity_regularizer is not None and torch.is_grad_enabled():
-            self.activity_losses = [self.activity_regularizer(output) / len(output)]
+        if self.activity_regularizer is not None:
+            self.activity_penalties.record(self.activity_regularizer, [output], self.training, f"layer '{self.planned.name}'")
         return single(Signal(output, mask))
 
     def step_form(self, embedding: Layer | None) -> StepForm:
@@ -48,8 +48,8 @@ class Dense(Layer):
         return super().step_form(embedding) if self.planned.spec.dtype is not None else _Prepared(self)
 
     def losses(self) -> list[Tensor]:
-        """Penalties of the weights, and of the last output (a mean over its batch)."""
-        return [*super().losses(), *self.activity_losses]
+        """Penalties of the weights, and of the outputs of all calls of the step (a mean over their batch)."""
+        return super().losses() if self.activity_regularizer is None else [*super().losses(), *self.activity_penalties.read()]
 
 
 class _Prepared:

@@ -64,7 +64,7 @@ class GRULayer(Layer):
         return DecodingCell(self.gru, embedding.get_parameter("embeddings"), bool(getattr(embedding.planned.spec, "mask_zero", False)))
 
     def losses(self) -> list[Tensor]:
-        """Penalties of the weights, and of the outputs of the last call."""
+        """Penalties of the weights, and of the outputs of all calls of the step."""
         return self.gru.losses()
 
     def apply_constraints(self) -> None:
