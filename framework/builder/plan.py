@@ -92,7 +92,7 @@ class PlannedLayer:
     inputs: tuple[PlannedTensor, ...]
     outputs: Mapping[str, PlannedTensor]
     weights: tuple[PlannedWeight, ...] = ()
-    state: Mapping[str, Shape] = field(default_factory=dict)
+    state: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     step: bool = True
     flops: int = 0
     activations: int = 0

@@ -49,7 +49,7 @@ class Inferred:
 
     outputs: Mapping[str, PlannedTensor]
     weights: Sequence[PlannedWeight] = ()
-    state: Mapping[str, Shape] = field(default_factory=dict)
+    state: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     step: bool = True
     flops: int = 0
     activations: int = 0

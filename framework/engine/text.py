@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from framework.backends.base.backend import Stepper, Trainee
+from framework.backends.base.backend import Trainee
 from framework.backends.base.registry import load_backend
 from framework.data.plugins import load_plugins
 from framework.data.vocabulary import VOCABULARY_FILE, Vocabulary
 from framework.decoding.generate import generate
 from framework.decoding.sampling import Sampling
+from framework.decoding.stepper import Stepper
 from framework.engine.checkpoint import CheckpointStore
 from framework.engine.folder import RunFolder
 from framework.engine.portable import PortableModel, chosen_checkpoint, model_weights, portable_model, read_portable

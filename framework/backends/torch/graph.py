@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from framework.backends.torch.gru.layer import GRU
 from framework.backends.torch.layers import build_layer
-from framework.backends.torch.layers.base import Layer, Setting, Signal
+from framework.backends.torch.layers.base import Layer, Setting
 from framework.backends.torch.recomputation import CountsCalls, KeepsDraws
+from framework.backends.torch.signal import Signal
 from framework.builder.plan import ModelPlan, PlannedLayer, Reference
 from framework.errors import InputError, nearest
 

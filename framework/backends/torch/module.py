@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from framework.backends.base.ledger import check_finite
 from framework.backends.torch.graph import Graph
-from framework.backends.torch.layers.base import Setting, Signal
+from framework.backends.torch.layers.base import Setting
 from framework.backends.torch.loss import cross_entropy
 from framework.backends.torch.optimizers import KerasOptimizer, clip_gradients, make_optimizer
+from framework.backends.torch.signal import Signal
 from framework.backends.torch.tracing import as_one_node
 from framework.backends.torch.weights import write_weights
 from framework.builder.plan import ModelPlan

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from framework.backends.torch.backend import TorchBackend
-from framework.backends.torch.layers.base import Layer, Setting, Signal, single
+from framework.backends.torch.layers.base import Layer, Setting, single
 from framework.backends.torch.layers.table import BUILDERS, build_layer, builds
+from framework.backends.torch.signal import Signal
 from framework.builder.plan import PlannedLayer, PlannedTensor, Reference
 from framework.errors import BackendUnavailable, CheckpointError, UnsupportedArgument
 from framework.spec.backend import BackendSpec

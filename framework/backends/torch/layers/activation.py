@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from framework.backends.torch.activations import activation
-from framework.backends.torch.layers.base import Layer, Setting, Signal, single
+from framework.backends.torch.layers.base import Layer, Setting, single
 from framework.backends.torch.layers.table import builds
+from framework.backends.torch.signal import Signal
 from framework.builder.plan import PlannedLayer
 from framework.spec.layers.elementwise import ActivationSpec
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from framework.backends.torch.layers.base import Layer, Signal, single
+from framework.backends.torch.layers.base import Layer, single
 from framework.backends.torch.layers.table import builds
+from framework.backends.torch.signal import Signal
 
 
 @builds("add")

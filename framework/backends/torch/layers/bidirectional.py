@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from framework.backends.torch.layers.base import Layer, Setting, Signal, single
+from framework.backends.torch.layers.base import Layer, Setting, single
 from framework.backends.torch.layers.gru import native_gru
 from framework.backends.torch.layers.table import builds
+from framework.backends.torch.signal import Signal
 from framework.builder.plan import PlannedLayer
 from framework.errors import UnsupportedArgument
 from framework.spec.layers.bidirectional import BidirectionalSpec

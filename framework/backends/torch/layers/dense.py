@@ -11,9 +11,10 @@ from framework.backends.torch.activations import activation
 from framework.backends.torch.activity import ActivityPenalties
 from framework.backends.torch.decoding.form import Formed, States, StepForm
 from framework.backends.torch.identifiers import regularizer
-from framework.backends.torch.layers.base import Layer, Setting, Signal, single
+from framework.backends.torch.layers.base import Layer, Setting, single
 from framework.backends.torch.layers.table import builds
 from framework.backends.torch.product import PreparedProduct
+from framework.backends.torch.signal import Signal
 from framework.builder.plan import PlannedLayer
 from framework.spec.layers.dense import DenseSpec
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from framework.backends.torch.dropout_masks import dropout_masks
-from framework.backends.torch.layers.base import Layer, Setting, Signal, single
+from framework.backends.torch.layers.base import Layer, Setting, single
 from framework.backends.torch.layers.table import builds
 from framework.backends.torch.recomputation import CallLog, CountsCalls, KeepsDraws
+from framework.backends.torch.signal import Signal
 from framework.backends.torch.tracing import refuse_recording
 from framework.builder.plan import PlannedLayer
 from framework.spec.layers.elementwise import DropoutSpec

@@ -9,8 +9,9 @@ from torch import Tensor
 from framework.backends.torch.decoding.cell import DecodingCell
 from framework.backends.torch.decoding.form import StepForm
 from framework.backends.torch.gru.layer import GRU
-from framework.backends.torch.layers.base import Layer, Setting, Signal
+from framework.backends.torch.layers.base import Layer, Setting
 from framework.backends.torch.layers.table import builds
+from framework.backends.torch.signal import Signal
 from framework.builder.plan import PlannedLayer
 from framework.spec.layers.gru import GRUSpec
 

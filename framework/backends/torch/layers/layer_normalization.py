@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 from torch.nn import functional
 
-from framework.backends.torch.layers.base import Layer, Setting, Signal, single
+from framework.backends.torch.layers.base import Layer, Setting, single
 from framework.backends.torch.layers.table import builds
+from framework.backends.torch.signal import Signal
 from framework.builder.plan import PlannedLayer
 from framework.spec.layers.elementwise import LayerNormalizationSpec
 
