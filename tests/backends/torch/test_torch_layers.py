@@ -234,5 +234,5 @@ def test_a_training_on_a_gpu(workshop: Any) -> None:
     assert [one.loss is not None for one in listener.steps] == [False, False, True, True, False, True, False, True]
     assert listener.epochs[-1].val_loss == pytest.approx(trainee.evaluate(workshop.Windows(1)), rel=1e-5)
     stepper = trainee.stepper()
-    logits, _ = stepper(np.ones(2, np.int32), stepper.initial_state(2))
+    logits = stepper.step(np.ones(2, np.int32), stepper.start({}, 2)).logits
     assert np.isfinite(logits).all()

@@ -227,7 +227,7 @@ def test_a_model_trains_and_decodes_with_such_weights(put: Put, workshop: Any) -
     trainee.fit(workshop.training(workshop.Windows(2), max_epochs=1), workshop.Listener())
     tokens = np.array([[1, 2, 3]], dtype=np.int32)
     stepper = trainee.stepper()
-    logits, _ = stepper(tokens, stepper.initial_state(1))
+    logits = stepper.step(tokens, stepper.start({}, 1)).logits
     np.testing.assert_allclose(logits, trainee.predict({"tokens": tokens})["output"][:, -1], rtol=1e-4, atol=1e-5)
 
 
