@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from framework.engine.files import read_checked, reason, write_json, write_text
+from framework.engine.files import reason, write_json, write_text
 from framework.errors import RunError, nearest
 from framework.files import read_plain
 from framework.secrets import conceal
-from framework.spec.run_files import RunRecord, TrackingRecord
+from framework.spec.run_files import RunRecord, TrackingRecord, read_file
 from framework.tracking.settings import ENVIRONMENT
 
 FORMAT = 1
@@ -87,7 +87,7 @@ class RunFolder:
         Raises:
             RunError: it was written by a newer version, is no JSON, holds a value of a wrong type, or lacks a key.
         """
-        record = read_checked(self.path / "run.json", RunRecord)
+        record = read_file(self.path / "run.json", RunRecord)
         if record.get("format", FORMAT) > FORMAT:
             raise RunError(f"{self.path} was written by a newer Gatework (format {record['format']}); this one reads up to {FORMAT}")
         if missing := [key for key in needed if key not in record]:
@@ -172,5 +172,5 @@ def _last(root: Path) -> RunFolder:
 def _mlflow_ids(run: RunFolder) -> list[str]:
     """Ids of a run; none where they cannot be read, which hides no other run."""
     with suppress(RunError):
-        return [str(read_checked(run.path / "tracking.json", TrackingRecord).get("run_id"))]
+        return [str(read_file(run.path / "tracking.json", TrackingRecord).get("run_id"))]
     return []

@@ -212,7 +212,7 @@ def parse_file(model: type[RunFile], value: object) -> dict[str, Any]:
     """
     collector = ProblemCollector()
     try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        json.dumps(value, ensure_ascii=False, default=str).encode("utf-8")
     except UnicodeEncodeError:
         raise ValueError("it holds half of a character, which no text can") from None
     if not isinstance(value, dict):
