@@ -13,6 +13,9 @@ from framework.errors import RunError
 from framework.files import read_json
 from framework.spec.problems import ProblemCollector
 
+FORMAT = 1
+"""Version of the run folder's layout."""
+
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Seconds = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
 """Seconds, since 1970 too: below the end of what a calendar can show."""
@@ -202,6 +205,18 @@ def read_file(path: Path, model: type[RunFile]) -> dict[str, Any]:
         return parse_file(model, value)
     except ValueError as error:
         raise RunError(f"{path} is damaged: {error}") from error
+
+
+def read_run_record(path: Path) -> dict[str, Any]:
+    """``run.json``; empty where there is none.
+
+    Raises:
+        RunError: it was written by a newer version, is no JSON, or holds a value of a wrong type.
+    """
+    record = read_file(path, RunRecord)
+    if record.get("format", FORMAT) > FORMAT:
+        raise RunError(f"{path.parent} was written by a newer Gatework (format {record['format']}); this one reads up to {FORMAT}")
+    return record
 
 
 def parse_file(model: type[RunFile], value: object) -> dict[str, Any]:

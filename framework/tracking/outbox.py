@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from framework.secrets import concealed
-from framework.spec.run_files import MultirunRecord, RunRecord, read_file
+from framework.spec.run_files import MultirunRecord, read_file, read_run_record
 from framework.spec.tracking import TrackingSpec
 from framework.tracking import settings
 from framework.tracking.address import database_address, from_environment, shown, whole_address
@@ -330,7 +330,7 @@ class Outbox:
     def _record(self) -> dict[str, Any]:
         if self.is_multirun:
             return read_file(self.folder / MULTIRUN, MultirunRecord)
-        return read_file(self.folder / "run.json", RunRecord)
+        return read_run_record(self.folder / "run.json")
 
 
 def is_tracked(folder: Path) -> bool:
