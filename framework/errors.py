@@ -111,7 +111,15 @@ class SpecError(InputError):
 
 
 class DataError(InputError):
-    """Data is missing, unreadable, too short, or not what the config declares."""
+    """Data is missing, unreadable, too short, or not what the config declares.
+
+    Args:
+        what: a sentence, or a problem in its parts, which is then the attribute ``problem``.
+    """
+
+    def __init__(self, what: str | Problem) -> None:
+        super().__init__(str(what))
+        self.problem = what if isinstance(what, Problem) else None
 
 
 class RunError(InputError):

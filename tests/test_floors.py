@@ -34,6 +34,7 @@ NEIGHBOURS: frozenset[tuple[str, str]] = frozenset(
         ("console", "errors"),  # what cannot be printed is an error
         ("errors", "secrets"),  # no message holds a password
         ("spec", "errors"),  # a spec reports its problems
+        ("spec", "files"),  # the files of a run are read by their specs
         ("spec", "secrets"),
         ("backends.base", "builder.plan"),  # a backend builds what was planned
         ("tasks", "builder.plan"),  # a task checks what was planned

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
-from framework.cli.composing import add_config_arguments, load
-from framework.errors import EXIT_DONE, SpecError
+from framework.cli.composing import add_config_arguments
+from framework.config.compose import Composed, compose
+from framework.data.plugins import load_plugins
+from framework.errors import EXIT_DONE, Problem, SpecError
 from framework.secrets import conceal, concealed
-from framework.spec.experiment import Experiment
+from framework.spec.experiment import Experiment, PathsSpec
 from framework.spec.problems import Locate
+from framework.spec.validate import valid_section
 
 _STAND_IN = 3
 """Number that stands for a size that only the data knows, while shapes are checked."""
@@ -26,14 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
     try:
-        loaded = load(arguments.overrides, arguments.config_dir)
-        parameters, notes = check_model(loaded.experiment, loaded.composed.locate)
+        experiment, parameters, notes = _checked(arguments.overrides, arguments.config_dir)
     except SpecError as error:
         if not arguments.json:
             raise
         print(json.dumps({"valid": False, "problems": [_as_json(asdict(problem)) for problem in error.problems]}, indent=2))
         return error.exit_code
-    experiment = loaded.experiment
     if arguments.json:
         print(json.dumps({"valid": True, "recipe": experiment.recipe, "parameters": parameters, "problems": [], "notes": notes}, indent=2))
         return EXIT_DONE
@@ -44,6 +46,37 @@ def run(arguments: argparse.Namespace) -> int:
     for note in notes:
         print(f"note: {note}")
     return EXIT_DONE
+
+
+def _checked(overrides: list[str], config_dirs: list[Path]) -> tuple[Experiment, int | None, list[str]]:
+    """The experiment with what :func:`check_model` tells of it.
+
+    Raises:
+        SpecError: with every problem of the config, of its model's shapes, and of the files that it names.
+    """
+    load_plugins()
+    composed = compose(overrides, config_dirs)
+    problems: list[Problem] = []
+    try:
+        experiment = composed.experiment()
+        parameters, notes = check_model(experiment, composed.locate)
+    except SpecError as error:
+        problems += error.problems
+    problems += _data_problems(composed)
+    if problems:
+        raise SpecError(problems)
+    return experiment, parameters, notes
+
+
+def _data_problems(composed: Composed) -> list[Problem]:
+    """What is wrong with the files that the config names, whatever else is wrong with it."""
+    from framework.data.look import look_at_data
+
+    data, paths = (valid_section(composed.mapping, key, composed.problems, composed.written) for key in ("data", "paths"))
+    if data is None:
+        return []
+    found = look_at_data(data, paths or PathsSpec())
+    return [replace(problem, origin=composed.locate(problem.path or "data.path")) for problem in found]
 
 
 def check_model(experiment: Experiment, locate: Locate) -> tuple[int | None, list[str]]:

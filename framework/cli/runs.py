@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -64,8 +65,14 @@ def _prune(arguments: argparse.Namespace) -> int:
     elif arguments.yes:
         print(f"removed; {size(freed)} are free again")
     else:
-        print(f"would set {size(freed)} free; gatework runs --prune --yes removes them")
+        print(f"would set {size(freed)} free; {_again(arguments)} --prune --yes removes them")
     return EXIT_DONE
+
+
+def _again(arguments: argparse.Namespace) -> str:
+    """The command that lists the same runs."""
+    where = [] if arguments.runs_dir == "runs" else ["--runs-dir", arguments.runs_dir]
+    return shlex.join(["gatework", "runs", *([arguments.recipe] if arguments.recipe else []), *where])
 
 
 def _check_recipe(recipe: str | None, runs_dir: str) -> None:

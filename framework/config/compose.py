@@ -84,11 +84,17 @@ class Composed:
         Raises:
             SpecError: with every problem found.
         """
-        return validate_experiment(self.mapping, self.locate, self.problems)
+        return validate_experiment(self.mapping, self.locate, self.problems, self.written)
 
     def locate(self, key: str) -> Origin | None:
         """The file and line, override or sweep that set a key; its nearest parent's where nobody set the key itself."""
         return self.provenance.locate(key)
+
+    def written(self, key: str) -> str | None:
+        """The value of a key as it was written, where that is one word or line without quotes or interpolations."""
+        settings = self.history(key)
+        text = settings[-1].text if settings else None
+        return None if text is None or "${" in text else text
 
     def history(self, key: str) -> list[Setting]:
         """Every time that a key was set, in order; the last is in force, and none means that the default stands."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from hydra.core.global_hydra import GlobalHydra
@@ -157,13 +157,17 @@ def _line(message: str, path: Path) -> int:
 
 def _blamed(given: Sequence[Given]) -> Origin | None:
     """The override without which the config can be composed; None where there is no such one."""
-    loader = GlobalHydra.instance().config_loader()
-    for one in given:
-        others = for_hydra([other for other in given if other is not one])
-        with suppress(Exception):
-            loader.load_configuration(PRIMARY, others, RunMode.MULTIRUN, from_shell=False)
-            return one.origin
-    return None
+    if _composes(given):
+        return None  # what has failed came later
+    return next((one.origin for one in given if _composes([other for other in given if other is not one])), None)
+
+
+def _composes(given: Sequence[Given]) -> bool:
+    try:
+        GlobalHydra.instance().config_loader().load_configuration(PRIMARY, for_hydra(given), RunMode.MULTIRUN, from_shell=False)
+    except Exception:
+        return False
+    return True
 
 
 def _override_origin(message: str, given: Sequence[Given]) -> Origin | None:

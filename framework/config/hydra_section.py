@@ -19,6 +19,7 @@ from framework.config.provenance import Provenance
 from framework.config.yaml_text import Positioned
 from framework.errors import Origin, Problem, SpecError, nearest
 from framework.spec.problems import choices, render
+from framework.spec.search import validate_search
 
 PLUGINS = "hydra_plugins.gatework"
 """Where Hydra 1.3 believes our launcher and sweeper to be: it takes none from outside ``hydra_plugins``."""
@@ -51,6 +52,8 @@ _SWEEPERS: dict[str, tuple[str, ...] | None] = {
     f"{PLUGINS}.SearchSweeper": None,  # its own spec tells what it takes
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper": ("max_batch_size", "params"),
 }
+_COUNTS = ("hydra.launcher.n_jobs", "hydra.sweeper.max_batch_size")
+_OWN = (f"{PLUGINS}.ProcessLauncher", "hydra._internal.core_plugins.basic_sweeper.BasicSweeper")
 _NAMES = {"launcher": "process, basic, joblib, submitit_local or submitit_slurm", "sweeper": "basic or optuna"}
 
 _LOGGING = ("hydra_logging", "job_logging")
@@ -196,19 +199,31 @@ def _plugin_problems(kind: str, found: Any, known: Mapping[str, tuple[str, ...] 
         yield Problem(f"{where}._target_", f"Gatework does not know this {kind}", value=render(target), expected=expected)
         return
     allowed = known[target]
+    if allowed is None:
+        yield from _search_problems(found)
+        return
     for key, value in found.items():
         place = f"{where}.{key}"
         if key == "_target_":
             continue
-        if allowed is not None and key not in allowed:
+        if key not in allowed:
             expected = choices(list(allowed)) if allowed else "nothing"
             yield Problem(place, f"unknown key '{key}'", expected=expected, suggestion=nearest(str(key), allowed))
         elif key in _BY_HAND:
             yield from _from_files(place, value, ask)
         elif key in _FIXED and ask().history(place):
             yield Problem(place, "a multirun sets this itself", value=render(value))
+        elif place in _COUNTS and target in _OWN and not _is_count(value):
+            yield Problem(place, "value not accepted", value=render(value), expected="a whole number above 0")
         elif key != "params" and not _is_plain(value):
             yield Problem(place, "must be a single value on one line", value=render(value))
+
+
+def _search_problems(found: Mapping[str, Any]) -> Iterator[Problem]:
+    try:
+        validate_search({key: value for key, value in found.items() if key not in ("_target_", "params")})
+    except SpecError as error:
+        yield from error.problems
 
 
 def _from_files(place: str, value: Any, ask: Ask) -> Iterator[Problem]:
@@ -269,6 +284,10 @@ def _at(plain: Any, key: str) -> Any:
     for part in key.split("."):
         plain = plain.get(part) if isinstance(plain, dict) else None
     return plain
+
+
+def _is_count(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0)
 
 
 def _is_plain(value: Any) -> bool:

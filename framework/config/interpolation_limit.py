@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -52,7 +53,7 @@ def limited_interpolations() -> Iterator[None]:
         Endless: the limits are passed.
     """
     token = _spent.set(_Spent())
-    Container.resolve_parse_tree = _counted  # type: ignore[method-assign]
+    Container.resolve_parse_tree = _counted  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
@@ -74,7 +75,7 @@ def _counted(container: Container, parse_tree: Any, node: Any, memo: Any = None,
         spent.characters += len(plain) if isinstance(plain, (str, bytes)) else 0
         spent.values += _count(plain, MAX_VALUES - spent.values)
         if spent.interpolations > MAX_INTERPOLATIONS or spent.characters > MAX_CHARACTERS or spent.values > MAX_VALUES:
-            raise Endless(spent.outermost or "")
+            raise Endless(re.sub(r"\[(\d+)\]", r".\1", spent.outermost or ""))
         return value
     finally:
         if outer:

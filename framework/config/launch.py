@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import math
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,7 @@ from framework.config.sweeper import OpenSearch, searching
 from framework.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER_INPUT, InputError, nearest
 from framework.secrets import concealed
 
+_MOST_JOBS = 10_000
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 RunJobs = Callable[[Job, OpenSearch | None], list[JobOutcome]]
@@ -124,7 +126,9 @@ def _multirun(overrides: Sequence[str], config_dirs: Sequence[Path], job: Job, a
         reworded(search, given),
         tempfile.TemporaryDirectory(prefix="gatework-", ignore_cleanup_errors=True) as folder,
     ):
-        _checked(hydra, given, search, RunMode.MULTIRUN)
+        params = _checked(hydra, given, search, RunMode.MULTIRUN).hydra.sweeper
+        if str(params._target_).endswith(".BasicSweeper"):
+            _check_count([*given, *_params(params, search)])
         words = [*for_hydra(given), "hydra.mode=MULTIRUN", f"hydra.sweep.dir={_quoted(folder)}", "hydra.sweep.subdir=."]
         config = hydra.compose_config(PRIMARY, words, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
         note_secrets(config)
@@ -137,7 +141,7 @@ def _multirun(overrides: Sequence[str], config_dirs: Sequence[Path], job: Job, a
             with searching(open_search, OverrideReader(search, multirun=True)):
                 config = hydra.compose_config(PRIMARY, words, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
                 hide_secrets(config)  # launchers write it to files; each job composes its own anew
-                returned = run_sweep(hydra, config, JobRunner(job, search.own, written))
+                returned = run_sweep(hydra, config, JobRunner(job, search.own, written), search.is_group)
             return sorted(_outcomes(returned), key=lambda outcome: outcome.number)
 
         return run_jobs(job) if around is None else around(runs_dir, job, run_jobs)
@@ -180,6 +184,19 @@ def _checked(hydra: Any, given: Sequence[Given], search: SearchPath, mode: RunMo
         config: DictConfig = hydra.compose_config(PRIMARY, for_hydra(given), run_mode=mode, with_log_configuration=False)
         check_hydra(config, lambda: provenance_of(hydra.config_loader, given, search))
     return config
+
+
+def _params(sweeper: DictConfig, search: SearchPath) -> list[Given]:
+    """What the config itself sweeps over."""
+    return OverrideReader(search, multirun=True).read(f"{key}={value}" for key, value in (sweeper.get("params") or {}).items())
+
+
+def _check_count(given: Sequence[Given]) -> None:
+    """A slip in a range should not fill the memory with jobs."""
+    last = {one.key: one.count for one in given}
+    if (jobs := math.prod(last.values())) > _MOST_JOBS:
+        swept = ", ".join(f"{key} has {count:,} values" for key, count in last.items() if count > 1)
+        raise InputError(f"the multirun would have {jobs:,} jobs: {swept}; expected {_MOST_JOBS:,} at most, or sweep=optuna to search")
 
 
 def _check_package(package: str | None, config: DictConfig) -> None:

@@ -40,7 +40,7 @@ def provenance_of(loader: ConfigLoader, given: Sequence[Given], search: SearchPa
         if one.kind == "delete":
             provenance.remove(one.key)
         elif one.kind == "value" or (one.kind == "hydra" and "/" not in one.key and not one.parsed.is_delete()):
-            provenance.add_value(one.key, one.value, one.origin)
+            provenance.add_value(one.key, one.value, one.origin, one.written)
     return provenance
 
 

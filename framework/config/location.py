@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ class SearchPath:
             InputError: one of ``config_dirs`` is no folder.
         """
         for folder in config_dirs:
-            if not folder.is_dir():
+            if not os.path.isdir(folder):
                 raise InputError(f"no config folder '{folder}'; --config-dir names an existing folder")
         here = Path("configs")
         shipped = shipped_configs()
@@ -72,7 +73,7 @@ class SearchPath:
         """The file of a config such as ``model/text_generation``, or None."""
         for folder in self.folders:
             path = folder / f"{name.removesuffix('.yaml')}.yaml"
-            if path.is_file():
+            if os.path.isfile(path):  # no error, whatever the name
                 return path
         return None
 
@@ -80,7 +81,7 @@ class SearchPath:
         """Whether ``name`` is a config group: a folder in one of the searched ones."""
         if not name or name == SCHEMA_FOLDER or name.startswith(("/", ".")):
             return False
-        return any((folder / name).is_dir() for folder in self.folders)
+        return any(os.path.isdir(folder / name) for folder in self.folders)
 
     def options(self, group: str) -> list[str]:
         """Names that a group offers, sorted; one in a folder below is ``folder/name``."""

@@ -14,8 +14,9 @@ from framework.config.yaml_file import read_text, read_yaml
 from framework.errors import InputError
 from framework.files import replace_text
 from framework.spec.data import DATA_KINDS
+from framework.spec.experiment import LAST
 
-_NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
+_NAME = re.compile(r"[A-Za-z][\w-]{0,99}", re.ASCII)
 _WORDS_OF_YAML = ("null", "true", "false", "yes", "no", "on", "off", "nan", "inf")
 _OWN = ("model", "data")
 """Groups of which an own recipe gets its own file."""
@@ -49,8 +50,8 @@ def new_experiment(name: str, source: str, into: Path) -> list[Path]:
 
 
 def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name) or name.lower() in _WORDS_OF_YAML:
-        raise InputError(f"'{name}' cannot be a recipe's name; begin with a letter, then letters, digits, _ and -")
+    if not _NAME.fullmatch(name) or name.lower() in (*_WORDS_OF_YAML, LAST):
+        raise InputError(f"'{name}' cannot be a recipe's name; begin with a letter, then letters, digits, _ and -, 100 at most")
 
 
 def _check_free(name: str, targets: Mapping[str, Path], search: SearchPath) -> None:

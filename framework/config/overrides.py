@@ -8,15 +8,23 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString
+from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString, RangeSweep
 from hydra.errors import HydraException
 
 from framework.config.hydra_section import override_problem
 from framework.config.location import SCHEMA_FOLDER, SearchPath
+from framework.config.yaml_guard import MAX_DEPTH, too_nested
 from framework.errors import Origin, Problem, SpecError, nearest
 
 _FORM = re.compile(r"(?P<sign>\+\+|\+|~)?(?P<key>[^=@]*)(?P<package>@[^=]*)?(?:=(?P<value>.*))?", re.DOTALL)
 _KEY = re.compile(r"[^\s.=]+(\.[^\s.=]+)*")
+
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_MAX_KEY = 200
+"""Hydra looks for files of this name."""
+_SHOWN = 100
+_MAX_PARTS = 1_000
+"""Elements of a list or a sweep: Hydra's grammar takes time by the square of their number."""
 
 Kind = Literal["value", "choice", "delete", "hydra"]
 
@@ -55,6 +63,22 @@ class Given:
     def value(self) -> Any:
         """The value, as plain Python data."""
         return self.parsed.value()
+
+    @property
+    def written(self) -> str:
+        """The value as the user wrote it."""
+        return self.text.partition("=")[2]
+
+    @property
+    def count(self) -> int:
+        """For how many values it stands in a multirun."""
+        swept = self.parsed._value
+        if isinstance(swept, ChoiceSweep):
+            return len(swept.list)
+        if isinstance(swept, RangeSweep):
+            assert swept.start is not None and swept.stop is not None
+            return max(int((swept.stop - swept.start) / swept.step), 1) if swept.step else 1
+        return 1
 
     @property
     def sweeps(self) -> bool:
@@ -114,6 +138,9 @@ class OverrideReader:
     def _read(self, text: str, swept: bool) -> Given:
         form = _FORM.fullmatch(text)
         assert form is not None
+        told = _too_much(form["key"], form["value"] or "")
+        if told is not None:
+            raise SpecError([Problem("", told, origin=origin_of(_cut(text), swept))])
         sign, key, package, value = form["sign"] or "", form["key"].strip(), form["package"] or "", form["value"]
         if value is None and sign != "~":
             raise SpecError([self._no_equals_sign(text)])
@@ -203,6 +230,24 @@ class OverrideReader:
 def no_option(group: str, option: str, known: Sequence[str], origin: Origin | None) -> Problem:
     """The problem of an option that a group does not have."""
     return Problem(group, f"no {group} '{option}'", origin=origin, expected=one_of(known), suggestion=nearest(option, known))
+
+
+def _cut(text: str) -> str:
+    shown = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+    return shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "…"
+
+
+def _too_much(key: str, value: str) -> str | None:
+    """Why an override is not even read: reading it would take far longer than it is."""
+    if key.count(".") > MAX_DEPTH or len(key) > _MAX_KEY:
+        return f"the key has more than {_MAX_KEY} characters or {MAX_DEPTH} parts"
+    if _NO_TEXT.search(key + value):
+        return "the override is no UTF-8 text without NUL, as a file name of other bytes is; give the file another name"
+    if (not _is_prose(value) or "${" in value) and (told := too_nested(value)) is not None:
+        return told
+    if len(value) > _MAX_PARTS and value[:1] not in "'\"" and value.count(",") > _MAX_PARTS:
+        return f"the value has more than {_MAX_PARTS:,} parts; quote it twice to mean text, or write it into a YAML file"
+    return None
 
 
 def _no_key(text: str, key: str) -> Problem:

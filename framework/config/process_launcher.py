@@ -87,7 +87,7 @@ class ProcessLauncher(Launcher):
             return outcome
         except EOFError:
             process.join()
-            return self.runner.failed(words, number, _last_words(process))
+            return self.runner.failed(words, number, _last_words(process, words))
         finally:
             process.join()
             self._running.discard(process)
@@ -133,10 +133,13 @@ def _interrupted_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _last_words(process: BaseProcess) -> str:
+def _last_words(process: BaseProcess, words: list[str]) -> str:
     code = process.exitcode or 0
-    if code >= 0:
-        return "it was stopped; the same command goes on with it" if code == 0 else f"its process ended with exit code {code}"
+    if code == 0:
+        anew = any(word.endswith("resume=never") for word in words)  # with it, the same command begins another run
+        return "it was stopped" if anew else "it was stopped; the same command goes on with it"
+    if code > 0:
+        return f"its process ended with exit code {code}"
     name = signal.Signals(-code).name
     hint = "; the system does that where memory runs out: run fewer at a time (hydra.launcher.n_jobs), or with a smaller data.batch_size"
     return f"its process was ended by {name}{hint if name == 'SIGKILL' else ''}"

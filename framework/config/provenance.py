@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,13 @@ class Setting:
         value: what it was set to, before interpolation.
         origin: the file and line, the override or the sweep.
         layer: the file of the composition, with the choice that brought it in; None for an override.
+        text: the value as it was written, where that is one word or line without quotes.
     """
 
     value: Any
     origin: Origin
     layer: Layer | None = None
+    text: str | None = None
 
 
 @dataclass
@@ -74,11 +76,19 @@ class Provenance:
         parts = {name: part for name, part in content.children.items() if name not in _NOT_VALUES}
         first = min((part.line or 1 for part in parts.values()), default=1)
         node = Positioned(content.value, first, parts, content.is_mapping)
-        self._merge(layer.package, node, lambda part: Setting(part.value, Origin(source, part.line), layer))
+        self._merge(layer.package, node, lambda part: Setting(part.value, Origin(source, part.line), layer, part.text))
 
-    def add_value(self, key: str, value: Any, origin: Origin) -> None:
-        """Adds what an override sets: a mapping is merged, anything else replaces."""
-        self._merge(key, _without_lines(value), lambda part: Setting(part.value, origin))
+    def add_value(self, key: str, value: Any, origin: Origin, text: str | None = None) -> None:
+        """Adds what an override sets: a mapping is merged, anything else replaces.
+
+        Args:
+            key: dotted key.
+            value: as plain data.
+            origin: the override.
+            text: the value as it was written.
+        """
+        node = replace(_without_lines(value), text=text)
+        self._merge(key, node, lambda part: Setting(part.value, origin, None, part.text))
 
     def remove(self, key: str) -> None:
         """Forgets a key that an override has deleted."""
@@ -121,7 +131,7 @@ class Provenance:
         here, rest = self._root, key
         while rest:
             parts = rest.split(".")
-            heads = (".".join(parts[: count + 1]) for count in range(len(parts)))
+            heads = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
             name = next((head for head in heads if head in here.children), None)
             if name is None:
                 return

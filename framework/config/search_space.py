@@ -11,6 +11,8 @@ from framework.errors import Problem, SpecError
 
 _EXPECTED = "choice(a,b), range(start,stop), interval(low,high), int(interval(low,high)) or tag(log,interval(low,high))"
 
+_MOST_CHOICES = 10_000
+
 
 @dataclass(frozen=True)
 class Dimension:
@@ -67,13 +69,17 @@ def dimension_of(override: Override) -> Dimension:
 
 
 def _range(key: str, value: RangeSweep, override: Override) -> Dimension:
-    numbers = list(value.range())
-    if not numbers:
+    start, stop, step = value.start, value.stop, value.step
+    assert start is not None and stop is not None
+    if step == 0 or (stop - start) / step <= 0:
         raise SpecError([Problem(key.lstrip("+"), "an empty range", value=_text(override), expected="a start below the stop")])
-    if all(isinstance(one, int) for one in numbers):
-        step = abs(int(value.step))
-        return Dimension(key, "int", low=min(numbers), high=max(numbers), step=step)
-    return Dimension(key, "choice", tuple(map(str, numbers)))
+    if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int):
+        last = range(start, stop, step)[-1]
+        return Dimension(key, "int", low=min(start, last), high=max(start, last), step=abs(step))
+    if (stop - start) / step > _MOST_CHOICES:
+        expected = f"a range of at most {_MOST_CHOICES:,} values, or interval(low,high)"
+        raise SpecError([Problem(key.lstrip("+"), "a range of too many values", value=_text(override), expected=expected)])
+    return Dimension(key, "choice", tuple(map(str, value.range())))
 
 
 def _interval(key: str, value: IntervalSweep, override: Override) -> Dimension:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ from framework.config.hydra_section import file_problems
 from framework.config.interpolation import interpolation_problems
 from framework.config.location import SCHEMA_FOLDER, display
 from framework.config.yaml_file import read_positions, read_text
+from framework.config.yaml_text import Positioned
 from framework.errors import Origin, Problem, SpecError
-from framework.spec.problems import render
+from framework.spec.problems import KEY, is_key, render
 
 SCHEME = "gatework"
 
@@ -45,7 +48,7 @@ class FolderSource(ConfigSource):
             SpecError: the file is no YAML, or not what a config can be.
         """
         path = self._file(config_path)
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise ConfigLoadError(f"Config not found : {path}")
         content, package = _content(path), _package(read_text(path))
         try:
@@ -58,15 +61,15 @@ class FolderSource(ConfigSource):
 
     def available(self) -> bool:
         """Whether the folder exists."""
-        return Path(self.path).is_dir()
+        return os.path.isdir(self.path)
 
     def is_group(self, config_path: str) -> bool:
         """Whether there is such a folder of configs."""
-        return config_path != SCHEMA_FOLDER and (Path(self.path) / config_path).is_dir()
+        return config_path != SCHEMA_FOLDER and os.path.isdir(Path(self.path) / config_path)
 
     def is_config(self, config_path: str) -> bool:
         """Whether there is such a file."""
-        return self._file(config_path).is_file()
+        return os.path.isfile(self._file(config_path))
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """Names of the configs, the groups, or both, in a folder."""
@@ -95,11 +98,19 @@ def _content(path: Path) -> dict[str, Any]:
     if defaults is not None and not isinstance(defaults.value, list):
         origin = Origin(display(path), defaults.line)
         raise SpecError([Problem("defaults", "must be a list", value=render(defaults.value), origin=origin)])
-    problems = list(file_problems(path, found))
+    problems = [*_key_problems(path, found), *file_problems(path, found)]
     if problems:
         raise SpecError(problems)
     content: dict[str, Any] = found.value
     return content
+
+
+def _key_problems(path: Path, node: Positioned) -> Iterator[Problem]:
+    """Keys that no value can be found by."""
+    for name, child in node.children.items():
+        if not is_key(name):
+            yield Problem("", f"{name!r} is no key", origin=Origin(display(path), child.line), expected=KEY)
+        yield from _key_problems(path, child)
 
 
 def _package(text: str) -> str | None:

@@ -71,7 +71,7 @@ def _verified(file: Path, expected: str) -> Path:
 
 
 def _mismatch(what: str, expected: str, real: str, hint: str) -> DataError:
-    return DataError(str(Problem("data.download.sha256", f"checksum of '{what}' differs", value=real, expected=expected, hint=hint)))
+    return DataError(Problem("data.download.sha256", f"checksum of '{what}' differs", value=real, expected=expected, hint=hint))
 
 
 def _fetch(download: DownloadSpec, looked_in: list[Path], target: Path, offline: str) -> Path:
@@ -82,7 +82,7 @@ def _fetch(download: DownloadSpec, looked_in: list[Path], target: Path, offline:
             _download(download, looked_in, part, offline)
     except OSError as error:
         hint = "set paths.cache_dir to a folder that can be written"
-        raise DataError(str(Problem("paths.cache_dir", f"'{target.parent}' cannot be written: {error.strerror}", hint=hint))) from error
+        raise DataError(Problem("paths.cache_dir", f"'{target.parent}' cannot be written: {error.strerror}", hint=hint)) from error
     return target
 
 
@@ -109,4 +109,4 @@ def _unreachable(download: DownloadSpec, looked_in: list[Path], error: Exception
         expected=f"the file below paths.data_dir or ${DATA_VARIABLE}, or a network",
         hint=f"{offline} needs no download; data=text data.path=FILE reads your own text",
     )
-    return DataError(str(problem))
+    return DataError(problem)

@@ -30,11 +30,11 @@ def find_files(paths: str | Path | Sequence[str | Path]) -> list[Path]:
     found: list[Path] = []
     for entry in entries:
         if not str(entry).strip():
-            raise DataError(str(Problem(_KEY, "is empty", expected="a file, folder or glob of text files")))
+            raise DataError(Problem(_KEY, "is empty", expected="a file, folder or glob of text files"))
         try:
             found += _expand(Path(entry).expanduser())
         except (OSError, RuntimeError) as error:  # no permission, too long a name, no home folder
-            raise DataError(str(Problem(_KEY, f"'{entry}' cannot be looked up: {error}"))) from error
+            raise DataError(Problem(_KEY, f"'{entry}' cannot be looked up: {error}")) from error
     return list(dict.fromkeys(found))
 
 
@@ -46,7 +46,7 @@ def _expand(path: Path) -> list[Path]:
     if glob.has_magic(str(path)):
         return _matches(path)
     if path.exists():
-        raise DataError(str(Problem(_KEY, f"'{path}' is neither a file nor a folder")))
+        raise DataError(Problem(_KEY, f"'{path}' is neither a file nor a folder"))
     raise _missing(path)
 
 
@@ -56,7 +56,7 @@ def _files_below(folder: Path) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(parent, name) for name in names if not name.startswith(".") and Path(parent, name).is_file()]
     if not found:
-        raise DataError(str(Problem(_KEY, f"folder '{folder}' holds no file", hint="files whose names begin with a dot do not count")))
+        raise DataError(Problem(_KEY, f"folder '{folder}' holds no file", hint="files whose names begin with a dot do not count"))
     return sorted(found)
 
 
@@ -71,7 +71,7 @@ def _matches(pattern: Path) -> list[Path]:
     found = sorted(Path(match) for match in glob.glob(str(pattern), recursive=True) if Path(match).is_file())
     if not found:
         hint = "write '**' for folders at any depth, such as 'texts/**/*.txt'"
-        raise DataError(str(Problem(_KEY, f"glob '{pattern}' matches no file", hint=hint)))
+        raise DataError(Problem(_KEY, f"glob '{pattern}' matches no file", hint=hint))
     return found
 
 
@@ -82,8 +82,8 @@ def _missing(path: Path) -> DataError:
         child, parent = parent, parent.parent
     message = f"'{path}' does not exist"
     if not parent.is_dir():
-        return DataError(str(Problem(_KEY, message, hint=f"'{parent}' is a file, not a folder")))
+        return DataError(Problem(_KEY, message, hint=f"'{parent}' is a file, not a folder"))
     name = nearest(child.name, (entry.name for entry in parent.iterdir()))
     if name is None:
-        return DataError(str(Problem(_KEY, message, hint=f"there is no '{child.name}' in folder '{parent.resolve()}'")))
-    return DataError(str(Problem(_KEY, message, suggestion=str(parent / name / path.relative_to(child)))))
+        return DataError(Problem(_KEY, message, hint=f"there is no '{child.name}' in folder '{parent.resolve()}'"))
+    return DataError(Problem(_KEY, message, suggestion=str(parent / name / path.relative_to(child))))

@@ -46,17 +46,15 @@ def check_declared_sizes(spec: DataSpec, sizes: Mapping[str, int]) -> None:
     for name, declared in spec.known_sizes().items():
         key = f"data.declared_sizes.{name}"
         if name not in sizes:
-            raise DataError(str(Problem(key, f"data of kind '{spec.kind}' has no size '{name}'", expected="one of " + ", ".join(sizes))))
+            raise DataError(Problem(key, f"data of kind '{spec.kind}' has no size '{name}'", expected="one of " + ", ".join(sizes)))
         if sizes[name] != declared:
             # The model's size counts [UNK], the declaration does not: advise in the declaration's own terms.
             right = sizes[name] - declared + spec.declared_sizes.get(name, declared)
             raise DataError(
-                str(
-                    Problem(
-                        path=key,
-                        message=f"the data's size '{name}' is {sizes[name]:,}, but {declared:,} by the config",
-                        value=str(spec.declared_sizes.get(name, declared)),
-                        hint=f"set {key}={right} if this is the data that is meant, or take the declaration out with '~{key}'",
-                    )
+                Problem(
+                    path=key,
+                    message=f"the data's size '{name}' is {sizes[name]:,}, but {declared:,} by the config",
+                    value=str(spec.declared_sizes.get(name, declared)),
+                    hint=f"set {key}={right} if this is the data that is meant, or take the declaration out with '~{key}'",
                 )
             )

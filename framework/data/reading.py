@@ -77,7 +77,7 @@ def _decoder_name(encoding: str) -> str:
             expected="a name of a text encoding in Python, such as utf-8, latin-1 or utf-16",
             suggestion=nearest(encoding, known),
         )
-        raise DataError(str(problem)) from error
+        raise DataError(problem) from error
     return "utf-8-sig" if name == "utf-8" else name
 
 
@@ -109,7 +109,7 @@ def _read_file(file: Path, decoder_name: str, encoding: str) -> Iterator[str]:
 
 def _no_text(file: Path, encoding: str, offset: int, what: str, hint: str) -> DataError:
     message = f"'{file}' is no {encoding} text: the byte at offset {offset:,} {what}"
-    return DataError(str(Problem("", message, hint=hint)))
+    return DataError(Problem("", message, hint=hint))
 
 
 def _mark_hint(file: Path) -> str:

@@ -43,7 +43,7 @@ def read_tokens(pieces: Iterable[str], spec: TextDataSpec, vocabulary: Vocabular
     """
     if spec.max_vocabulary is not None and spec.unknown != "replace":
         hint = "set data.unknown=replace, which reads the left-out tokens as [UNK]"
-        raise DataError(str(Problem("data.max_vocabulary", "leaves tokens out, but data.unknown is 'error'", hint=hint)))
+        raise DataError(Problem("data.max_vocabulary", "leaves tokens out, but data.unknown is 'error'", hint=hint))
     numbering: _Numbering = _Characters() if spec.level == "character" else _Words()
     counts = np.zeros(0, np.int64)
     kept = _Growing()

@@ -47,7 +47,8 @@ def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int | None, vocabul
 
     Raises:
         UnknownTokens: ``vocabulary`` lacks tokens of the text; they and their places are named.
-        DataError: the text is missing, unreadable, empty or too short, or has another vocabulary than the config declares.
+        DataError: the text is missing, unreadable, empty or too short, has nothing but one token again and again, or has another vocabulary
+            than the config declares.
     """
     text, source = _find_text(spec, paths)
     try:
@@ -55,6 +56,7 @@ def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int | None, vocabul
     except UnknownTokens as error:
         places = first_places(_parts(spec, paths), error.tokens, spec.level, spec.lowercase)
         raise UnknownTokens(error.tokens, error.vocabulary, places) from error
+    _check_choice(vocabulary)
     sizes = {"tokens": vocabulary.size}
     check_declared_sizes(spec, sizes)
     border = int(stream.size * (1.0 - spec.validation_fraction))
@@ -90,7 +92,7 @@ def _find_text(spec: TextDataSpec, paths: PathsSpec) -> tuple[list[Path] | Itera
         file = find_download(spec.download, paths, OFFLINE)
         return [file], str(file)
     hint = f"set data.path=FILE, or choose {OFFLINE}"
-    raise DataError(str(Problem("data.path", "is missing", expected="a file, folder or glob of text files", hint=hint)))
+    raise DataError(Problem("data.path", "is missing", expected="a file, folder or glob of text files", hint=hint))
 
 
 def _parts(spec: TextDataSpec, paths: PathsSpec) -> list[tuple[str, Iterable[str]]]:
@@ -117,6 +119,13 @@ def _batches(stream: Tokens, spec: TextDataSpec, seed: int | None) -> Batches:
     return ShuffledWindows(stream, spec.sequence_length, spec.batch_size, spec.drop_remainder, seed)
 
 
+def _check_choice(vocabulary: Vocabulary) -> None:
+    """Two tokens at least: what can only be one thing need not be predicted."""
+    if vocabulary.size < 2:
+        message = f"the text is nothing but {vocabulary.tokens[0]!r}, again and again: there is nothing to predict"
+        raise DataError(Problem("data", message, expected="two different tokens at least", hint="give other text"))
+
+
 def _check_length(stream: Tokens, part: str, spec: TextDataSpec) -> None:
     """One batch at least; where short batches are allowed, one window."""
     if _batches(stream, spec, None).steps:
@@ -135,7 +144,7 @@ def _check_length(stream: Tokens, part: str, spec: TextDataSpec) -> None:
         expected=f"{'one window' if rows == 1 else f'{rows} windows'} of {length}",
         hint=", ".join(ways),
     )
-    raise DataError(str(problem))
+    raise DataError(problem)
 
 
 def _digest(spec: TextDataSpec, vocabulary: Vocabulary, stream: Tokens) -> str:

@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framework.backends.base.training import Arrays, Position
-from framework.engine.files import read_checked, write_json
+from framework.engine.files import write_json
 from framework.errors import CheckpointError, GateworkError, RunError
 from framework.files import sync_folder
-from framework.spec.run_files import CheckpointRecord
+from framework.spec.run_files import CheckpointRecord, read_file
 from framework.weights.store import load_with_checksum, save_weights
 
 STATE = "state.safetensors"
@@ -164,7 +164,7 @@ class CheckpointStore:
     def _progress(self, name: str) -> dict[str, Any]:
         path = self.folder / name / PROGRESS
         try:
-            progress = read_checked(path, CheckpointRecord)
+            progress = read_file(path, CheckpointRecord)
         except RunError as error:
             raise CheckpointError(str(error)) from error
         seal = progress.pop(_SHA, None)  # older versions wrote none

@@ -8,7 +8,6 @@ from typing import Any
 
 from framework import files
 from framework.errors import RunError
-from framework.spec.run_files import RunFile, parse_file
 
 
 def write_text(path: Path, text: str) -> None:
@@ -40,21 +39,6 @@ def read_json(path: Path) -> Any:
         return None
     except (OSError, ValueError) as error:
         raise RunError(f"cannot read {path}: {reason(error)}") from error
-
-
-def read_checked(path: Path, model: type[RunFile]) -> dict[str, Any]:
-    """The JSON mapping in ``path`` with every value of the type that ``model`` says; empty where there is no such file.
-
-    Raises:
-        RunError: the file is there and holds something else; the first value that is wrong is named.
-    """
-    value = read_json(path)
-    if value is None:
-        return {}
-    try:
-        return parse_file(model, value)
-    except ValueError as error:
-        raise RunError(f"{path} is damaged: {error}") from error
 
 
 def drop_cut_line(path: Path) -> None:

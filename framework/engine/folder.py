@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from framework.engine.files import read_checked, reason, write_json, write_text
+from framework.engine.files import reason, write_json, write_text
 from framework.errors import RunError, nearest
 from framework.files import read_plain
 from framework.secrets import conceal
-from framework.spec.run_files import RunRecord, TrackingRecord
+from framework.spec.run_files import FORMAT, TrackingRecord, read_file, read_run_record
 from framework.tracking.settings import ENVIRONMENT
-
-FORMAT = 1
-"""Version of the run folder's layout."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ class RunFolder:
         return (self.path / "run.json").is_file()
 
     def read_record(self, *needed: str) -> dict[str, Any]:
-        """``run.json`` with its values of the types of :class:`RunRecord`; empty where there is none.
+        """``run.json`` with its values of the types of :class:`~framework.spec.run_files.RunRecord`; empty where there is none.
 
         Args:
             needed: keys that have to be there.
@@ -87,9 +84,7 @@ class RunFolder:
         Raises:
             RunError: it was written by a newer version, is no JSON, holds a value of a wrong type, or lacks a key.
         """
-        record = read_checked(self.path / "run.json", RunRecord)
-        if record.get("format", FORMAT) > FORMAT:
-            raise RunError(f"{self.path} was written by a newer Gatework (format {record['format']}); this one reads up to {FORMAT}")
+        record = read_run_record(self.path / "run.json")
         if missing := [key for key in needed if key not in record]:
             raise RunError(f"{self.path / 'run.json'} is damaged: it lacks {', '.join(missing)}")
         return record
@@ -160,11 +155,12 @@ def _last(root: Path) -> RunFolder:
     try:
         named = read_plain(marker).decode("utf-8").strip()
         folder = RunFolder((root / named).resolve())
+        there = folder.exists()
     except FileNotFoundError:
         raise RunError(f"no run yet: {marker} is not there") from None
     except (OSError, RuntimeError, ValueError) as error:
         raise RunError(f"cannot read {marker}: {reason(error)}; name the run instead of last, or remove that file") from error
-    if not folder.exists():
+    if not there:
         raise RunError(f"{marker} names {folder.path}, where there is no run")
     return folder
 
@@ -172,5 +168,5 @@ def _last(root: Path) -> RunFolder:
 def _mlflow_ids(run: RunFolder) -> list[str]:
     """Ids of a run; none where they cannot be read, which hides no other run."""
     with suppress(RunError):
-        return [str(read_checked(run.path / "tracking.json", TrackingRecord).get("run_id"))]
+        return [str(read_file(run.path / "tracking.json", TrackingRecord).get("run_id"))]
     return []

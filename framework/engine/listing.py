@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -10,14 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from framework.engine.digest import NOT_PART_OF_A_RUN, leaves
-from framework.engine.files import read_checked
 from framework.engine.folder import RunFolder, all_runs
 from framework.engine.lock import in_use
 from framework.engine.recorder import Record, read_records
 from framework.errors import GateworkError
 from framework.files import entries_below
 from framework.report.runs import RunRow
-from framework.spec.run_files import TrackingRecord
+from framework.spec.run_files import TrackingRecord, read_file
 from framework.tracking.note import NOTE
 
 Found = TypeVar("Found")
@@ -50,8 +50,8 @@ def run_row(folder: RunFolder) -> RunRow:
         return replace(row, trouble=str(error))
     trouble: list[str] = []
     epochs = _tried(lambda: epoch_records(folder.metrics, trouble.append), trouble) or []
-    note = _tried(lambda: read_checked(folder.path / NOTE, TrackingRecord), trouble) or {}
-    seconds = sum(epoch.values.get("epoch/seconds", 0.0) for epoch in epochs)
+    note = _tried(lambda: read_file(folder.path / NOTE, TrackingRecord), trouble) or {}
+    seconds = sum(one for epoch in epochs if 0 <= (one := epoch.values.get("epoch/seconds", 0.0)) < math.inf)
     return replace(
         row,
         status=_status(folder, record),

@@ -10,7 +10,7 @@ from typing import Any
 from framework.data.prepare import prepare
 from framework.decoding.sampling import Sampling
 from framework.engine.digest import NOT_PART_OF_A_RUN, differences, leaves
-from framework.engine.files import read_checked, write_text
+from framework.engine.files import write_text
 from framework.engine.folder import RunFolder
 from framework.engine.listing import epoch_records
 from framework.engine.recorder import read_records
@@ -18,7 +18,7 @@ from framework.engine.spec_file import read_spec, spec_text
 from framework.engine.text import TextGenerator
 from framework.errors import RunError
 from framework.spec.result import EpochFigures, Result, ResultSample
-from framework.spec.run_files import EnvironmentRecord
+from framework.spec.run_files import EnvironmentRecord, read_file
 from framework.tasks.task import TASKS
 
 RESULTS = "results"
@@ -61,7 +61,7 @@ def measure_run(folder: RunFolder, variant: str, reference: Mapping[str, Any]) -
         if one.step > 0
     ]
     wanted = reference["trainer"]["max_epochs"]
-    environment = read_checked(folder.environment, EnvironmentRecord)
+    environment = read_file(folder.environment, EnvironmentRecord)
     libraries = environment.get("libraries", {})
     return Result(
         variant=variant,

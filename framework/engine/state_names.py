@@ -18,7 +18,7 @@ def translate_state(state: Arrays, fresh: Arrays, source: str, target: str) -> t
     """A checkpoint's state for the other backend.
 
     Weights and the optimizer's slots are named alike; the optimizer's count of steps, kept recurrent states and the running mean of an
-    unfinished epoch are renamed. Random numbers of dropout are each backend's own and start anew.
+    unfinished epoch are renamed. Dropout goes on: it depends on the seed and the step alone.
 
     Args:
         state: of the source.
@@ -44,9 +44,9 @@ def translate_state(state: Arrays, fresh: Arrays, source: str, target: str) -> t
             found[_STEPS[target] if name == _STEPS[source] else name] = np.array(value)
     found.update(_recurrent(state, fresh, source, target, notes))
     found.update(_progress(state, source, target))
-    # What both keep of dropout ends with the number of draws.
-    if any(np.ravel(value)[-1] != 0 for name, value in state.items() if name.startswith("random/")):
-        notes.append(f"random numbers of dropout start anew: {source}'s cannot be drawn on {target}")
+    for name in found:
+        if name.startswith("random/"):  # the seed, and the number of the coming step
+            found[name][-1] = state.get(_STEPS[source], 0)
     return found, notes
 
 

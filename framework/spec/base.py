@@ -11,9 +11,9 @@ SIZE_PATTERN = r"^\$\{size:[A-Za-z_]\w*\}$"
 
 
 class Spec(BaseModel):
-    """A frozen section of a config. Unknown keys are errors, and ``"3"`` is no number."""
+    """A frozen section of a config. Unknown keys are errors, ``"3"`` is no number, and neither are ``.inf`` and ``.nan``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True, allow_inf_nan=False)
 
 
 SizeReference = Annotated[str, Field(pattern=SIZE_PATTERN)]

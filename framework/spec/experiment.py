@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SerializeAsAny
+from pydantic import AfterValidator, Field, SerializeAsAny
+from pydantic_core import PydanticCustomError
 
 from framework.spec.backend import BackendSpec
 from framework.spec.base import SPEC_VERSION, Spec
@@ -15,6 +16,30 @@ from framework.spec.optimizer import OptimizerSpec
 from framework.spec.task import TaskSpec
 from framework.spec.tracking import TrackingSpec
 from framework.spec.trainer import TrainerSpec
+
+_NAME_BYTES = 240
+"""Most systems allow 255 for a file's name, and what lies beside or in a run's folder is called a little longer."""
+
+LAST = "last"
+"""Stands for the latest run, wherever a run is named; the file beside the recipes' folders that tells it is called so."""
+
+
+def _fits_a_folder(value: str) -> str:
+    length = len(value.encode("utf-8", "surrogatepass"))
+    if length > _NAME_BYTES:
+        expected = f"at most {_NAME_BYTES} bytes of UTF-8, since a folder is called so"
+        raise PydanticCustomError("identifier", "a name of {length} bytes", {"length": length, "expected": expected})
+    return value
+
+
+def _is_not_last(value: str) -> str:
+    if value == LAST:
+        raise PydanticCustomError("identifier", "'last' means the latest run", {"expected": "another name"})
+    return value
+
+
+FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$"), AfterValidator(_fits_a_folder)]
+"""A name that a folder can have."""
 
 
 class PathsSpec(Spec):
@@ -33,9 +58,9 @@ class RunSettings(Spec):
 
     spec_version: int = SPEC_VERSION
     """Version of this vocabulary."""
-    recipe: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
+    recipe: Annotated[FolderName, AfterValidator(_is_not_last)]
     """Name of the recipe; runs lie under it."""
-    name: str | None = Field(None, pattern=r"^[A-Za-z0-9][\w.-]*$")
+    name: FolderName | None = None
     """Name of the run; made from the backend and the config when not given."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of weights, order of the data, dropout and samples."""

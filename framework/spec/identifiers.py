@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -143,7 +144,7 @@ def _parse_settings(name: str, config: Any, allowed: Mapping[str, Any]) -> dict[
                 },
             )
         default = allowed[key]
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
         if isinstance(default, str):
             fits, expected = isinstance(value, str), "a name"
         elif default is None:

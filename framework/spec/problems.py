@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
@@ -14,13 +15,36 @@ from framework.secrets import concealed
 Locate = Callable[[str], Origin | None]
 """From a dotted key to the file and line, or override, that set it."""
 
+Written = Callable[[str], str | None]
+"""From a dotted key to its value as it was written, where that is one word or line without quotes."""
+
 Model = TypeVar("Model", bound=BaseModel)
 
 _SHOWN_CHOICES = 30
 
 
+_WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+"""What older YAML has for booleans; here it is text."""
+
+
+KEY = "a name without control characters"
+"""What a key is, for messages."""
+
+_NO_KEY = re.compile("^$|[\0-\x1f\x7f\ud800-\udfff]")
+
+
+def is_key(name: str) -> bool:
+    """Whether a value can be found by a name."""
+    return _NO_KEY.search(name) is None
+
+
 def nowhere(path: str) -> Origin | None:
     """The :data:`Locate` of a config that was not read from files."""
+    return None
+
+
+def unwritten(path: str) -> str | None:
+    """The :data:`Written` of a config that was not read from files."""
     return None
 
 
@@ -30,10 +54,12 @@ class ProblemCollector:
     Args:
         locate: where each key was set.
         known: problems of values that nobody knows.
+        written: each value as it was written, to take ``name=20240101`` for the text that it is.
     """
 
-    def __init__(self, locate: Locate = nowhere, known: Sequence[Problem] = ()) -> None:
+    def __init__(self, locate: Locate = nowhere, known: Sequence[Problem] = (), written: Written = unwritten) -> None:
         self.locate = locate
+        self.written = written
         self.problems: list[Problem] = list(known)
         self._open = tuple(problem.path for problem in known)
 
@@ -58,6 +84,8 @@ class ProblemCollector:
         try:
             return model.model_validate(dict(value))
         except ValidationError as error:
+            if (meant := self._meant(model, value, path, error)) is not None:
+                return meant
             self._add_errors(model, value, path, error)
             return None
 
@@ -73,6 +101,19 @@ class ProblemCollector:
                 return origin
             path = path.rpartition(".")[0]
         return None
+
+    def _meant(self, model: type[Model], value: Mapping[Any, Any], path: str, error: ValidationError) -> Model | None:
+        """The section, once numbers and booleans are taken for the text that was written, wherever text is expected; None if that fails."""
+        changed: Any = dict(value)
+        for entry in error.errors(include_url=False):
+            keys = _real_keys(entry["loc"], value, entry["type"])
+            if entry["type"] == "string_type" and isinstance(entry["input"], (bool, int, float)):
+                text = self.written(".".join([path, *keys] if path else keys))
+                changed = changed if text is None else _replaced(changed, keys, text)
+        try:
+            return None if changed == value else model.model_validate(changed)
+        except ValidationError:
+            return None
 
     def _add_errors(self, model: type[BaseModel], value: Mapping[Any, Any], path: str, error: ValidationError) -> None:
         seen: set[tuple[str, ...]] = set()
@@ -106,7 +147,12 @@ class ProblemCollector:
             schema = _schema_at(model, keys)
             given = entry["input"]
             suggestion = nearest(given, _names(schema)) if isinstance(given, str) else None
-            self.add(where, "value not accepted", value=render(given), expected=describe(schema) or entry["msg"], suggestion=suggestion)
+            if isinstance(given, str) and given.lower() in _WORDS and "true or false" in describe(schema):
+                suggestion = _WORDS[given.lower()]
+            expected = describe(schema) or entry["msg"]
+            if kind == "finite_number":
+                expected += ", not infinite or undefined"
+            self.add(where, "value not accepted", value=render(given), expected=expected, suggestion=suggestion)
 
 
 def render(value: object) -> str:
@@ -133,6 +179,15 @@ def _real_keys(loc: Sequence[str | int], value: Any, kind: str) -> tuple[str, ..
             continue
         keys.append(str(part))
     return tuple(keys)
+
+
+def _replaced(value: Any, keys: Sequence[str], text: str) -> Any:
+    """A copy with another value at the end of the keys."""
+    if not keys:
+        return text
+    if isinstance(value, Mapping):
+        return {key: _replaced(part, keys[1:], text) if str(key) == keys[0] else part for key, part in value.items()}
+    return [_replaced(part, keys[1:], text) if str(index) == keys[0] else part for index, part in enumerate(value)]
 
 
 def _holds(value: Any, part: str | int) -> bool:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from framework.errors import RunError
+from framework.files import read_json
 from framework.spec.problems import ProblemCollector
+
+FORMAT = 1
+"""Version of the run folder's layout."""
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Seconds = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
@@ -91,13 +97,35 @@ class CheckpointRecord(RunFile):
     sha256: Digest | None = None
 
 
-class MeasuredRecord(RunFile):
-    """A line of ``metrics.jsonl``: what was measured at one moment."""
+class ValuesRecord(RunFile):
+    """A line of ``system.jsonl``: what was measured of the machine at one moment."""
 
     step: Count
-    epoch: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
     time: Seconds
     values: Mapping[str, float]
+
+
+class MeasuredRecord(ValuesRecord):
+    """A line of ``metrics.jsonl``: what was measured of the training at one moment."""
+
+    epoch: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+
+
+class HardwareRecord(RunFile):
+    """The machine."""
+
+    processor: str | None = None
+    processors: Count | None = None
+    memory_gigabytes: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    gpus: list[str] | None = None
+
+
+class GitRecord(RunFile):
+    """The checkout that a run was started in."""
+
+    commit: str
+    branch: str | None = None
+    dirty: bool
 
 
 class EnvironmentRecord(RunFile):
@@ -107,9 +135,9 @@ class EnvironmentRecord(RunFile):
     platform: str | None = None
     host: str | None = None
     user: str | None = None
-    hardware: Tree = {}
-    libraries: Mapping[str, str] = {}
-    git: Tree | None = None
+    hardware: HardwareRecord | None = None
+    libraries: Mapping[str, str] | None = None
+    git: GitRecord | None = None
 
 
 class EndRecord(RunFile):
@@ -133,6 +161,7 @@ class TrackingRecord(RunFile):
     """``tracking.json``: how much of a run a tracking store has been given."""
 
     key: Name | None = None
+    home: str | None = None
     uri: str | None = None
     run_id: Name | None = None
     experiment_id: str | None = None
@@ -159,6 +188,36 @@ class MultirunRecord(RunFile):
     ended: Seconds | None = None
 
 
+def read_file(path: Path, model: type[RunFile]) -> dict[str, Any]:
+    """The JSON mapping in ``path`` with every value of the type that ``model`` says; empty where there is no such file.
+
+    Raises:
+        RunError: the file is there and holds something else; the first value that is wrong is named.
+    """
+    try:
+        value = read_json(path)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    try:
+        return parse_file(model, value)
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: {error}") from error
+
+
+def read_run_record(path: Path) -> dict[str, Any]:
+    """``run.json``; empty where there is none.
+
+    Raises:
+        RunError: it was written by a newer version, is no JSON, or holds a value of a wrong type.
+    """
+    record = read_file(path, RunRecord)
+    if record.get("format", FORMAT) > FORMAT:
+        raise RunError(f"{path.parent} was written by a newer Gatework (format {record['format']}); this one reads up to {FORMAT}")
+    return record
+
+
 def parse_file(model: type[RunFile], value: object) -> dict[str, Any]:
     """A mapping whose values have the types of ``model``, as it was given but for nulls, which count as missing.
 
@@ -167,7 +226,7 @@ def parse_file(model: type[RunFile], value: object) -> dict[str, Any]:
     """
     collector = ProblemCollector()
     try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        json.dumps(value, ensure_ascii=False, default=str).encode("utf-8")
     except UnicodeEncodeError:
         raise ValueError("it holds half of a character, which no text can") from None
     if not isinstance(value, dict):

@@ -15,7 +15,7 @@ class TrackingSpec(Spec):
     kind: Literal["mlflow", "none"] = "mlflow"
     """mlflow: record in MLflow as well, where it is installed; none: only in the run folder."""
     uri: str | None = None
-    """Address of the tracking store; ``sqlite:///mlflow.db`` beside ``runs/`` when not given."""
+    """Address of the tracking store; ``$MLFLOW_TRACKING_URI``, or else ``sqlite:///mlflow.db`` beside ``runs/``, when not given."""
     experiment_name: str | None = None
     """Experiment to record under; the recipe's name when not given."""
     register_as: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from framework.spec.kinds import LAYER_KINDS
 from framework.spec.layers.base import LayerSpec
 from framework.spec.model import InputSpec, ModelSpec
 from framework.spec.optimizer import OPTIMIZER_KINDS
-from framework.spec.problems import Locate, ProblemCollector, choices, nowhere, render
+from framework.spec.problems import KEY, Locate, ProblemCollector, Written, choices, is_key, nowhere, render, unwritten
 from framework.spec.rules import check_experiment
 from framework.spec.task import TASK_KINDS
 from framework.spec.tracking import TrackingSpec
@@ -32,21 +33,28 @@ _PLAIN_SECTIONS: dict[str, type[Spec]] = {
 _KIND_SECTIONS: dict[str, Mapping[str, type[Spec]]] = {"data": DATA_KINDS, "task": TASK_KINDS, "optimizer": OPTIMIZER_KINDS}
 _SECTIONS = ("model", *_KIND_SECTIONS, *_PLAIN_SECTIONS)
 
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_SHOWN = 120
+
 AnySpec = TypeVar("AnySpec", bound=Spec)
 
 
-def validate_experiment(mapping: Mapping[str, Any], locate: Locate = nowhere, problems: Sequence[Problem] = ()) -> Experiment:
+def validate_experiment(
+    mapping: Mapping[str, Any], locate: Locate = nowhere, problems: Sequence[Problem] = (), written: Written = unwritten
+) -> Experiment:
     """Checks a composed config as a whole.
 
     Args:
         mapping: plain dicts and lists; ``${size:NAME}`` may be open.
         locate: where each key was set, for the messages.
         problems: what is known to be wrong already, of values that nobody knows; told with the others.
+        written: each value as it was written.
 
     Raises:
         SpecError: with every problem found.
     """
-    collector = ProblemCollector(locate, problems)
+    collector = ProblemCollector(locate, problems, written)
+    _check_values(collector, mapping, "")
     check_version(collector, mapping, "")
     if len(collector.problems) > len(problems):
         raise SpecError(collector.problems)
@@ -62,6 +70,41 @@ def validate_experiment(mapping: Mapping[str, Any], locate: Locate = nowhere, pr
         else:
             collector.add(key, "is missing", expected="a mapping", hint="a recipe brings it, such as recipe=text_generation")
     return _assemble(collector, mapping, sections)
+
+
+def _check_values(collector: ProblemCollector, value: Any, path: str) -> None:
+    """Values that no part of a config can have, whatever its spec says of them."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            below = f"{path}.{key}" if path else str(key)
+            if not is_key(str(key)):
+                collector.add(below, f"{render(str(key))} is no key", expected=KEY)
+            else:
+                _check_values(collector, part, below)
+    elif isinstance(value, (list, tuple)):
+        for index, part in enumerate(value):
+            _check_values(collector, part, f"{path}.{index}")
+    elif isinstance(value, str) and (found := _NO_TEXT.search(value)):
+        message = "half of a character" if found[0] != "\0" else "the character NUL, which no text and no path has"
+        collector.add(path, f"the text holds {message}", value=ascii(value)[:_SHOWN], expected="text that UTF-8 can write, without NUL")
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        collector.add(path, "a number too large to count with", value=render(value), expected="a whole number of 64 bits")
+
+
+def valid_section(mapping: Mapping[str, Any], key: str, problems: Sequence[Problem] = (), written: Written = unwritten) -> Any:
+    """One section of a config that may be wrong elsewhere; None where the section itself is, or where a value of it is not known.
+
+    Args:
+        mapping: the whole config.
+        key: the section.
+        problems: of values that nobody knows.
+        written: each value as it was written.
+    """
+    collector = ProblemCollector(known=problems, written=written)
+    if key not in mapping or collector.is_open(key):
+        return None
+    section = _parse_section(collector, key, mapping[key])
+    return section if len(collector.problems) == len(problems) else None
 
 
 def validate_model(mapping: Mapping[str, Any], locate: Locate = nowhere) -> ModelSpec:

@@ -82,8 +82,8 @@ def _check_names(collector: ProblemCollector, inputs: list[str], layers: Mapping
     for name in layers:
         if name in inputs:
             collector.add(f"model.layers.{name}", f"a model input is called '{name}' too", expected="different names")
-        if "." in name or "/" in name:
-            collector.add(f"model.layers.{name}", "a layer's name holds '.' or '/'", expected="letters, digits, '_' and '-'")
+        if "." in name or "/" in name or not name:
+            collector.add(f"model.layers.{name}", "a layer's name is empty, or holds '.' or '/'", expected="letters, digits, '_' and '-'")
     return len(collector.problems) == before
 
 

@@ -174,7 +174,9 @@ class Delivery:
 
 def first_line(error: Exception) -> str:
     """An error in one line, without passwords."""
-    return (concealed(str(error)).strip() or type(error).__name__).splitlines()[0][:300]
+    lines = (concealed(str(error)).strip() or type(error).__name__).splitlines()
+    what = [line for line in lines if not line.startswith("(raised as a result of")]  # so sqlalchemy begins some of its own
+    return (what or lines)[0][:300]
 
 
 class _Concealing(io.TextIOBase):

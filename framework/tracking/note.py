@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from framework.errors import RunError
 from framework.files import read_json, replace_text
 from framework.secrets import remember_address
 from framework.spec.run_files import TrackingRecord, parse_file
@@ -14,7 +15,7 @@ from framework.tracking.address import shown
 
 NOTE = "tracking.json"
 
-_EVERY_STORE = ("key", "parent", "ended", "stores")
+_EVERY_STORE = ("key", "home", "parent", "ended", "stores")
 """What does not depend on the store."""
 
 
@@ -29,7 +30,7 @@ class Note:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NOTE
-        self.values: dict[str, Any] = _read(self.path)
+        self.values: dict[str, Any] = _moved(_read(self.path), folder.absolute())
         self.values.setdefault("key", uuid.uuid4().hex)
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -38,9 +39,12 @@ class Note:
 
     def update(self, **changes: Any) -> None:
         """Changes values and writes the file; None removes a value."""
-        self.values.update(changes)
+        self.values.update(changes, home=str(self.path.parent.absolute()))
         self.values = {name: value for name, value in self.values.items() if value is not None}
-        replace_text(self.path, json.dumps(self.values, indent=2))
+        try:
+            replace_text(self.path, json.dumps(self.values, indent=2))
+        except OSError as error:
+            raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
 
     def use_store(self, uri: str) -> None:
         """Goes on with what was delivered to ``uri``; what another store was given is kept for the day it is used again."""
@@ -71,6 +75,41 @@ def _read(path: Path) -> dict[str, Any]:
     if "stores" in values:
         values["stores"] = {_shown(uri): one for uri, one in values["stores"].items()}
     return values
+
+
+def _moved(values: dict[str, Any], home: Path) -> dict[str, Any]:
+    """The note of a folder that was moved, or copied, with its project: what lay beside it there lies beside it here.
+
+    Args:
+        values: with ``home``, the folder's place when they were written; versions before wrote none.
+        home: its place now, ``<project>/runs/<recipe>/<name>``.
+    """
+    project = home.parents[2] if len(home.parts) > 3 else home
+    before = values.get("home")
+    if before is None:
+        before = _old_home(values, project)
+    if before is None or len(Path(before).parts) <= 3 or Path(before) == home:
+        return values
+    there = f"{Path(before).parents[2]}/"
+
+    def here(place: str) -> str:
+        start, found, rest = place.partition(there)
+        return f"{start}{project}/{rest}" if found and start in ("", "sqlite:///") else place
+
+    for name in ("uri", "parent"):
+        if name in values:
+            values[name] = here(values[name])
+    if "stores" in values:
+        values["stores"] = {here(uri): one for uri, one in values["stores"].items()}
+    return values
+
+
+def _old_home(values: dict[str, Any], project: Path) -> str | None:
+    """A place in the project that a database was beside which is not there any more, and is beside this folder now."""
+    database = Path(str(values.get("uri", "")).removeprefix("sqlite:///"))
+    if not database.is_absolute() or database.exists() or not (project / database.name).is_file():
+        return None
+    return str(database.parent / "runs" / "recipe" / "name")
 
 
 def _shown(uri: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from framework.secrets import concealed
+from framework.spec.run_files import MultirunRecord, read_file, read_run_record
 from framework.spec.tracking import TrackingSpec
 from framework.tracking import settings
 from framework.tracking.address import database_address, from_environment, shown, whole_address
@@ -85,7 +86,7 @@ class Outbox:
         self.is_multirun = (folder / MULTIRUN).is_file()
         self.note = Note(folder)
         self.resolved = settings.read_resolved(folder)
-        self.tracking = TrackingSpec.model_validate(self.resolved.get("tracking", {}))
+        self.tracking = settings.tracking_of(self.resolved, folder)
         self.delivered = Delivered()
         self.accepted = 0
         self._known: dict[str, set[int]] = {}
@@ -327,7 +328,9 @@ class Outbox:
         return int(self.note.get("delivered", {}).get(name, 0))
 
     def _record(self) -> dict[str, Any]:
-        return settings.read_mapping(self.folder / (MULTIRUN if self.is_multirun else "run.json"))
+        if self.is_multirun:
+            return read_file(self.folder / MULTIRUN, MultirunRecord)
+        return read_run_record(self.folder / "run.json")
 
 
 def is_tracked(folder: Path) -> bool:
@@ -335,7 +338,7 @@ def is_tracked(folder: Path) -> bool:
     if Note(folder).get("uri") is not None:
         return True
     resolved = settings.read_resolved(folder)
-    return bool(resolved) and TrackingSpec.model_validate(resolved.get("tracking", {})).kind == "mlflow"
+    return bool(resolved) and settings.tracking_of(resolved, folder).kind == "mlflow"
 
 
 def mark_losses(folder: Path) -> None:

@@ -7,6 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from framework.errors import RunError, SpecError
+from framework.files import read_plain
+from framework.secrets import conceal
+from framework.spec.problems import ProblemCollector
+from framework.spec.run_files import EnvironmentRecord, Sections, parse_file, read_file
+from framework.spec.tracking import TrackingSpec
 from framework.tracking.parameters import KEY_LENGTH, TAG_LENGTH, flatten, whole
 
 ENVIRONMENT = "environment.json"
@@ -38,8 +44,8 @@ def source_state(folder: Path) -> list[list[int]]:
 
 
 def parameters_of(resolved: Mapping[str, Any]) -> dict[str, str]:
-    """The resolved config, flattened."""
-    return flatten(resolved) if resolved else {}
+    """The resolved config, flattened, without passwords."""
+    return flatten(conceal(resolved)) if resolved else {}
 
 
 def tags_of(folder: Path, record: Mapping[str, Any], resolved: Mapping[str, Any]) -> dict[str, str]:
@@ -50,7 +56,7 @@ def tags_of(folder: Path, record: Mapping[str, Any], resolved: Mapping[str, Any]
         record: ``run.json`` or ``multirun.json``.
         resolved: its resolved config; empty for a multirun.
     """
-    environment = read_mapping(folder / ENVIRONMENT)
+    environment = read_file(folder / ENVIRONMENT, EnvironmentRecord)
     tags: dict[str, Any] = dict(resolved.get("tracking", {}).get("tags", {}))
     tags["gatework.folder"] = str(folder)
     tags["gatework.recipe"] = resolved.get("recipe")
@@ -68,9 +74,9 @@ def tags_of(folder: Path, record: Mapping[str, Any], resolved: Mapping[str, Any]
     git = environment.get("git")
     if git:
         tags["mlflow.source.git.commit"] = git["commit"]
-        tags["mlflow.source.git.branch"] = git["branch"]
+        tags["mlflow.source.git.branch"] = git.get("branch")
         tags["gatework.git_dirty"] = git["dirty"]
-    return {key: _text(value) for key, value in tags.items() if value is not None and len(key) <= KEY_LENGTH}
+    return {key: _text(conceal(value)) for key, value in tags.items() if value is not None and len(key) <= KEY_LENGTH}
 
 
 def differences(parameters: Mapping[str, str], there: Mapping[str, str], tags: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -97,15 +103,6 @@ def data_name(resolved: Mapping[str, Any]) -> str:
     return str(data.get("corpus") or ", ".join(Path(place).name for place in places) or data.get("kind", "data"))
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
-    """A JSON file; empty where there is none or it is damaged."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def read_resolved(folder: Path) -> dict[str, Any]:
     """The run's resolved config as it was saved; empty where there is none.
 
@@ -115,15 +112,34 @@ def read_resolved(folder: Path) -> dict[str, Any]:
     from framework.config.saved import load_resolved
 
     path = folder / "config" / "resolved.yaml"
-    return load_resolved(path) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    resolved = load_resolved(path)
+    try:
+        return {**resolved, **parse_file(Sections, resolved)}
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: {error}") from error
+
+
+def tracking_of(resolved: Mapping[str, Any], folder: Path) -> TrackingSpec:
+    """The section ``tracking`` of a saved config.
+
+    Raises:
+        SpecError: it is damaged; every problem is named.
+    """
+    collector = ProblemCollector()
+    found = collector.parse(TrackingSpec, resolved.get("tracking", {}), "tracking")
+    if found is None:
+        raise SpecError(collector.problems, f"{folder / 'config' / 'resolved.yaml'} is damaged")
+    return found
 
 
 def _overrides(folder: Path, record: Mapping[str, Any]) -> list[str]:
-    from framework.config.yaml_text import read_yaml
+    from framework.config.yaml_file import read_yaml
 
     path = folder / "config" / "overrides.yaml"
     found = read_yaml(path) if path.is_file() else record.get("overrides", [])
-    return [str(one) for one in found or []]
+    return [str(one) for one in found] if isinstance(found, list) else []
 
 
 def _report(folder: Path) -> str | None:
@@ -131,7 +147,7 @@ def _report(folder: Path) -> str | None:
     path = folder / REPORT
     if not path.is_file():
         return None
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_plain(path).decode("utf-8", "replace").splitlines()
     return "\n".join(line for line in lines if not line.startswith(("![", "# "))).strip()
 
 

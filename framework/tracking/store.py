@@ -12,6 +12,7 @@ from typing import Any
 from framework.errors import RunError
 from framework.tracking.address import environment_of, split_user
 from framework.tracking.file_lock import file_lock
+from framework.tracking.moved import follow_move
 
 MODEL_NAME = "model"
 """Name of the logged model, in MLflow's list of models."""
@@ -72,6 +73,8 @@ class MlflowStore:
         from mlflow import MlflowClient
 
         with self._call():  # makes or migrates a database file
+            if self._database is not None and artifacts is not None:
+                follow_move(self._database, artifacts, KEY_TAG)
             self.client: Any = MlflowClient(tracking_uri=self.uri)
 
     def experiment(self, name: str) -> str:

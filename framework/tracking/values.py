@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from framework.spec.run_files import ValuesRecord
 from framework.tracking.store import Value
 
 FILES = ("metrics.jsonl", "system.jsonl")
@@ -36,8 +38,7 @@ def size(path: Path) -> int:
 
 def _values(line: bytes) -> list[Value]:
     try:
-        record = json.loads(line)
-        stamp, step = round(record["time"] * 1000), int(record["step"])
-        return [Value(name, float(value), stamp, step) for name, value in record["values"].items()]
-    except (ValueError, TypeError, KeyError, AttributeError):
+        record = ValuesRecord.model_validate_json(line)
+    except ValidationError:
         return []
+    return [Value(name, value, round(record.time * 1000), record.step) for name, value in record.values.items()]

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmarks.product import product_seconds
+from benchmarks.product import Product, limit_seconds, share
 from benchmarks.turns import in_turns
 
 SHAPES = ((64, 100, 256, 1024), (64, 16, 256, 1024), (64, 50, 256, 512), (32, 50, 128, 128), (1, 100, 256, 1024), (1, 1, 256, 1024))
@@ -21,22 +21,40 @@ Pair = tuple[Callable[[], object], Callable[[], object]]
 
 
 def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """A row for each shape: milliseconds, ratios, GFLOP/s, and the share of the machine's own matrix product."""
+    """A row for each shape: milliseconds, ratios, GFLOP/s, and what its matrix products alone would take of the time."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     shapes = SHAPES
     if arguments.shapes:
         shapes = tuple(tuple(int(part) for part in shape.split(",")) for shape in arguments.shapes.split(";"))  # type: ignore[assignment]
     rows: list[dict[str, Any]] = []
     for number, shape in enumerate(shapes):
+        limits = {phase: limit_seconds(products(shape, phase), arguments.dtype) for phase in ("training", "forward")}
         found = dict(contestants(shape, arguments.dtype, with_variants=number == 0))
         if arguments.only:
             found = {name: pair for name, pair in found.items() if name in arguments.only.split(",")}
-        batch, _, _, units = shape
-        limit = 2 * batch * units * 3 * units / product_seconds(batch, units, 3 * units, arguments.dtype) / 1e9
-        for phase, which in (("training", 0), ("forward", 1)):
+        for which, (phase, limit) in enumerate(limits.items()):
             seconds = in_turns({name: pair[which] for name, pair in found.items()}, arguments.rounds)
             rows.extend(_rows(shape, phase, seconds, limit))
     return rows
+
+
+def products(shape: tuple[int, int, int, int], phase: str) -> list[Product]:
+    """The matrix products of a layer that every path has to make.
+
+    The inputs' one of all steps and the state's one of each; in training also their transposed ones for the gradients of inputs and states
+    (that of the first state is not asked for), and those of the weights' gradients, one over all steps.
+
+    Args:
+        shape: (batch, time, features, units).
+        phase: ``training`` or ``forward``.
+    """
+    batch, time, features, units = shape
+    rows, gates = batch * time, 3 * units
+    found = [Product(rows, features, gates), Product(batch, units, gates, time)]
+    if phase == "training":
+        found += [Product(rows, gates, features), Product(batch, gates, units, time - 1)]
+        found += [Product(features, rows, gates), Product(units, rows, gates)]
+    return found
 
 
 def _rows(shape: tuple[int, int, int, int], phase: str, seconds: dict[str, float], limit: float) -> Iterator[dict[str, Any]]:
@@ -45,7 +63,8 @@ def _rows(shape: tuple[int, int, int, int], phase: str, seconds: dict[str, float
     for name, value in seconds.items():
         speed = flops / value / 1e9
         row: dict[str, Any] = {"batch, time, features, units": ", ".join(map(str, shape)), "phase": phase, "layer": name}
-        row |= {"ms": value * 1e3, "GFLOP/s": speed, "of the matrix product": f"{speed / limit:.0%}"}
+        share_of_limit = share(f"{name}, {phase} at {shape}", limit, value)
+        row |= {"ms": value * 1e3, "GFLOP/s": speed, "matrix products alone": share_of_limit}
         for other, label in (("torch.nn.GRU", "× nn.GRU"), ("keras.layers.GRU", "× Keras"), ("tf_keras GRU", "× tf-keras")):
             row[label] = seconds[other] / value if other in seconds and other != name else None
         yield row

@@ -1,14 +1,14 @@
-"""Memory of a contestant at its peak, in a process of its own: what another one has held before does not count."""
+"""Memory of a contestant at its peak."""
 
 from __future__ import annotations
 
-import multiprocessing
 import resource
 import sys
 from collections.abc import Callable
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+from benchmarks.alone import alone
 
 CALLS = 2
 """Calls of a contestant: the second one meets what the first has left."""
@@ -26,23 +26,16 @@ def peak_memory(make: Callable[..., Callable[[], object]], *arguments: Any) -> t
     Returns:
         MiB that the process had held at most when the contestant was made, and after it was called twice.
     """
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(sender, make, arguments), daemon=True)
-    process.start()
-    sender.close()
-    made, called = receiver.recv()
-    process.terminate()  # a contestant may have left threads behind
-    process.join()
+    made, called = alone(_run, make, arguments)
     return float(made), float(called)
 
 
-def _run(sender: Connection, make: Callable[..., Callable[[], object]], arguments: tuple[Any, ...]) -> None:
+def _run(make: Callable[..., Callable[[], object]], arguments: tuple[Any, ...]) -> tuple[float, float]:
     call = make(*arguments)
     made = _peak()
     for _ in range(CALLS):
         call()
-    sender.send((made, _peak()))
+    return made, _peak()
 
 
 def _peak() -> float:

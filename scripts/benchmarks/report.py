@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from framework.files import replace_text
 from framework.report.benchmarks import benchmark_table
 
 
@@ -19,8 +20,7 @@ def write(subject: str, rows: Sequence[dict[str, Any]], busy: str | None, path: 
     print(f"{subject}, {place['machine']}" + (f" (BUSY: {busy})" if busy else ""))
     print("\n" + "\n".join(benchmark_table(rows)))
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"subject": subject, **place, "rows": list(rows)}, indent=2) + "\n", encoding="utf-8")
+        replace_text(path, json.dumps({"subject": subject, **place, "rows": list(rows)}, indent=2) + "\n")
 
 
 def _machine() -> str:

@@ -160,6 +160,7 @@ def test_wrong_input_gets_one_clear_message(words: list[str], says: list[str], c
 
 def test_three_errors_in_one_file_come_with_their_lines(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["new", "mine"], capsys)[0] == 0
+    (own_folder / "my.txt").write_text("abcd" * 5000)
     path = own_folder / "configs" / "model" / "mine.yaml"
     text = (
         path.read_text()

@@ -18,7 +18,10 @@ from framework.spec.validate import validate_experiment
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)  # each example is a whole composition
 UNITS = st.integers(1, 4096)
 FRACTION = st.floats(0.0, 0.9375, allow_nan=False)
-PROMPT = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20).filter(lambda text: "$" not in text and text != "???")
+PROMPT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=20).filter(
+    lambda text: "$" not in text and text != "???"
+)
+TAG = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=20)
 INITIALIZER = st.sampled_from([name for name in INITIALIZERS if name != "identity"]) | st.fixed_dictionaries(
     {
         "class_name": st.just("random_normal"),
@@ -57,7 +60,7 @@ def experiments(draw: st.DrawFn) -> dict[str, Any]:
         "optimizer": {"kind": "adam", "learning_rate": draw(st.floats(1e-12, 10.0)), "epsilon": draw(st.floats(1e-12, 1.0))},
         "trainer": {"max_epochs": draw(UNITS), "gradient_clip_val": draw(st.none() | st.floats(1e-6, 1e6))},
         "decoding": {"prompt": draw(PROMPT), "temperature": draw(st.floats(0.01, 100.0))},
-        "tracking": {"tags": draw(st.dictionaries(PROMPT, PROMPT, max_size=2))},
+        "tracking": {"tags": draw(st.dictionaries(TAG, PROMPT, max_size=2))},
     }
 
 

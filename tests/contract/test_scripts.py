@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+
+from framework.errors import GateworkError
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +38,97 @@ def test_the_gpu_check_compares_every_configuration_and_refuses_without_a_gpu() 
         refused = run("scripts/gpu_check")
         assert refused.returncode == 2
         assert refused.stderr.startswith("error: torch sees no CUDA GPU")
+
+
+@pytest.fixture
+def scripts(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Modules of ``scripts`` by name."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    return importlib.import_module
+
+
+def test_more_than_a_machine_can_do_is_no_figure(scripts: Any) -> None:
+    product = scripts("benchmarks.product")
+    assert product.share("it", 0.5, 1.0) == "50%"
+    assert product.share("it", 1.04, 1.0) == "104%", "the clock's noise"
+    with pytest.raises(GateworkError, match=r"it took 1000.000 ms, 442% of what its matrix products alone allow \(4420.000 ms\)") as caught:
+        product.share("it", 4.42, 1.0)
+    assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize("subject", ["gru", "generate"])
+def test_a_benchmark_that_is_beyond_its_limit_fails(
+    scripts: Any, subject: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    benchmark, module = scripts("benchmark"), scripts(f"benchmarks.{subject}")
+    monkeypatch.setattr(module, "limit_seconds", lambda products, dtype="float32": 10.0)
+    monkeypatch.setattr(module, "in_turns", lambda contestants, rounds: dict.fromkeys(contestants, 5.0))
+    if subject == "gru":
+        monkeypatch.setattr(module, "contestants", lambda shape, dtype, with_variants: {"it": (None, None)}.items())
+    else:
+        trainee = SimpleNamespace(weights=lambda: {"logits/kernel": SimpleNamespace(shape=(2, 3))})
+        generator = SimpleNamespace(settings=lambda **given: SimpleNamespace(prompt="a"), trainee=trainee)
+        monkeypatch.setattr("framework.engine.folder.find_run", lambda run, runs: tmp_path)
+        monkeypatch.setattr("framework.engine.text.TextGenerator.of_run", lambda folder, backend: generator)
+    words = ["benchmark.py", subject, "--busy", "--json", str(tmp_path / "it.json")]
+    monkeypatch.setattr(sys, "argv", words)
+    monkeypatch.setattr(benchmark, "require_quiet", lambda anyway: None)
+    assert benchmark.main() == 1
+    said = capsys.readouterr()
+    assert said.err.startswith("error: ") and "measure again" in said.err
+    assert not said.out and not (tmp_path / "it.json").exists()
+
+
+def test_the_products_of_a_layer_have_its_operations(scripts: Any) -> None:
+    gru = scripts("benchmarks.gru")
+    batch, time, features, units = 3, 5, 7, 11
+    operations = {
+        phase: sum(2 * one.rows * one.inner * one.columns * one.times for one in gru.products((batch, time, features, units), phase))
+        for phase in ("forward", "training")
+    }
+    forward = 2 * batch * time * 3 * units * (features + units)
+    of_the_first_state = 2 * batch * 3 * units * units
+    assert operations == {"forward": forward, "training": 3 * forward - of_the_first_state}
+
+
+def test_what_is_measured_alone_has_a_process_of_its_own(scripts: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    alone = scripts("benchmarks.alone").alone
+    assert alone(os.getpid) != os.getpid()
+    with pytest.raises(GateworkError, match=r"ended without a figure \(_exit\)"):
+        alone(os._exit, 3)
+
+
+@pytest.mark.torch
+def test_a_limit_is_measured_once_a_product_and_added_up(scripts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    product = scripts("benchmarks.product")
+    monkeypatch.setattr(product, "alone", lambda function, *given: function(*given))
+    for name, value in (("_SECONDS", 0.0), ("_ROUNDS", 3)):
+        monkeypatch.setattr(product, name, value)
+    found = product._measure([(4, 8, 16)], "float32")
+    assert list(found) == [(4, 8, 16)] and 0 < found[4, 8, 16] < 1
+    monkeypatch.setattr(product, "_measure", lambda shapes, dtype: {shape: float(shape[0]) for shape in shapes})
+    assert product.limit_seconds([product.Product(2, 1, 1), product.Product(3, 1, 1, times=5), product.Product(2, 1, 1)]) == 2 + 15 + 2
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+def test_a_layer_is_measured_beside_its_own_products(tmp_path: Path) -> None:
+    words = [
+        "--busy",
+        "--only",
+        "gatework torch,torch.nn.GRU",
+        "--rounds",
+        "1",
+        "--shapes",
+        "2,3,8,16",
+        "--json",
+        str(tmp_path / "it.json"),
+    ]
+    done = run("scripts/benchmark.py", "gru", *words)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "it.json").read_text())["rows"]
+    assert [(row["phase"], row["layer"]) for row in rows[::2]] == [("training", "gatework torch"), ("forward", "gatework torch")]
+    assert all(0 <= int(row["matrix products alone"].rstrip("%")) <= 105 for row in rows)
 
 
 @pytest.mark.slow

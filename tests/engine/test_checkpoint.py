@@ -127,11 +127,11 @@ def test_where_all_are_damaged_all_are_named(tmp_path: Path) -> None:
 VALIDATED = ("data.validation_fraction=0.2", "name=one")
 
 
-def test_a_damaged_best_checkpoint_blocks_neither_training_nor_use(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_best_checkpoint_blocks_neither_training_nor_use(small: Small, text: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = framework.train(small(*VALIDATED))
     damage(run.path / "checkpoints" / "best" / STATE)
     shutil.rmtree(run.path / "model")  # as while the run trains
-    for verb in (["generate", str(run.path), "--prompt", "ga", "--length", "3"], ["evaluate", str(run.path)]):
+    for verb in (["generate", str(run.path), "--prompt", "ga", "--length", "3"], ["evaluate", str(run.path), f"data.path={text}"]):
         assert main(verb) == 0
         err = " ".join(capsys.readouterr().err.split())
         assert f"warning: {run.path / 'checkpoints' / 'best' / STATE} is truncated" in err

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from framework.engine.folder import FORMAT, RunFolder, find_run, next_free, remember_last
+from framework.engine.folder import RunFolder, find_run, next_free, remember_last
 from framework.errors import RunError
+from framework.spec.run_files import FORMAT
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import json
 import os
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -81,6 +82,7 @@ class ForkServer:
         warm: commands to run before the first fork, so that what is made at a first use is made once.
         environment: variables on top of this process' own.
         seconds: after which a command is killed.
+        powerless: whether root, too, may only read and write what a file's permissions say.
     """
 
     def __init__(
@@ -89,8 +91,10 @@ class ForkServer:
         warm: Sequence[Sequence[str]] = (),
         environment: Mapping[str, str] | None = None,
         seconds: float = SECONDS,
+        powerless: bool = False,
     ) -> None:
         self._seconds = seconds
+        self._powerless = powerless
         self._folder = tempfile.TemporaryDirectory(prefix="gatework-fuzz-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
             [sys.executable, __file__],
@@ -109,7 +113,8 @@ class ForkServer:
             folder: where it runs.
             environment: variables on top of the server's; an empty one is taken away.
         """
-        request = {"words": list(words), "folder": str(folder), "environment": dict(environment or {}), "seconds": self._seconds}
+        request = {"words": list(words), "folder": str(folder), "environment": dict(environment or {})}
+        request |= {"seconds": self._seconds, "powerless": self._powerless}
         return Outcome(words=tuple(words), **self._ask(request))
 
     def __enter__(self) -> ForkServer:
@@ -191,6 +196,17 @@ def _forked(main: Any, request: Mapping[str, Any], out: int, err: int) -> dict[s
     return {"code": code, "seconds": seconds, "megabytes": used.ru_maxrss / 1024, "timed_out": timed_out}
 
 
+def _lose_powers() -> None:
+    """Root without its capabilities is an owner of files like any other."""
+    import ctypes
+
+    if os.geteuid() != 0 or sys.platform != "linux":
+        return
+    header, none = struct.pack("Ii", 0x20080522, 0), bytes(24)  # version 3 of the call, this process; no capability of any kind
+    if ctypes.CDLL(None, use_errno=True).capset(header, none) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
+
+
 def _be_command(main: Any, request: Mapping[str, Any], out: int, err: int) -> None:
     """What the forked process does; it never returns."""
     code: Any = 1
@@ -207,6 +223,8 @@ def _be_command(main: Any, request: Mapping[str, Any], out: int, err: int) -> No
                 os.environ[name] = value
             else:
                 os.environ.pop(name, None)
+        if request["powerless"]:
+            _lose_powers()
         os.chdir(request["folder"])
         try:
             code = main(request["words"])

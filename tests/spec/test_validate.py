@@ -85,7 +85,7 @@ def test_a_valid_config_keeps_open_sizes_and_fills_defaults_in() -> None:
         ("model.layers.gru.bias_constraint", {"name": "non_neg"}, None, "not a constraint name", "class_name", None),
         ("model.layers.gru.dropout", 1.5, None, "not accepted", "of at least 0 and up to 1", None),
         ("model.layers.gru.implementation", 3, None, "not accepted", "one of 1, 2", None),
-        ("model.layers.gru.use_cudnn", "yes", None, "not accepted", "true or false, or auto", None),
+        ("model.layers.gru.use_cudnn", "yes", None, "not accepted", "true or false, or auto", "true"),
         ("model.layers.gru.kind", "gruu", None, "unknown kind 'gruu'", "gru", "gru"),
         ("model.layers.gru.kind", ..., None, "is missing", "gru", None),
         ("model.layers.gru", 3, None, "must be a mapping", "kind", None),

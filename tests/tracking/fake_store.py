@@ -31,10 +31,11 @@ class FakeStore:
     """Keeps what it is given.
 
     Args:
-        fails: asked at each call: None, ``before`` (nothing happens) or ``after`` (it happens, but the answer is lost).
+        fails: asked at each call: None, ``before`` (nothing happens), ``after`` (it happens, but the answer is lost), or what is
+            raised instead.
     """
 
-    def __init__(self, fails: Callable[[], str | None] = lambda: None) -> None:
+    def __init__(self, fails: Callable[[], str | Exception | None] = lambda: None) -> None:
         self.fails = fails
         self.experiments: dict[str, str] = {}
         self.all_runs: dict[str, FakeRun] = {}
@@ -44,6 +45,8 @@ class FakeStore:
     @contextmanager
     def call(self) -> Iterator[None]:
         outcome = self.fails()
+        if isinstance(outcome, Exception):
+            raise outcome
         if outcome == "before":
             raise ConnectionError("refused")
         yield

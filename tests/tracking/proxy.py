@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import random
 import threading
@@ -23,6 +24,8 @@ class Proxy:
         errors: share of the requests that are answered with 500, half of them after they took effect.
         breaks: share of the requests whose connection breaks, half of them after they took effect.
         requests: how many there were.
+        login: ``user:password`` that whoever asks must have; None lets everybody in.
+        answer: status and body that every request gets; None asks the server.
     """
 
     def __init__(self, server: Server) -> None:
@@ -30,6 +33,8 @@ class Proxy:
         self.errors = 0.0
         self.breaks = 0.0
         self.requests = 0
+        self.login: str | None = None
+        self.answer: tuple[int, bytes] | None = None
         self._random = random.Random(5)
         proxy = self
 
@@ -39,8 +44,13 @@ class Proxy:
             def answer(self) -> None:
                 proxy.requests += 1
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                fault, effect = proxy.draw()
                 time.sleep(proxy.delay)
+                refusal = proxy.refusal(self.headers.get("Authorization"))
+                if refusal is not None:
+                    with suppress(ConnectionError):
+                        self.reply(refusal[0], {}, refusal[1])
+                    return
+                fault, effect = proxy.draw()
                 status, headers, content = (500, {}, b"fault") if fault and not effect else self.ask(body)
                 if fault == "break":
                     self.close_connection = True
@@ -78,6 +88,12 @@ class Proxy:
         self._server.daemon_threads = True
         self.uri = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def refusal(self, given: str | None) -> tuple[int, bytes] | None:
+        """What a request with this header is answered without the server; None where the server answers."""
+        if self.login is not None and given != f"Basic {base64.b64encode(self.login.encode()).decode()}":
+            return 401, b"who are you?"
+        return self.answer
 
     def draw(self) -> tuple[str | None, bool]:
         """The fault of one request, and whether the request takes effect all the same."""

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.forward_ad import unpack_dual
+from torch.autograd import forward_ad
 from torch.fx import Proxy, Tracer
 from torch.utils._python_dispatch import _disable_current_modes
 
@@ -24,13 +24,15 @@ def ordinary(*tensors: Tensor | None) -> bool:
     """
     if torch.compiler.is_compiling() or jit_traced() or torch._C._len_torch_dispatch_stack() or transformed():
         return False
-    return all(one is None or _is_ordinary(one) for one in tensors)
-
-
-def _is_ordinary(tensor: Tensor) -> bool:
-    if type(tensor) not in _ORDINARY or tensor.is_meta or torch._C._functorch.is_legacy_batchedtensor(tensor):
-        return False
-    return unpack_dual(tensor).tangent is None  # type: ignore[no-untyped-call]
+    forwards = forward_ad._current_level >= 0
+    for one in tensors:
+        if one is None:
+            continue
+        if type(one) not in _ORDINARY or one.is_meta or torch._C._functorch.is_legacy_batchedtensor(one):
+            return False
+        if forwards and forward_ad.unpack_dual(one).tangent is not None:  # type: ignore[no-untyped-call]
+            return False
+    return True
 
 
 def jit_traced() -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from framework.backends.tensorflow.dropout_masks import dropout_masks
 from framework.backends.tensorflow.gru.errors import ArgumentError
 from framework.backends.tensorflow.gru.graphs import current_graph
+from framework.backends.tensorflow.recomputation import Call
 
 
 class MaskCache:
@@ -19,14 +21,18 @@ class MaskCache:
     Masks that were asked for before a call are the ones that the call applies. Outside a graph the applied masks stay readable until the
     next call draws new ones; inside a graph they are dropped after the call, because no other graph could use them.
 
+    A call that a gradient runs again applies the masks of the first time.
+
     Args:
         rate: fraction to drop.
-        generator: source of the random numbers.
+        generator: numbers the calls that masks are made for.
+        stream: tells apart the kinds of one layer, which share the generator.
     """
 
-    def __init__(self, rate: float, generator: keras.random.SeedGenerator) -> None:
+    def __init__(self, rate: float, generator: keras.random.SeedGenerator, stream: int) -> None:
         self.rate = rate
         self._generator = generator
+        self._stream = stream
         self._masks: list[tf.Tensor] = []
         self._graph: Any = None
         self._spent = False
@@ -56,15 +62,17 @@ class MaskCache:
             masks = [tf.ones_like(like) for _ in range(count)]
         else:
             if not self._usable():
-                self._draw(like, training, count)
+                self._draw(like, training, count, self._generator.next)
             masks = self._masks
         return masks[0] if len(masks) == 1 else list(masks)
 
     @contextmanager
-    def applied(self, like: tf.Tensor, training: Any, count: int) -> Iterator[list[tf.Tensor]]:
+    def applied(self, call: Call, key: Callable[[], tf.Tensor], like: tf.Tensor, training: Any, count: int) -> Iterator[list[tf.Tensor]]:
         """The masks for one call, inside which they are used: those asked for before it, or new ones.
 
         Args:
+            call: of the layer.
+            key: gives the call's number, from the generator.
             like: as for :meth:`get`.
             training: as for :meth:`get`.
             count: 1, or 3 for a mask a gate; a cached single mask serves all gates.
@@ -78,13 +86,19 @@ class MaskCache:
         if self.rate == 0.0 or not in_training(training):
             yield []
             return
+        yield [
+            tf.cast(mask, like.dtype) for mask in call.first(f"masks {self._stream}", lambda: self._for_call(key, like, training, count))
+        ]
+        if not call.again:
+            self._spent = True
+            if self._graph is not None:
+                self.reset()
+
+    def _for_call(self, key: Callable[[], tf.Tensor], like: tf.Tensor, training: Any, count: int) -> list[tf.Tensor]:
         if self._spent or not self._usable():
-            self._draw(like, training, count)
+            self._draw(like, training, count, key)
         self._check(like)
-        yield [tf.cast(mask, like.dtype) for mask in self._masks]
-        self._spent = True
-        if self._graph is not None:
-            self.reset()
+        return self._masks
 
     def _usable(self) -> bool:
         return bool(self._masks) and self._graph is current_graph()
@@ -98,17 +112,11 @@ class MaskCache:
                     "forget them with reset_dropout_mask() or reset_recurrent_dropout_mask()"
                 )
 
-    def _draw(self, like: tf.Tensor, training: Any, count: int) -> None:
-        ones = tf.ones_like(like)
-        masks = [self._dropped(ones) for _ in range(count)]
+    def _draw(self, like: tf.Tensor, training: Any, count: int, key: Callable[[], tf.Tensor]) -> None:
+        masks = dropout_masks(key(), self._stream, count, self.rate, like)
         if tf.is_tensor(training):
-            masks = [tf.where(tf.cast(training, tf.bool), mask, ones) for mask in masks]
+            masks = [tf.where(tf.cast(training, tf.bool), mask, tf.ones_like(mask)) for mask in masks]
         self._masks, self._graph, self._spent = masks, current_graph(), False
-
-    def _dropped(self, ones: tf.Tensor) -> tf.Tensor:
-        if self.rate >= 1.0:
-            return tf.zeros_like(ones)
-        return keras.random.dropout(ones, self.rate, seed=self._generator)
 
 
 class DropoutMasks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import keras
@@ -20,6 +20,7 @@ from framework.backends.tensorflow.gru.initialization import in_float32
 from framework.backends.tensorflow.gru.loop import loop
 from framework.backends.tensorflow.gru.scan import scan, should_scan
 from framework.backends.tensorflow.gru.step import Step, project
+from framework.backends.tensorflow.recomputation import Call, CallLog
 
 
 @keras.saving.register_keras_serializable(package="gatework")
@@ -136,8 +137,9 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
             **kwargs,
         )
         self.time_major = arguments.check_flag("time_major", time_major)
-        self._dropout_masks = MaskCache(self.dropout, self.cell.seed_generator)
-        self._recurrent_dropout_masks = MaskCache(self.recurrent_dropout, self.cell.seed_generator)
+        self._dropout_masks = MaskCache(self.dropout, self.cell.seed_generator, 1)
+        self._recurrent_dropout_masks = MaskCache(self.recurrent_dropout, self.cell.seed_generator, 2)
+        self._calls = CallLog()
         self.cudnn_explained = False
         # XLA has no such kernel: without support for it, Keras leaves jit_compile="auto" off.
         self.supports_jit = bool(cudnn_obstacles(self, masked=True))
@@ -236,19 +238,26 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
         if self.go_backwards:
             sequence = tf.reverse(sequence, [0])
             mask = None if mask is None else tf.reverse(mask, [0])
-        states = self._run(sequence, self._first_state(sequence, initial_state), mask, training)
-        if self.stateful:
+        call = self._enter(training)
+        states = self._run(sequence, self._first_state(sequence, initial_state, call), mask, training, call)
+        if self.stateful and not call.again:
             self.states[0].assign(states[-1])
         return self._results(states, mask)
 
-    def _run(self, sequence: tf.Tensor, state: tf.Tensor, mask: tf.Tensor | None, training: Any) -> tf.Tensor:
+    def _enter(self, training: Any) -> Call:
+        """The call, which only matters where running it again would move something: dropout, or the recorded state."""
+        moves = self.stateful or (in_training(training) and (self.dropout or self.recurrent_dropout))
+        return self._calls.enter(self.name) if moves else Call(False, {})
+
+    def _run(self, sequence: tf.Tensor, state: tf.Tensor, mask: tf.Tensor | None, training: Any, call: Call) -> tf.Tensor:
         """The states after each step, ``(time, batch, units)``, from time-major inputs in the order of processing."""
         weights = kernel, recurrent_kernel, bias, recurrent_bias = self._weights()
         input_count = 3 if self.implementation == 1 else 1
         on_cudnn = runs_on_cudnn(self, mask is not None)
+        key = cache(self.cell.seed_generator.next)  # one for both kinds of masks
         with (
-            self._dropout_masks.applied(sequence[0], training, input_count) as input_masks,
-            self._recurrent_dropout_masks.applied(state, training, 3) as state_masks,
+            self._dropout_masks.applied(call, key, sequence[0], training, input_count) as input_masks,
+            self._recurrent_dropout_masks.applied(call, key, state, training, 3) as state_masks,
         ):
             if on_cudnn and len(input_masks) < 2:
                 return run_cudnn(sequence * input_masks[0] if input_masks else sequence, state, mask, weights)
@@ -362,10 +371,10 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
     def _batch_and_time(self, shape: Any) -> tuple[Any, Any]:
         return (shape[1], shape[0]) if self.time_major else (shape[0], shape[1])
 
-    def _first_state(self, sequence: tf.Tensor, initial_state: Any) -> tf.Tensor:
+    def _first_state(self, sequence: tf.Tensor, initial_state: Any, call: Call) -> tf.Tensor:
         """The state to begin with, ``(batch, units)``, for time-major inputs."""
         if initial_state is None and self.stateful:
-            initial_state = self.states[0].value
+            initial_state = call.first("state", lambda: tf.identity(self.states[0].value))
         if initial_state is None:
             batch = sequence.shape[1] if sequence.shape[1] is not None else tf.shape(sequence)[1]
             return self.get_initial_state(batch_size=batch)[0]

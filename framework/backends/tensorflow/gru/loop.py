@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import tensorflow as tf
 
@@ -33,17 +33,17 @@ def loop(step: Step, projection: Projection, sequence: tf.Tensor, state: tf.Tens
     """
     steps = number_of_steps(sequence)
     project_each = sequence.shape[1] is None or sequence.shape[1] >= FEWEST_ROWS
-    inputs = per_step(sequence if project_each else projection(sequence))
-    valid = None if mask is None else per_step(mask)
+    inputs = per_step(sequence if project_each else projection(sequence), unroll)
+    valid = None if mask is None else per_step(mask, unroll)
 
-    def body(time: Any, now: tf.Tensor, states: tf.TensorArray) -> Sequence[Any]:
+    def body(time: Any, now: tf.Tensor, states: Steps) -> Sequence[Any]:
         given = inputs.read(time)
         ours = None if valid is None else valid.read(time)[:, None]
         new = carry(ours, step(projection(given) if project_each else given, at_valid(ours, now)), now)
         return new, states.write(time, new)
 
-    _, states = run_steps(body, steps, (state, array(steps, state)), unroll)
-    return stacked(states, sequence, state)
+    _, states = run_steps(body, steps, (state, array(steps, state, unroll)), unroll)
+    return stacked(states, sequence.shape[0], state)
 
 
 def at_valid(valid: tf.Tensor | None, state: tf.Tensor) -> tf.Tensor:
@@ -92,19 +92,65 @@ def number_of_steps(sequence: tf.Tensor) -> Any:
     return tf.shape(sequence)[0] if sequence.shape[0] is None else int(sequence.shape[0])
 
 
-def array(steps: Any, like: tf.Tensor) -> tf.TensorArray:
-    """An array to write a tensor like this to, a step at a time."""
-    return tf.TensorArray(like.dtype, size=steps, element_shape=like.shape, clear_after_read=False)
+class Steps(Protocol):
+    """A tensor a step, of a loop that TensorFlow runs (``tf.TensorArray``) or that is written out (:class:`Listed`)."""
+
+    def read(self, index: Any) -> tf.Tensor:
+        """The tensor of a step."""
+        ...
+
+    def write(self, index: Any, value: tf.Tensor) -> Steps:
+        """What to go on with, the tensor of a step set."""
+        ...
+
+    def stack(self) -> tf.Tensor:
+        """All of them, ``(time, …)``."""
+        ...
 
 
-def per_step(sequence: tf.Tensor) -> tf.TensorArray:
+class Listed:
+    """Steps as plain tensors: every converter takes them, TFLite's only some of the operations of a ``tf.TensorArray``.
+
+    Args:
+        tensors: by step; what is written later may be None till then.
+    """
+
+    def __init__(self, tensors: Sequence[Any]) -> None:
+        self._tensors = list(tensors)
+
+    def read(self, index: int) -> tf.Tensor:
+        """The tensor of a step."""
+        return self._tensors[index]
+
+    def write(self, index: int, value: tf.Tensor) -> Listed:
+        """Itself, the tensor of a step set."""
+        self._tensors[index] = value
+        return self
+
+    def stack(self) -> tf.Tensor:
+        """All of them, ``(time, …)``."""
+        return tf.stack(self._tensors)
+
+
+def array(steps: Any, like: tf.Tensor, unroll: bool) -> Steps:
+    """To write a tensor like this to, a step at a time."""
+    if unroll:
+        return Listed([None] * steps)
+    written: Steps = tf.TensorArray(like.dtype, size=steps, element_shape=like.shape, clear_after_read=False)
+    return written
+
+
+def per_step(sequence: tf.Tensor, unroll: bool) -> Steps:
     """The steps of ``(time, …)``, to be read one at a time."""
-    elements = tf.TensorArray(sequence.dtype, size=number_of_steps(sequence), element_shape=sequence.shape[1:], clear_after_read=False)
-    return elements.unstack(sequence)
+    if unroll:
+        return Listed(tf.unstack(sequence))
+    empty = tf.TensorArray(sequence.dtype, size=number_of_steps(sequence), element_shape=sequence.shape[1:], clear_after_read=False)
+    elements: Steps = empty.unstack(sequence)
+    return elements
 
 
-def stacked(states: tf.TensorArray, sequence: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
-    """The array as ``(time, batch, units)``, with what is known of its shape."""
+def stacked(states: Steps, steps: int | None, state: tf.Tensor) -> tf.Tensor:
+    """The steps as ``(time, batch, units)``, with what is known of its shape: how many they are, and that each is like ``state``."""
     result = states.stack()
-    result.set_shape((sequence.shape[0], state.shape[0], state.shape[1]))
+    result.set_shape((steps, state.shape[0], state.shape[1]))
     return result

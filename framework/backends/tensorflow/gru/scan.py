@@ -24,8 +24,8 @@ and seconds of the processor, the least of five, where the loop is :mod:`~framew
     1, 1, 256, 1024                0.010     0.011   0.019
 
 So the scan serves all but the shortest: there, transposing the matrix costs more than it saves. A forward pass alone takes the same time
-either way, and the loop keeps nothing for a backward pass and can be exported as a SavedModel, which a hand-written derivative cannot:
-:mod:`~framework.backends.tensorflow.gru.layer` therefore takes the scan in training alone.
+either way, and the loop keeps nothing for a backward pass: :mod:`~framework.backends.tensorflow.gru.layer` therefore takes the scan in
+training alone.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ from typing import Any
 import tensorflow as tf
 
 from framework.backends.tensorflow.gru.activations import slope
-from framework.backends.tensorflow.gru.loop import Projection, array, at_valid, carry, number_of_steps, per_step, run_steps, stacked
+from framework.backends.tensorflow.gru.graphs import current_graph
+from framework.backends.tensorflow.gru.loop import Projection, Steps, array, at_valid, carry, number_of_steps, per_step, run_steps, stacked
 from framework.backends.tensorflow.gru.step import Gates, Step, mix
 
 FEWEST_ROWS = 4
@@ -64,36 +65,63 @@ def scan(step: Step, projection: Projection, sequence: tf.Tensor, state: tf.Tens
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def run(projected: tf.Tensor, state: tf.Tensor, kernel: tf.Tensor, *bias: tf.Tensor) -> Any:
         forward = replace(step, recurrent_kernel=kernel, recurrent_bias=bias[0] if bias else None)
-        saved = _forward(forward, projected, state, mask, unroll)
-        states = stacked(saved[-1], projected, state)
+        *arrays, states = _forward(forward, projected, state, mask, unroll)
+        kept = _Kept(arrays, projected.shape[0], state)
 
         def backward(gradient: tf.Tensor) -> Sequence[tf.Tensor]:
-            return _backward(forward, gradient, saved[:-1], mask, unroll)
+            return _backward(forward, gradient, kept.here(unroll), mask, unroll)
 
-        return states, backward
+        return stacked(states, projected.shape[0], state), backward
 
     result: tf.Tensor = run(projection(sequence), state, *weights)
     return result
 
 
-def _forward(step: Step, projected: tf.Tensor, state: tf.Tensor, mask: tf.Tensor | None, unroll: bool) -> Sequence[tf.TensorArray]:
-    """Arrays of the states that each step computes with, z, r, n and inner, and of the states after each step."""
-    steps = number_of_steps(projected)
-    inputs, valid = per_step(projected), None if mask is None else per_step(mask)
+class _Kept:
+    """What a forward pass keeps for its backward pass, wherever that is made.
 
-    def body(time: Any, now: tf.Tensor, *saved: tf.TensorArray) -> Sequence[Any]:
+    A loop's arrays serve the graph that made them and no other. Jacobians of what ran at once, gradients of a branch, and those that a
+    SavedModel keeps are graphs of their own, which take plain tensors.
+
+    Args:
+        arrays: what is kept of each step, each ``(batch, units)``.
+        steps: how many, if known.
+        state: first state, ``(batch, units)``.
+    """
+
+    def __init__(self, arrays: Sequence[Steps], steps: int | None, state: tf.Tensor) -> None:
+        self._arrays, self._steps, self._state = arrays, steps, state
+        self._graph = current_graph()
+        # Made now, since a graph that is done, such as one that is being saved, takes no more; nothing computes what nothing reads.
+        self._tensors = None if self._graph is None else self._stacked()
+
+    def here(self, unroll: bool) -> Sequence[Steps]:
+        """The arrays, for a backward pass that is made now."""
+        if unroll or current_graph() is self._graph:
+            return self._arrays
+        tensors = self._stacked() if self._tensors is None else self._tensors
+        return [per_step(one, unroll=False) for one in tensors]
+
+    def _stacked(self) -> list[tf.Tensor]:
+        return [stacked(one, self._steps, self._state) for one in self._arrays]
+
+
+def _forward(step: Step, projected: tf.Tensor, state: tf.Tensor, mask: tf.Tensor | None, unroll: bool) -> Sequence[Steps]:
+    """The states that each step computes with, z, r, n and inner, and the states after each step."""
+    steps = number_of_steps(projected)
+    inputs, valid = per_step(projected, unroll), None if mask is None else per_step(mask, unroll)
+
+    def body(time: Any, now: tf.Tensor, *saved: Steps) -> Sequence[Any]:
         ours = None if valid is None else valid.read(time)[:, None]
         used = at_valid(ours, now)
         gates = step.gates(inputs.read(time), used)
         new = carry(ours, mix(gates, used), now)
         return new, *(one.write(time, value) for one, value in zip(saved, (used, *gates, new), strict=True))
 
-    return run_steps(body, steps, (state, *(array(steps, state) for _ in range(6))), unroll)[1:]
+    return run_steps(body, steps, (state, *(array(steps, state, unroll) for _ in range(6))), unroll)[1:]
 
 
-def _backward(
-    step: Step, gradient: tf.Tensor, saved: Sequence[tf.TensorArray], mask: tf.Tensor | None, unroll: bool
-) -> Sequence[tf.Tensor]:
+def _backward(step: Step, gradient: tf.Tensor, saved: Sequence[Steps], mask: tf.Tensor | None, unroll: bool) -> Sequence[tf.Tensor]:
     """Gradients of projected inputs, first state, recurrent kernel and, if there is one, recurrent bias.
 
     Args:
@@ -104,10 +132,10 @@ def _backward(
         unroll: as in the forward pass.
     """
     steps = number_of_steps(gradient)
-    given, valid = per_step(gradient), None if mask is None else per_step(mask)
+    given, valid = per_step(gradient, unroll), None if mask is None else per_step(mask, unroll)
     derive = _Derivatives(step)
 
-    def body(time: Any, later: tf.Tensor, *written: tf.TensorArray) -> Sequence[Any]:
+    def body(time: Any, later: tf.Tensor, *written: Steps) -> Sequence[Any]:
         total = later + given.read(time)
         now, *gates = (one.read(time) for one in saved)
         ours = None if valid is None else valid.read(time)[:, None]
@@ -117,11 +145,11 @@ def _backward(
 
     state = tf.zeros_like(gradient[0])
     wide = tf.concat([state] * 3, axis=-1)
-    arrays = [array(steps, wide) for _ in range(2 if step.reset_after else 1)]
+    arrays = [array(steps, wide, unroll) for _ in range(2 if step.reset_after else 1)]
     first, *written = run_steps(body, steps, (state, *arrays), unroll, backwards=True)
-    of_inputs = stacked(written[0], gradient, wide)
-    of_products = stacked(written[-1], gradient, wide)
-    before, *_, inner = (stacked(one, gradient, state) for one in saved)
+    of_inputs = stacked(written[0], gradient.shape[0], wide)
+    of_products = stacked(written[-1], gradient.shape[0], wide)
+    before, *_, inner = (stacked(one, gradient.shape[0], state) for one in saved)
     return of_inputs, first, *derive.weights(before, inner, of_products)
 
 

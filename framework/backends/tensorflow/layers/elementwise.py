@@ -7,6 +7,7 @@ from typing import cast
 import keras
 
 from framework.backends.tensorflow.identifiers import activation, constraint, initializer, regularizer
+from framework.backends.tensorflow.layers.dropout import Dropout
 from framework.backends.tensorflow.layers.registry import BuildContext, builds
 from framework.builder.plan import PlannedLayer
 from framework.spec.layers.elementwise import ActivationSpec, DropoutSpec, LayerNormalizationSpec, MaskingSpec
@@ -16,7 +17,7 @@ from framework.spec.layers.elementwise import ActivationSpec, DropoutSpec, Layer
 def build_dropout(planned: PlannedLayer, context: BuildContext) -> keras.layers.Layer:
     """Zeroes a fraction of the values in training."""
     spec = cast(DropoutSpec, planned.spec)
-    return keras.layers.Dropout(spec.rate, seed=context.seed_of(planned.name, spec.seed), **context.shared(planned))
+    return Dropout(spec.rate, seed=context.seed_of(planned.name, spec.seed), **context.shared(planned))
 
 
 @builds("masking")
