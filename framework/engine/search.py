@@ -223,7 +223,8 @@ def _open_study(folder: Path, direction: str) -> Any:
         storage = optuna.storages.JournalStorage(backend)
         return optuna.create_study(storage=storage, study_name="search", direction=direction, load_if_exists=True)
     except Exception as error:  # Optuna asserts and looks up without a question
-        raise RunError(f"cannot read {folder / JOURNAL}: {type(error).__name__}: {error}; remove {folder} to begin the search anew") from error
+        why = f"{type(error).__name__}: {error}"
+        raise RunError(f"cannot read {folder / JOURNAL} ({why}); remove {folder} to begin the search anew") from error
 
 
 def _distribution(optuna: Any, dimension: Dimension) -> Any:
