@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from framework.backends.torch.gru.layer import GRU
+from framework.backends.torch.gru.slopes import slope_of
 from framework.backends.torch.layers.base import Signal
 from framework.backends.torch.product import PreparedProduct
 from framework.backends.torch.weights import is_parameter
@@ -36,7 +37,7 @@ class DecodingCell:
         self.dtype, self.device = gru.recurrent_kernel.dtype, gru.recurrent_kernel.device
         self.zero_output_for_mask = gru.zero_output_for_mask
         self.reader = _reader(gru)
-        self.prepared = gru.reset_after
+        self.prepared = self._can_prepare(gru)
         self.table: Tensor | None = None
         if not self.prepared:
             return
@@ -57,7 +58,12 @@ class DecodingCell:
     def can_fold(gru: GRU, embeddings: Tensor) -> bool:
         """Whether an embedding can be folded into this layer's input product, and the table is small enough."""
         size = embeddings.shape[0] * 3 * gru.units * embeddings.element_size()
-        return gru.reset_after and size <= LARGEST_TABLE
+        return DecodingCell._can_prepare(gru) and size <= LARGEST_TABLE
+
+    @staticmethod
+    def _can_prepare(gru: GRU) -> bool:
+        """Whether both gates may be activated at once, the reset one only after the product: the function must look at each value alone."""
+        return gru.reset_after and slope_of(gru.recurrent_activation) is not None
 
     def step(self, inputs: Signal, state: Tensor) -> tuple[Signal, Tensor]:
         """One step.
