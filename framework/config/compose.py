@@ -17,7 +17,7 @@ from framework.config.hydra_section import check_hydra
 from framework.config.interpolation import resolved
 from framework.config.interpolation_limit import limited_interpolations
 from framework.config.layers import provenance_of
-from framework.config.location import PRIMARY, SearchPath
+from framework.config.location import PRIMARY, SearchPath, display
 from framework.config.overrides import Given, OverrideReader, for_hydra
 from framework.config.provenance import Provenance, Setting
 from framework.config.secret_values import note_addresses, noting_secrets
@@ -87,14 +87,20 @@ class Composed:
         return validate_experiment(self.mapping, self.locate, self.problems, self.written)
 
     def locate(self, key: str) -> Origin | None:
-        """The file and line, override or sweep that set a key; its nearest parent's where nobody set the key itself."""
-        return self.provenance.locate(key)
+        """The file and line, override or sweep that set a key; its nearest parent's, or the recipe, where nobody set the key itself."""
+        return self.provenance.locate(key) or self._recipe
 
     def written(self, key: str) -> str | None:
         """The value of a key as it was written, where that is one word or line without quotes or interpolations."""
         settings = self.history(key)
         text = settings[-1].text if settings else None
         return None if text is None or "${" in text else text
+
+    @property
+    def _recipe(self) -> Origin | None:
+        """The first line of the recipe's file."""
+        path = self.search.find(f"recipe/{self.choices.get('recipe')}")
+        return None if path is None else Origin(display(path), 1)
 
     def history(self, key: str) -> list[Setting]:
         """Every time that a key was set, in order; the last is in force, and none means that the default stands."""

@@ -119,7 +119,7 @@ def _other(error: Exception, search: SearchPath, given: Sequence[Given], files: 
     if choice:
         origin = _entry_origin(f"{choice[1]}/{choice[2]}", files) or origin
     if origin is None:
-        origin = _blamed(given)
+        origin = _blamed(given, message)
     words = (line.strip() for line in message.splitlines())
     told = " ".join(word for word in words if word and not word.startswith(("See http", "full_key:", "object_type")))
     return Problem("", f"the config cannot be composed: {told}", origin=origin)
@@ -155,11 +155,15 @@ def _line(message: str, path: Path) -> int:
     return (entries.line if entries else None) or 1
 
 
-def _blamed(given: Sequence[Given]) -> Origin | None:
-    """The override without which the config can be composed; None where there is no such one."""
+def _blamed(given: Sequence[Given], message: str) -> Origin | None:
+    """The override without which the config can be composed, or that the message names; None where there is no such one."""
     if _composes(given):
         return None  # what has failed came later
-    return next((one.origin for one in given if _composes([other for other in given if other is not one])), None)
+    for one in given:
+        if _composes([other for other in given if other is not one]):
+            return one.origin
+    named = (one.origin for one in given if re.search(rf"(?<![\w./]){re.escape(one.key)}(?![\w/])", message))
+    return next(named, None)
 
 
 def _composes(given: Sequence[Given]) -> bool:

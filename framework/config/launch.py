@@ -19,17 +19,19 @@ from omegaconf import DictConfig, OmegaConf
 from framework.config.compose import compose
 from framework.config.composition_errors import reworded
 from framework.config.hydra_section import check_hydra
+from framework.config.interpolation import resolved
 from framework.config.interpolation_limit import limited_interpolations
 from framework.config.jobs import Job, JobOutcome, JobRunner, key_of
 from framework.config.layers import provenance_of
 from framework.config.location import PRIMARY, SearchPath
 from framework.config.overrides import Given, OverrideReader, for_hydra
 from framework.config.plugins import run_sweep
+from framework.config.provenance import Provenance
 from framework.config.secret_overrides import by_environment
 from framework.config.secret_values import hide_secrets, note_secrets
 from framework.config.session import hydra_session
 from framework.config.sweeper import OpenSearch, searching
-from framework.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER_INPUT, InputError, nearest
+from framework.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER_INPUT, InputError, SpecError, nearest
 from framework.secrets import concealed
 
 _MOST_JOBS = 10_000
@@ -173,6 +175,8 @@ def _show(arguments: argparse.Namespace) -> None:
             hydra.show_info(arguments.info, PRIMARY, for_hydra(given))
         else:
             _check_package(arguments.package, config)
+            if arguments.resolve:
+                _check_resolvable(config, provenance_of(hydra.config_loader, given, search))
             note_secrets(config)
             hydra.show_cfg(PRIMARY, for_hydra(given), arguments.cfg, arguments.package, arguments.resolve)
     sys.stdout.write(concealed(shown.getvalue()))
@@ -197,6 +201,12 @@ def _check_count(given: Sequence[Given]) -> None:
     if (jobs := math.prod(last.values())) > _MOST_JOBS:
         swept = ", ".join(f"{key} has {count:,} values" for key, count in last.items() if count > 1)
         raise InputError(f"the multirun would have {jobs:,} jobs: {swept}; expected {_MOST_JOBS:,} at most, or sweep=optuna to search")
+
+
+def _check_resolvable(config: DictConfig, provenance: Provenance) -> None:
+    _, problems = resolved(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), provenance.locate)
+    if problems:
+        raise SpecError(problems)
 
 
 def _check_package(package: str | None, config: DictConfig) -> None:

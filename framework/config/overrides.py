@@ -22,7 +22,7 @@ _KEY = re.compile(r"[^\s.=]+(\.[^\s.=]+)*")
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _MAX_KEY = 200
 """Hydra looks for files of this name."""
-_SHOWN = 100
+_SHOWN = 200
 _MAX_PARTS = 1_000
 """Elements of a list or a sweep: Hydra's grammar takes time by the square of their number."""
 
@@ -88,7 +88,7 @@ class Given:
 
 def origin_of(text: str, swept: bool = False) -> Origin:
     """Where a value comes from that an override has set."""
-    return Origin(f"{'sweep' if swept else 'override'} `{text}`")
+    return Origin(f"{'sweep' if swept else 'override'} `{_shown(text)}`")
 
 
 def for_hydra(given: Sequence[Given]) -> list[str]:
@@ -140,7 +140,7 @@ class OverrideReader:
         assert form is not None
         told = _too_much(form["key"], form["value"] or "")
         if told is not None:
-            raise SpecError([Problem("", told, origin=origin_of(_cut(text), swept))])
+            raise SpecError([Problem("", told, origin=origin_of(text, swept))])
         sign, key, package, value = form["sign"] or "", form["key"].strip(), form["package"] or "", form["value"]
         if value is None and sign != "~":
             raise SpecError([self._no_equals_sign(text)])
@@ -192,7 +192,7 @@ class OverrideReader:
                 raise SpecError([_no_key(text, key)]) from error
         try:
             parsed = self._parser.parse_overrides([f"{sign}{key}={value}"])[0]
-        except HydraException as error:
+        except (HydraException, ValueError) as error:  # ValueError: a number of more digits than Python reads
             if is_choice or not _is_prose(value):
                 raise SpecError([_bad_syntax(text, key, value, error)]) from error
         else:
@@ -204,7 +204,7 @@ class OverrideReader:
         quoted = QuotedString(value, Quote.single).with_quotes()
         try:
             return self._parser.parse_overrides([f"{sign}{key}={quoted}"])[0]
-        except HydraException as error:
+        except (HydraException, ValueError) as error:
             raise SpecError([_bad_syntax(text, key, value, error)]) from error
 
     def _check(self, one: Given) -> None:
@@ -220,7 +220,8 @@ class OverrideReader:
     def _no_equals_sign(self, text: str) -> Problem:
         name = nearest(text, self._search.options("recipe"))
         suggestion = f"recipe={name}" if name else None
-        return Problem("", f"'{text}' sets nothing", expected="key=value, without spaces around the sign", suggestion=suggestion)
+        expected = "key=value, without spaces around the sign"
+        return Problem("", f"'{_shown(text)}' sets nothing", origin=origin_of(text), expected=expected, suggestion=suggestion)
 
     def _no_group(self, text: str, key: str) -> Problem:
         groups = self._search.groups()
@@ -232,9 +233,10 @@ def no_option(group: str, option: str, known: Sequence[str], origin: Origin | No
     return Problem(group, f"no {group} '{option}'", origin=origin, expected=one_of(known), suggestion=nearest(option, known))
 
 
-def _cut(text: str) -> str:
-    shown = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
-    return shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "…"
+def _shown(text: str) -> str:
+    """An override as one line of a message: cut where it is long, with escapes for what would not show."""
+    cut = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in cut)
 
 
 def _too_much(key: str, value: str) -> str | None:
@@ -279,29 +281,29 @@ def _is_prose(value: str) -> bool:
     return not re.match(r"\s*([\[{'\"]|(choice|range|interval|glob|sort|shuffle|tag|int|float|str|bool)\()", value)
 
 
-def _bad_syntax(text: str, key: str, value: str, error: HydraException) -> Problem:
+def _bad_syntax(text: str, key: str, value: str, error: Exception) -> Problem:
     first = re.sub(r"^\w*Exception: ", "", str(error).splitlines()[0])
     reason = "the quote is not closed" if value.lstrip()[:1] in ("'", '"') else first
     quoted = QuotedString(value.strip("'\""), Quote.double).with_quotes()
     return Problem(
         key,
-        f"the value cannot be read: {reason}" if text not in reason else "the value cannot be read",
-        value=value,
+        f"the value cannot be read: {reason}" if value[:50] not in reason else "the value cannot be read",
+        value=_shown(value),
         origin=origin_of(text),
         expected="a number, true, false, null, text, a list [a,b] or a mapping {a:1,b:2}",
-        hint=f"to mean text, quote it twice, for the shell and for Gatework: '{key}={quoted}'",
+        hint=f"to mean text, quote it twice, for the shell and for Gatework: '{_shown(f'{key}={quoted}')}'",
     )
 
 
 def _several_values(one: Given) -> Problem:
     value = one.parsed.get_value_string()
-    listed = f"{one.key}=[{value}]"
-    quoted = f"{one.key}={QuotedString(value, Quote.double).with_quotes()}"
+    listed = _shown(f"{one.key}=[{value}]")
+    quoted = _shown(f"{one.key}={QuotedString(value, Quote.double).with_quotes()}")
     simple = isinstance(one.parsed._value, ChoiceSweep) and one.parsed._value.simple_form
     return Problem(
         one.key,
         "several values for one run",
-        value=value,
+        value=_shown(value),
         origin=one.origin,
         expected="one value, or -m for a run with each",
         hint=f"a list is written '{listed}', a text with commas '{quoted}'" if simple and one.kind == "value" else None,

@@ -17,11 +17,14 @@ from framework.config.hydra_section import file_problems
 from framework.config.interpolation import interpolation_problems
 from framework.config.location import SCHEMA_FOLDER, display
 from framework.config.yaml_file import read_positions, read_text
+from framework.config.yaml_guard import MAX_DEPTH
 from framework.config.yaml_text import Positioned
 from framework.errors import Origin, Problem, SpecError
 from framework.spec.problems import KEY, is_key, render
 
 SCHEME = "gatework"
+
+_PACKAGE = re.compile(rf"[\w-]+(\.[\w-]+){{0,{MAX_DEPTH - 1}}}")
 
 
 class FolderSource(ConfigSource):
@@ -50,7 +53,7 @@ class FolderSource(ConfigSource):
         path = self._file(config_path)
         if not os.path.isfile(path):
             raise ConfigLoadError(f"Config not found : {path}")
-        content, package = _content(path), _package(read_text(path))
+        content, package = _content(path), _package(path, read_text(path))
         try:
             config = OmegaConf.create(content)
         except GrammarParseError as error:
@@ -113,12 +116,20 @@ def _key_problems(path: Path, node: Positioned) -> Iterator[Problem]:
         yield from _key_problems(path, child)
 
 
-def _package(text: str) -> str | None:
-    """The package in ``# @package NAME``, anywhere in the comment that the file begins with, before or after a ``---``."""
-    for line in text.splitlines():
+def _package(path: Path, text: str) -> str | None:
+    """The package in ``# @package NAME``, anywhere in the comment that the file begins with, before or after a ``---``.
+
+    Raises:
+        SpecError: it is no dotted key.
+    """
+    for number, line in enumerate(text.splitlines(), start=1):
         if line.strip() and not line.startswith(("#", "---", "%")):
             break
         found = re.match(r"#\s*@package\s+(\S+)", line)
+        if found and not _PACKAGE.fullmatch(found[1]):
+            expected = "_global_, or the dotted key below which the file's content belongs"
+            origin = Origin(display(path), number)
+            raise SpecError([Problem("", "this is no package", value=render(found[1]), origin=origin, expected=expected)])
         if found:
             return found[1]
     return None

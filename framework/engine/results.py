@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from framework.data.prepare import prepare
+from framework.data.prepare import prepare, takes_vocabulary
 from framework.decoding.sampling import Sampling
 from framework.engine.digest import NOT_PART_OF_A_RUN, differences, leaves
 from framework.engine.files import write_text
@@ -172,7 +172,8 @@ def _sample(folder: RunFolder, record: Mapping[str, Any], epochs: list[EpochFigu
     generator = TextGenerator.of_run(folder)
     experiment = generator.model.experiment
     decoding = experiment.decoding.model_copy(update={"sample_length": experiment.decoding.length})
-    data = prepare(experiment.data, experiment.paths, experiment.seed)
+    vocabulary = generator.model.vocabulary if takes_vocabulary(experiment.data.kind) else None
+    data = prepare(experiment.data, experiment.paths, experiment.seed, vocabulary)
     unknown = data.vocabulary.unknown_id
     text = TASKS[experiment.task.kind].sample(
         generator.trainee.stepper(),

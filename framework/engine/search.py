@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,9 +20,11 @@ from framework.errors import InputError, RunError
 from framework.report.search import SearchTrial, plot_search
 from framework.spec.problems import ProblemCollector
 from framework.spec.search import SearchSpec
+from framework.tracking.file_lock import FileLock
 
 JOURNAL = "study.journal"
 SETTINGS = "search.json"
+_JOURNAL_LOCK = ".journal.lock"
 
 
 class OptunaSearch:
@@ -173,6 +176,23 @@ def _check_settings(folder: Path, spec: SearchSpec, space: Sequence[Dimension]) 
     write_json(path, now)
 
 
+class _JournalLock:
+    """Optuna's lock of the journal, in the system's hands: Optuna's own is a link, which a killed process leaves for others to wait for."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = FileLock(path)
+
+    def acquire(self) -> bool:
+        """Waits for the lock."""
+        while not self._lock.acquire():
+            time.sleep(0.01)
+        return True
+
+    def release(self) -> None:
+        """Lets it go."""
+        self._lock.release()
+
+
 def _read_settings(path: Path) -> tuple[SearchSpec, Any]:
     """What a search was begun with: its settings, and the space as plain data.
 
@@ -199,11 +219,12 @@ def _optuna() -> Any:
 def _open_study(folder: Path, direction: str) -> Any:
     optuna = _optuna()
     try:
-        backend = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
+        backend = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL), _JournalLock(folder / _JOURNAL_LOCK))
         storage = optuna.storages.JournalStorage(backend)
         return optuna.create_study(storage=storage, study_name="search", direction=direction, load_if_exists=True)
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise RunError(f"cannot read {folder / JOURNAL}: {error}; remove {folder} to begin the search anew") from error
+    except Exception as error:  # Optuna asserts and looks up without a question
+        why = f"{type(error).__name__}: {error}"
+        raise RunError(f"cannot read {folder / JOURNAL} ({why}); remove {folder} to begin the search anew") from error
 
 
 def _distribution(optuna: Any, dimension: Dimension) -> Any:

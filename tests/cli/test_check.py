@@ -42,9 +42,7 @@ def check(folder: Path, capsys: pytest.CaptureFixture[str]) -> Check:
 
 
 def test_an_interpolation_hides_nothing_else(check: Check) -> None:
-    told = check(
-        "seed: ${nothing}\ntrainer: {max_epochs: 0, max_epoch: 3}\nmodel: {layers: {gru: {units: -4}}}\ndata: {path: none.txt}\n"
-    )
+    told = check("seed: ${nothing}\ntrainer: {max_epochs: 0, max_epoch: 3}\nmodel: {layers: {gru: {units: -4}}}\ndata: {path: none.txt}\n")
     assert "5 problems in the config" in told
     for path, line in {
         "seed: there is no key 'nothing'": 6,

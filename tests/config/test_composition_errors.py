@@ -169,6 +169,14 @@ def test_the_package_may_stand_anywhere_in_the_header(folder, write):
     assert compose(["recipe=own"]).mapping["seed"] == 4
 
 
+@pytest.mark.parametrize("name", ["../x", "a..b", ".a", "a/b", "a." * 80 + "b"])
+def test_a_package_that_is_none(folder, write, name):
+    write("recipe/own.yaml", f"#\n# @package {name}\nseed: 4\n")
+    told = problems("recipe=own")
+    assert told.startswith("this is no package\n")
+    assert "set in: configs/recipe/own.yaml:2\n" in told
+
+
 def test_a_file_that_changes_is_read_again(folder, write):
     path = write("recipe/own.yaml", GLOBAL + "seed: 4\n")
     assert compose(["recipe=own"]).mapping["seed"] == 4

@@ -39,6 +39,11 @@ def job() -> Recorder:
     return Recorder()
 
 
+def test_an_interpolation_that_cannot_be_shown_comes_with_its_place(folder):
+    with pytest.raises(SpecError, match=r"(?s)seed: there is no key 'nothing'.*set in: override `seed=\$\{nothing\}`"):
+        hydra_main(["recipe=text_generation", "seed=${nothing}", "--cfg", "job", "--resolve"], print)
+
+
 def test_a_single_run(folder, job):
     assert hydra_main(["recipe=text_generation", "model.layers.gru.units=5"], job) == 0
     ((overrides, gru, origin),) = job.seen

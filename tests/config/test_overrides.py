@@ -117,10 +117,24 @@ def test_no_option_of_a_sweep(search):
 def test_no_equals_sign(search):
     assert problem(search, "music") == (
         "'music' sets nothing\n"
+        "    set in: override `music`\n"
         "    expected: key=value, without spaces around the sign\n"
         "    did you mean: recipe=music"
     )  # fmt: skip
     assert "did you mean" not in problem(search, "qqqqqq")
+
+
+@pytest.mark.parametrize("text", ["a\nb", "=a\nb", "seed=[1,\r\n", "\x1b[2J", f"seed={'x' * 5000},2", "a='\n", f"a=[{'9' * 5000}]"])
+def test_an_override_is_one_short_line_of_a_message(search, text):
+    told = problem(search, text)
+    assert max(map(len, told.splitlines())) < 500
+    assert all(line.isprintable() for line in told.splitlines())
+    assert len(told.splitlines()) <= 7
+
+
+def test_a_number_of_more_digits_than_python_reads(search):
+    assert OverrideReader(search).read([f"a={'9' * 5000}"])[0].value == "9" * 5000
+    assert "the value cannot be read" in problem(search, f"a=[{'9' * 5000}]")
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,8 @@ def test_where_a_value_was_set(own, key, origin):
 
 
 def test_what_lies_nowhere(own):
-    assert own.locate("nothing.at.all") is None
+    found = own.locate("nothing.at.all")
+    assert (found.source.rpartition("/")[2], found.line) == ("own.yaml", 1), "the recipe, to which it would belong"
     assert own.history("model.layers.gru.return_sequences") == []
     assert own.history("nothing") == []
 

@@ -212,6 +212,29 @@ def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
         prepared(tmp_path / "empty.txt")
 
 
+@pytest.mark.parametrize(
+    ("text", "settings", "token"),
+    [
+        ("a" * 500, {}, "'a'"),
+        ("a" * 500, {"validation_fraction": 0.3}, "'a'"),
+        ("aA" * 500, {"lowercase": True}, "'a'"),
+        ("\n" * 500, {"order": "contiguous"}, r"'\n'"),
+        ("word" * 2, {"level": "word", "sequence_length": 1, "batch_size": 1}, "'wordword'"),
+    ],
+    ids=["characters", "validation", "lower case", "contiguous", "words"],
+)
+def test_a_text_of_one_token_has_nothing_to_predict(tmp_path: Path, text: str, settings: dict[str, Any], token: str) -> None:
+    (tmp_path / "one.txt").write_text(text)
+    with pytest.raises(DataError) as caught:
+        prepared(tmp_path / "one.txt", **settings)
+    assert str(caught.value) == (
+        f"data: the text is nothing but {token}, again and again: there is nothing to predict\n"
+        "    expected: two different tokens at least\n    hint: give other text"
+    )
+    if not settings:  # with [UNK] there are two
+        assert prepared(tmp_path / "one.txt", unknown="replace").sizes == {"tokens": 2}
+
+
 def with_download(file: Path, **changes: Any) -> PreparedData:
     """As a shipped data set: a declared text, found in the data folder."""
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()

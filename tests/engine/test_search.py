@@ -16,7 +16,7 @@ import pytest
 from framework.config.jobs import JobOutcome
 from framework.config.search_space import Dimension
 from framework.engine.recorder import Recorder
-from framework.engine.search import JOURNAL, OptunaSearch, best_value, metric_of, pruning
+from framework.engine.search import JOURNAL, SETTINGS, OptunaSearch, best_value, metric_of, pruning
 from framework.errors import RunError
 from framework.report.search import SearchTrial, best_trial, search_table
 from framework.spec.search import SearchSpec
@@ -211,3 +211,41 @@ def test_a_killed_search_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
         found[name] = [(one["values"], one["state"], one["value"]) for one in json.loads((folder / "trials.json").read_text())]
     assert found["killed"] == found["whole"], out
     assert len(found["whole"]) == 3
+
+
+HOLDING = """
+import os, signal, sys
+from pathlib import Path
+from framework.config.search_space import Dimension
+from framework.engine.search import OptunaSearch
+from framework.spec.search import SearchSpec
+search = OptunaSearch(Path(sys.argv[1]), SearchSpec(n_trials=3), [Dimension("x", "float", low=-2.0, high=2.0)])
+search._study._storage._backend._lock.acquire()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_process_killed_within_the_journal_makes_nobody_wait_and_leaves_no_link(tmp_path: Path) -> None:
+    assert subprocess.run([sys.executable, "-c", HOLDING, str(tmp_path)], check=False).returncode == -signal.SIGKILL
+    started = time.monotonic()
+    search = OptunaSearch(tmp_path, SearchSpec(n_trials=3), [Dimension("x", "float", low=-2.0, high=2.0)])
+    assert len(search.ask(1)) == 1
+    assert time.monotonic() - started < 15
+    assert not [path for path in tmp_path.iterdir() if path.is_symlink()]
+
+
+@pytest.mark.parametrize("content", [b"[]", b'{"spec": 3}', b'{"spec": {"metric": 1}}', b"\xff", b"[" * 50_000])
+def test_damaged_settings_are_named(content: bytes, tmp_path: Path) -> None:
+    run_all(tmp_path, SearchSpec(n_trials=1))
+    (tmp_path / SETTINGS).write_bytes(content)
+    with pytest.raises(RunError, match=r"search\.json"):
+        OptunaSearch(tmp_path, SearchSpec(n_trials=2), SPACE)
+    with pytest.raises(RunError, match=r"search\.json"):
+        pruning(tmp_path, 0)
+
+
+def test_a_damaged_journal_is_named(tmp_path: Path) -> None:
+    run_all(tmp_path, SearchSpec(n_trials=1))
+    (tmp_path / JOURNAL).write_bytes(b'{"op_code": "x"}\n')
+    with pytest.raises(RunError, match=r"cannot read .*study\.journal.*remove .* to begin the search anew"):
+        OptunaSearch(tmp_path, SearchSpec(n_trials=2), SPACE)

@@ -75,7 +75,8 @@ class CompiledModel:
                 f"the model's output has the shape {tuple(logits.shape)} and the targets {tuple(targets.shape)}; "
                 "the output must have one axis more, the vocabulary"
             )
-        return self.loss(targets, logits, sample_weight=weights)
+        # An axis of one, since Keras takes that of a vocabulary of one for the axis that targets lack.
+        return self.loss(targets[..., None], logits, sample_weight=weights)
 
 
 def _graph(function: Callable[..., Any]) -> Any:

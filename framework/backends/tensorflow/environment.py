@@ -51,7 +51,7 @@ def _check_running() -> None:
 @contextmanager
 def _hushed(level: str) -> Iterator[None]:
     """Takes :data:`CHATTER` out of what is written to the standard error within; the rest is passed on afterwards."""
-    if level not in ("2", "3"):
+    if level not in ("2", "3") or sys.stderr is None:  # a program may have been started without
         yield
         return
     sys.stderr.flush()

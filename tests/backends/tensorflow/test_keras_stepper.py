@@ -58,6 +58,7 @@ MODELS = {
     "masking layer": masking_layer,
     "stateful with dropout": stateful,
     "last output only": last_only,
+    "gates as wholes": lambda kit: kit.model(None, gru={**GRU, "recurrent_activation": "softmax"}),
     "no recurrence": lambda kit: kit.model(None, hidden={"kind": "dense", "units": 3}),
 }
 

@@ -89,6 +89,15 @@ def test_weights_of_targets_multiply_and_masked_targets_are_left_out(kit: Any) -
     assert found == pytest.approx(cross_entropy(logits, targets, weights * mask) * mask.size / mask.sum(), rel=1e-5)
 
 
+@pytest.mark.parametrize("time", [1, 6])
+def test_a_vocabulary_of_one_has_no_loss(kit: Any, time: int) -> None:
+    model = kit.model(None)
+    model["layers"]["logits"]["units"] = 1
+    batch = Batch({"tokens": np.zeros((4, time), np.int32)}, np.zeros((4, time), np.int32), np.ones((4, time), np.float32))
+    loss, gradients = kit.trainee(model).loss_and_gradients(batch)
+    assert loss == 0 and not any(np.any(one) for one in gradients.values())
+
+
 def test_evaluation_weighs_batches_by_their_tokens(kit: Any) -> None:
     trainee = kit.trainee(kit.model(None, hidden={"kind": "dense", "units": 4}))
     data = kit.Sentences(3, rows={2: 1})

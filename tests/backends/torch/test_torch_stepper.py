@@ -22,6 +22,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "without bias": {"gru": {**GRU, "use_bias": False}},
     "other activations": {"gru": {**GRU, "activation": "relu", "recurrent_activation": "hard_sigmoid"}},
     "linear": {"gru": {**GRU, "activation": None, "recurrent_activation": None}},
+    "gates as wholes": {"gru": {**GRU, "recurrent_activation": "softmax"}},
     "reset before": {"gru": {**GRU, "reset_after": False}},
     "stateful": {"gru": {**GRU, "stateful": True, "return_state": True}},
     "dropouts": {"drop": {"kind": "dropout", "rate": 0.5}, "gru": {**GRU, "dropout": 0.4, "recurrent_dropout": 0.3}},

@@ -162,7 +162,7 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
         return int(self.cell.implementation)
 
     def build(self, inputs_shape: Sequence[int | None], initial_state_shape: Any = None) -> None:
-        """Creates the weights, and the states of a stateful layer.
+        """Creates the weights, those of activations that are layers too, and the states of a stateful layer.
 
         Args:
             inputs_shape: the inputs' full shape.
@@ -186,6 +186,9 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
         if self._first_weights is not None:
             self.set_weights(self._first_weights)
             self._first_weights = None
+        for function in (self.activation, self.recurrent_activation):
+            if isinstance(function, keras.layers.Layer) and not function.built:  # its weights are there with the layer's own
+                function.build((batch, self.units))
 
     def __call__(self, inputs: Any, initial_state: Any = None, mask: Any = None, training: Any = None, **kwargs: Any) -> Any:
         """Checks the arguments, then calls as every Keras layer.

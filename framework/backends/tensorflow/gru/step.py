@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from framework.backends.tensorflow.gru.activations import Activation
+from framework.backends.tensorflow.gru.activations import Activation, slope
 
 
 class Gates(NamedTuple):
@@ -76,16 +76,23 @@ class Step:
         units = self.units
         if not self.reset_after:
             hidden = self.product(state, self.recurrent_kernel[:, : 2 * units])
-            z, r = tf.split(self.recurrent_activation(projected[:, : 2 * units] + hidden), 2, axis=-1)
+            z, r = self._activated(projected[:, : 2 * units] + hidden)
             inner = r * state
             new = self.activation(projected[:, 2 * units :] + self.product(inner, self.recurrent_kernel[:, 2 * units :], first=2))
             return Gates(z, r, new, inner)
         hidden = self.product(state, self.recurrent_kernel)
         if self.recurrent_bias is not None:
             hidden += self.recurrent_bias
-        z, r = tf.split(self.recurrent_activation(projected[:, : 2 * units] + hidden[:, : 2 * units]), 2, axis=-1)
+        z, r = self._activated(projected[:, : 2 * units] + hidden[:, : 2 * units])
         inner = hidden[:, 2 * units :]
         return Gates(z, r, self.activation(projected[:, 2 * units :] + r * inner), inner)
+
+    def _activated(self, sums: tf.Tensor) -> list[tf.Tensor]:
+        """The gates z and r from ``(batch, 2 units)``; at once only where it is known that the function looks at each value by itself."""
+        if slope(self.recurrent_activation) is None:
+            return [self.recurrent_activation(part) for part in tf.split(sums, 2, axis=-1)]
+        gates: list[tf.Tensor] = tf.split(self.recurrent_activation(sums), 2, axis=-1)
+        return gates
 
     def product(self, state: tf.Tensor, kernel: tf.Tensor, first: int = 0) -> tf.Tensor:
         """``h U`` of neighbouring gates, with dropout.

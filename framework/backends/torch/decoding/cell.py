@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from framework.backends.torch.decoding.form import Formed, States
 from framework.backends.torch.gru.layer import GRU
+from framework.backends.torch.gru.slopes import slope_of
 from framework.backends.torch.product import PreparedProduct
 from framework.backends.torch.signal import Signal
 from framework.backends.torch.weights import is_parameter
@@ -21,8 +22,8 @@ _IN_PLACE: dict[Any, Any] = {torch.tanh: torch.tanh_, torch.sigmoid: torch.sigmo
 class DecodingCell:
     """A GRU's step form: one step, or a whole prompt, with its state given and taken. Several threads may use one at the same time.
 
-    With ``embeddings``, a step reads the token numbers themselves: embedding and input product are one table ``(vocabulary, 3·units)``,
-    and a step looks its row up.
+    With ``embeddings``, a step reads the token numbers themselves: it looks their rows up in the table that embedding and input product
+    make together, ``(vocabulary, 3·units)``, or, where the weights cannot be prepared, in the embeddings.
 
     Args:
         gru: the layer; its weights of now are used.
@@ -36,8 +37,8 @@ class DecodingCell:
         self.dtype, self.device = gru.recurrent_kernel.dtype, gru.recurrent_kernel.device
         self.zero_output_for_mask = gru.zero_output_for_mask
         self.reader = _reader(gru)
-        self.prepared = gru.reset_after
-        self.table: Tensor | None = None
+        self.prepared = self._can_prepare(gru)
+        self.table = None if embeddings is None else embeddings.detach()
         self.mask_zero = mask_zero
         if not self.prepared:
             return
@@ -48,11 +49,16 @@ class DecodingCell:
         self._own = threading.local()
         input_bias, recurrent_bias = (None, None) if gru.bias is None else gru.bias.detach()
         self.recurrent = PreparedProduct(gru.recurrent_kernel, recurrent_bias)
-        if embeddings is None:
+        if self.table is None:
             self.input = PreparedProduct(gru.kernel, input_bias)
         else:
-            table = embeddings.detach().to(self.dtype) @ gru.kernel.detach()
+            table = self.table.to(self.dtype) @ gru.kernel.detach()
             self.table = table if input_bias is None else table + input_bias
+
+    @staticmethod
+    def _can_prepare(gru: GRU) -> bool:
+        """Whether both gates may be activated at once, the reset one only after the product: the function must look at each value alone."""
+        return gru.reset_after and slope_of(gru.recurrent_activation) is not None
 
     def step(self, inputs: Sequence[Signal], tokens: Tensor, states: States) -> Formed:
         """One step.
@@ -79,7 +85,8 @@ class DecodingCell:
 
     def _new_state(self, inputs: Tensor, state: Tensor) -> Tensor:
         if not self.prepared:
-            return self.reader.step(inputs.to(self.dtype), state)
+            read = inputs if self.table is None else self.table[inputs]
+            return self.reader.step(read.to(self.dtype), state)
         scratch: _Scratch | None = getattr(self._own, "scratch", None)
         if scratch is None or scratch.rows != state.shape[0]:
             scratch = self._own.scratch = _Scratch(self, state.shape[0])

@@ -205,6 +205,21 @@ def test_every_combination_is_tf_keras(
         np.testing.assert_array_equal(layer(x, mask=given_mask, initial_state=h0), found[0])
 
 
+@pytest.mark.parametrize("reset_after", [False, True])
+@pytest.mark.parametrize("function", ["softmax", lambda x: x / tf.reduce_max(tf.abs(x), axis=-1, keepdims=True)], ids=["softmax", "own"])
+def test_a_function_of_a_whole_gate_sees_one_gate(function: Any, reset_after: bool) -> None:
+    rng = np.random.default_rng(7)
+    x = tf.constant(rng.normal(size=(3, 4, 2)))
+    arguments = {"recurrent_activation": function, "activation": function, "reset_after": reset_after, "dtype": "float64"}
+    layer, theirs = GRU(3, **arguments), tf_keras.layers.GRU(3, **arguments)
+    expected = theirs(x)
+    layer.build(x.shape)
+    layer.set_weights(theirs.get_weights())
+    for training in (False, True):
+        np.testing.assert_allclose(layer(x, training=training), expected, atol=1e-12)
+    np.testing.assert_allclose(layer.step(x[:, 0], tf.zeros((3, 3), tf.float64))[0], theirs(x[:, :1]), atol=1e-12)
+
+
 @pytest.mark.parametrize(("unroll", "jit_compile"), [(False, False), (False, True), (True, False)])
 def test_graphs_give_what_running_at_once_gives(unroll: bool, jit_compile: bool) -> None:
     rng = np.random.default_rng(1)

@@ -112,6 +112,49 @@ def test_penalties_reach_the_loss_and_constraints_follow_the_step() -> None:
     np.testing.assert_allclose(np.linalg.norm(layer.get_weights()[0], axis=0), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", [GRU, keras.layers.GRU], ids=["ours", "keras"])
+def test_every_call_of_a_shared_layer_is_penalised_and_its_weights_are_constrained_once(kind: Any) -> None:
+    layer = kind(
+        3, return_sequences=True, return_state=True, activity_regularizer="l2", kernel_regularizer="l2", kernel_constraint="unit_norm"
+    )
+    one, other = keras.Input((5, 3)), keras.Input((5, 3))
+    calls = [layer(one), layer(other), layer(layer(one)[0])]
+    model = keras.Model([one, other], [tensor for call in calls for tensor in call])
+    outputs = [*model([X, 2 * X]), *layer(X)]  # the inner call of the third counts as well
+    model([X, 2 * X])
+    expected = 0.01 * float(sum(np.sum(np.square(tensor)) for tensor in outputs)) / len(X)
+    expected += 0.01 * float(np.sum(np.square(layer.get_weights()[0])))
+    assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-5)
+    model.compile("sgd", loss=[None] * 5 + ["mse"], jit_compile=False)
+    model.fit([X, 2 * X], [np.zeros((4, 3), np.float32)] * 6, verbose=0)
+    np.testing.assert_allclose(np.linalg.norm(layer.get_weights()[0], axis=0), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("reset_after", [False, True])
+def test_activations_that_are_layers_have_their_weights_from_the_start(reset_after: bool, tmp_path: Path) -> None:
+    def make(kind: Any) -> keras.Model:
+        functions = {
+            name: keras.layers.PReLU(alpha_initializer=keras.initializers.Constant(value))
+            for name, value in (("activation", 0.3), ("recurrent_activation", 0.5))
+        }
+        return keras.Sequential([keras.Input((5, 3)), kind(4, reset_after=reset_after, **functions), keras.layers.Dense(1)])
+
+    ours, its = make(GRU), make(keras.layers.GRU)
+    shapes = [tuple(weight.shape) for weight in ours.layers[0].trainable_variables]
+    assert sorted(shapes[3:]) == [(4,), (4,)], "at once, and one for both gates, as Keras has it once it has run"
+    its(X)
+    its.set_weights(ours.get_weights())
+    for model in (ours, its):
+        model.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=False)
+        model.fit(X, Y, epochs=2, batch_size=4, verbose=0)
+    for found, expected in zip(ours.get_weights(), its.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    for weight, start in zip(ours.layers[0].trainable_variables[3:], (0.3, 0.5), strict=True):
+        assert np.abs(weight - start).max() > 1e-5, "trained"
+    ours.save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras", safe_mode=True)(X), ours(X))
+
+
 def test_dropout_differs_from_batch_to_batch_and_repeats_by_seed() -> None:
     drawn = []
     for seed in (1, 1, 2):
