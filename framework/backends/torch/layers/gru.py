@@ -62,7 +62,7 @@ class GRULayer(Layer):
         """A cell with its weights prepared once; its input product with the embedding folded in, where there is one."""
         if embedding is None:
             return DecodingCell(self.gru)
-        return DecodingCell(self.gru, embedding.get_parameter("embeddings"), bool(getattr(embedding.planned.spec, "mask_zero", False)))
+        return DecodingCell(self.gru, dict(embedding.weights())["embeddings"], bool(getattr(embedding.planned.spec, "mask_zero", False)))
 
     def losses(self) -> list[Tensor]:
         """Penalties of the weights, and of the outputs of all calls of the step."""
