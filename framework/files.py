@@ -61,6 +61,18 @@ def replace_text(path: Path, text: str) -> None:
         part.write_bytes(text.encode("utf-8"))
 
 
+def expanded(path: str | Path) -> Path:
+    """The path with ``~`` replaced by the user's home.
+
+    Raises:
+        FileNotFoundError: nobody knows of a home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise FileNotFoundError(errno.ENOENT, "there is no home folder: HOME is not set", str(path)) from error
+
+
 def open_plain(path: Path) -> IO[bytes]:
     """Opens a file to read, if it is one: a pipe would wait for ever, and a device never end.
 

@@ -6,12 +6,13 @@ import argparse
 import errno
 import gc
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from framework.console import ReaderGone, open_missing_streams, showing
-from framework.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER_INPUT, GateworkError, nearest
+from framework.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER_INPUT, GateworkError, InputError, nearest
 from framework.secrets import concealed
 
 VERBS = {
@@ -117,6 +118,7 @@ def _run(words: list[str]) -> int:
         hint = f"; did you mean {guess}?" if guess else ""
         print(f"error: no command '{concealed(verb)}'; one of {', '.join(VERBS)}{hint}", file=sys.stderr)
         return EXIT_USER_INPUT
+    _check_folder()
     module = importlib.import_module(f"framework.cli.{verb}")
     parser = _VerbParser(
         prog=f"gatework {verb}",
@@ -128,6 +130,13 @@ def _run(words: list[str]) -> int:
     arguments = parser.parse_intermixed_args(parser.joined(words[1:]))
     code: int = module.run(arguments)
     return code
+
+
+def _check_folder() -> None:
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise InputError(f"the working folder cannot be used: {error.strerror}; change to another one") from error
 
 
 class _VerbParser(argparse.ArgumentParser):

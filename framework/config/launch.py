@@ -32,6 +32,7 @@ from framework.config.secret_values import hide_secrets, note_secrets
 from framework.config.session import hydra_session
 from framework.config.sweeper import OpenSearch, searching
 from framework.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER_INPUT, InputError, SpecError, nearest
+from framework.files import expanded
 from framework.secrets import concealed
 
 _MOST_JOBS = 10_000
@@ -134,7 +135,7 @@ def _multirun(overrides: Sequence[str], config_dirs: Sequence[Path], job: Job, a
         words = [*for_hydra(given), "hydra.mode=MULTIRUN", f"hydra.sweep.dir={_quoted(folder)}", "hydra.sweep.subdir=."]
         config = hydra.compose_config(PRIMARY, words, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
         note_secrets(config)
-        runs_dir = Path(str(OmegaConf.select(config, "paths.runs_dir"))).expanduser().resolve()
+        runs_dir = expanded(str(OmegaConf.select(config, "paths.runs_dir"))).resolve()
         if "submitit_folder" in (config.hydra.launcher or {}):
             # Its logs must outlive this call and be seen by every machine.
             words.append(f"hydra.launcher.submitit_folder={_quoted(str(runs_dir / '.submitit' / '%j'))}")

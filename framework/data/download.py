@@ -7,7 +7,7 @@ import os
 from pathlib import Path, PurePosixPath
 
 from framework.errors import DataError, Problem
-from framework.files import replacing
+from framework.files import expanded, replacing
 from framework.secrets import HIDDEN, concealed
 from framework.spec.data import DownloadSpec
 from framework.spec.experiment import PathsSpec
@@ -36,7 +36,7 @@ def find_download(download: DownloadSpec, paths: PathsSpec, offline: str) -> Pat
     data_dir = paths.data_dir or os.environ.get(DATA_VARIABLE)
     looked_in = []
     if data_dir:
-        looked_in.append(Path(data_dir).expanduser())
+        looked_in.append(expanded(data_dir))
         if (looked_in[0] / relative).is_file():
             return _verified(looked_in[0] / relative, download.sha256)
     cache = _cache_folder(paths)
@@ -54,10 +54,14 @@ def sha256_of(file: Path) -> str:
 
 def _cache_folder(paths: PathsSpec) -> Path:
     if paths.cache_dir:
-        return Path(paths.cache_dir).expanduser()
+        return expanded(paths.cache_dir)
     import pooch
 
-    return Path(pooch.os_cache("gatework"))
+    try:
+        return Path(pooch.os_cache("gatework"))
+    except RuntimeError as error:
+        hint = "set it, or HOME"
+        raise DataError(Problem("paths.cache_dir", "is missing, and there is no home folder to keep downloads in", hint=hint)) from error
 
 
 def _verified(file: Path, expected: str) -> Path:

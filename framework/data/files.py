@@ -35,6 +35,9 @@ def find_files(paths: str | Path | Sequence[str | Path]) -> list[Path]:
             found += _expand(Path(entry).expanduser())
         except (OSError, RuntimeError) as error:  # no permission, too long a name, no home folder
             raise DataError(Problem(_KEY, f"'{entry}' cannot be looked up: {error}")) from error
+    for file in found:
+        if any("\udc80" <= one <= "\udcff" for one in str(file)):  # neither a log nor a YAML file could hold it
+            raise DataError(Problem(_KEY, f"the file name {os.fsencode(file)!r} is no UTF-8", expected="another name for the file"))
     return list(dict.fromkeys(found))
 
 
@@ -52,12 +55,16 @@ def _expand(path: Path) -> list[Path]:
 
 def _files_below(folder: Path) -> list[Path]:
     found: list[Path] = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(parent, name) for name in names if not name.startswith(".") and Path(parent, name).is_file()]
     if not found:
         raise DataError(Problem(_KEY, f"folder '{folder}' holds no file", hint="files whose names begin with a dot do not count"))
     return sorted(found)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _matches(pattern: Path) -> list[Path]:

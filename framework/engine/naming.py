@@ -10,6 +10,7 @@ from typing import Any
 from framework.engine.digest import differences, may_change, resolved, run_digest
 from framework.engine.folder import RunFolder, next_free
 from framework.errors import GateworkError, RunError
+from framework.files import expanded
 from framework.spec.experiment import Experiment
 from framework.spec.validate import validate_experiment
 
@@ -62,7 +63,7 @@ def refuse_another(folder: RunFolder, experiment: Experiment, data_digest: str) 
 
 def _folder(experiment: Experiment, data_digest: str, apart: Collection[str]) -> RunFolder:
     """Where the run lies, or will."""
-    parent = Path(experiment.paths.runs_dir).expanduser().resolve() / experiment.recipe
+    parent = expanded(experiment.paths.runs_dir).resolve() / experiment.recipe
     if experiment.name is not None:
         return RunFolder(parent / experiment.name)
     digest = run_digest(experiment, data_digest, apart)

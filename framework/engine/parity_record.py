@@ -17,6 +17,7 @@ from framework.engine.prepare import prepare_experiment
 from framework.engine.recorder import Recorder
 from framework.engine.spec_file import spec_text
 from framework.engine.sync import PARITIES, deliver_now
+from framework.files import expanded
 from framework.report.parity import parity_report, parity_tally
 from framework.spec.experiment import Experiment
 from framework.spec.measurements import ParityResult, ParityRow
@@ -67,7 +68,7 @@ def record_parity(experiment: Experiment, found: ParityResult, environment: Mapp
         RunError: the folder cannot be written.
     """
     began = time.time()
-    root = Path(experiment.paths.runs_dir).expanduser().resolve()
+    root = expanded(experiment.paths.runs_dir).resolve()
     folder = RunFolder(root / PARITIES / f"{experiment.recipe}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(began))}")
     write_text(folder.path / PARITY, spec_text(found))
     write_text(folder.path / "report.md", "\n".join([f"# Parity of {experiment.recipe}", "", *parity_report(found)]) + "\n")

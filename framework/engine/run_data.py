@@ -25,6 +25,7 @@ from framework.data.vocabulary import Vocabulary
 from framework.engine.digest import resolved
 from framework.engine.folder import RunFolder
 from framework.errors import DataError, GateworkError, InputError, RunError, nearest
+from framework.files import expanded
 from framework.spec.data import TextDataSpec
 from framework.spec.experiment import Experiment, PathsSpec
 from framework.spec.validate import validate_experiment
@@ -175,7 +176,7 @@ def _allowed(folder: RunFolder, experiment: Experiment, given: Mapping[str, Any]
 
 def _holds(data_dir: str | None, filename: str) -> bool:
     """Whether a folder that the run used has the file, whose name and checksum are the user's own."""
-    return data_dir is not None and (Path(data_dir).expanduser() / filename).is_file()
+    return data_dir is not None and (expanded(data_dir) / filename).is_file()
 
 
 def _named(experiment: Experiment) -> Iterator[str]:
@@ -189,8 +190,8 @@ def _named(experiment: Experiment) -> Iterator[str]:
 def _roots(folder: RunFolder, paths: PathsSpec, runs_dir: str) -> list[Path]:
     """Folders whose files may be read: the run's own, the user's data, and the user's project where the run is one of its own."""
     data_dir = paths.data_dir or os.environ.get(DATA_VARIABLE)
-    found = [folder.path, *([Path(data_dir).expanduser()] if data_dir else [])]
-    runs = Path(runs_dir).expanduser().resolve()
+    found = [folder.path, *([expanded(data_dir)] if data_dir else [])]
+    runs = expanded(runs_dir).resolve()
     if folder.path.resolve().is_relative_to(runs):
         found += [Path.cwd(), runs.parent]
     return [one.resolve() for one in found]
@@ -198,7 +199,7 @@ def _roots(folder: RunFolder, paths: PathsSpec, runs_dir: str) -> list[Path]:
 
 def _lies_in(place: str, roots: Sequence[Path]) -> bool:
     """Whether a path, glob or folder means files in ``roots`` alone, wherever links lead, and none that is hidden there."""
-    start = Path(place).expanduser()
+    start = expanded(place)
     while glob.has_magic(start.name):
         start = start.parent
     if not _is_in(start, roots):
@@ -265,6 +266,6 @@ class _UserSettings:
 
     def names(self, place: str) -> bool:
         """Whether a path is one of the user's own; relative ones count from the working folder for both."""
-        return place in self.places or str(Path(place).expanduser().absolute()) in {
-            str(Path(one).expanduser().absolute()) for one in self.places
+        return place in self.places or str(expanded(place).absolute()) in {
+            str(expanded(one).absolute()) for one in self.places
         }

@@ -11,9 +11,11 @@ from framework.engine.folder import all_runs, find_run
 from framework.engine.lock import RunLock
 from framework.engine.multirun import MULTIRUNS, multirun_lock
 from framework.errors import GateworkError, InputError, RunError
+from framework.files import expanded
 from framework.tracking.address import shown
 from framework.tracking.note import Note
 from framework.tracking.outbox import MULTIRUN, Delivered, Outbox, is_tracked
+from framework.tracking.written_passwords import take_out_passwords
 
 PARITIES = ".parity"
 """Folder below that of all runs with a folder for each comparison of both backends."""
@@ -51,7 +53,7 @@ def folders_to_sync(names: list[str], runs_dir: str) -> list[Path]:
     """
     if names:
         return list(dict.fromkeys(folder for name in names for folder in _named(name, runs_dir)))
-    root = Path(runs_dir).expanduser().resolve()
+    root = expanded(runs_dir).resolve()
     others = sorted(path.parent for pattern in (f"{MULTIRUNS}/*/{MULTIRUN}", f"{PARITIES}/*/run.json") for path in root.glob(pattern))
     return [*(run.path for run in all_runs(runs_dir)), *others]
 
@@ -73,6 +75,7 @@ def sync(folder: Path, uri: str | None = None, timeout: float = SLOWEST_ANSWER) 
     if not mlflow_is_installed():
         raise InputError("MLflow is not installed: pip install 'gatework[mlflow]'")
     with _alone(folder), Outbox.lock(folder):
+        take_out_passwords(folder)
         outbox = Outbox(folder, uri)
         if outbox.uri is None:
             raise RunError(f"no job of the multirun {folder} is recorded in MLflow; gatework sync without a name delivers its jobs first")

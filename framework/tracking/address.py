@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -121,7 +121,11 @@ def environment_of(address: str, user: tuple[str, str] | None) -> Iterator[None]
 def _lets_in() -> bool:
     if os.environ.get(USER) and os.environ.get(PASSWORD):
         return True
-    return any(os.environ.get(name) for name in _OTHER_WAYS) or (Path.home() / ".mlflow" / "credentials").is_file()
+    if any(os.environ.get(name) for name in _OTHER_WAYS):
+        return True
+    with suppress(RuntimeError):  # there is no home
+        return (Path.home() / ".mlflow" / "credentials").is_file()
+    return False
 
 
 def _is_http(address: str) -> bool:

@@ -105,7 +105,7 @@ class Courier:
             self._trouble(concealed(self._last_words()))
 
     def _hear(self, message: dict[str, Any]) -> None:
-        if "allow" in message:
+        if "allow" in message and not (self._done and message.get("waiting")):
             self._deadline = time.monotonic() + message["allow"]
         if "trouble" in message:
             self._trouble(message["trouble"], message.get("refused", False))

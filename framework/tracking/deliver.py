@@ -4,9 +4,9 @@ A process and not a thread: importing MLflow and talking to it would hold Python
 training in torch or TensorFlow shall not depend on what MLflow imports. It also outlives a run that is killed, and says so in MLflow.
 
 What it reads: one JSON line of options; then, once the run has ended, one with ``status`` and ``error``. An input that ends before
-means that the run was killed. What it writes, a JSON object a line: ``allow`` (seconds until it will be heard of again),
-``trouble`` (why the store did not take something) with ``refused`` (whether it never will as things are), ``rest`` (at its end:
-whether anything is left to deliver).
+means that the run was killed. What it writes, a JSON object a line: ``allow`` (seconds until it will be heard of again) with
+``waiting`` (whether for another process, which nobody does once the run has ended), ``trouble`` (why the store did not take
+something) with ``refused`` (whether it never will as things are), ``rest`` (at its end: whether anything is left to deliver).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from framework.tracking.outbox import LOCK, Outbox
 from framework.tracking.refusal import is_refusal
 from framework.tracking.store import MlflowStore, quiet_mlflow
 from framework.tracking.system import SystemSampler
+from framework.tracking.written_passwords import take_out_passwords
 
 PAUSE = 1.0
 """Seconds between deliveries while the store answers."""
@@ -70,8 +71,9 @@ class Delivery:
         """Delivers until the run has ended, and what is left then for as long as the store answers."""
         from framework.tracking.file_lock import file_lock
 
-        with file_lock(self._folder / LOCK, lambda: self._say(allow=_GRACE)):
+        with file_lock(self._folder / LOCK, lambda: self._say(allow=PAUSE, waiting=True)):
             self._say(allow=_GRACE)
+            take_out_passwords(self._folder)
             outbox = Outbox(self._folder, self._options["uri"])
             if not outbox.is_multirun:
                 outbox.begin(Path(self._options["parent"]) if self._options.get("parent") else None)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from framework.files import expanded
 from framework.secrets import concealed
 from framework.spec.run_files import MultirunRecord, read_file, read_run_record
 from framework.spec.tracking import TrackingSpec
@@ -367,7 +368,7 @@ def store_uri(folder: Path, tracking: TrackingSpec) -> str:
     if uri is None:
         return database_address(_beside_runs(folder) / "mlflow.db")
     if uri.startswith("sqlite:///"):
-        return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).expanduser().absolute()}"
+        return f"sqlite:///{expanded(uri.removeprefix('sqlite:///')).absolute()}"
     return uri
 
 

@@ -56,8 +56,12 @@ def tags_of(folder: Path, record: Mapping[str, Any], resolved: Mapping[str, Any]
         record: ``run.json`` or ``multirun.json``.
         resolved: its resolved config; empty for a multirun.
     """
-    environment = read_file(folder / ENVIRONMENT, EnvironmentRecord)
     tags: dict[str, Any] = dict(resolved.get("tracking", {}).get("tags", {}))
+    environment: dict[str, Any] = {}
+    try:
+        environment = read_file(folder / ENVIRONMENT, EnvironmentRecord)
+    except RunError as error:  # what was measured does not depend on it
+        tags["gatework.damaged"] = str(error)
     tags["gatework.folder"] = str(folder)
     tags["gatework.recipe"] = resolved.get("recipe")
     tags["gatework.overrides"] = " ".join(_overrides(folder, record)) or None

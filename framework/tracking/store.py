@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -271,12 +272,24 @@ class MlflowStore:
                     yield
                 else:
                     lock = self._database.with_name(f"{self._database.name}.lock")
-                    with file_lock(lock, lambda: self._allow_now(answers, size)):
+                    with file_lock(lock, self._patient(lock, lambda: self._allow_now(answers, size))):
                         yield
         except Exception as error:
             if "timed out" in str(error).lower():
                 self.wait_for(min(2 * self.timeout, max(self.timeout, _LONGEST_PATIENCE)))
             raise
+
+    @staticmethod
+    def _patient(lock: Path, allow: Callable[[], None]) -> Callable[[], None]:
+        """What is done while another process has the lock: for a while nothing, but one that is stuck is not waited for."""
+        since = time.monotonic()
+
+        def wait() -> None:
+            if time.monotonic() - since > _LOCAL_PATIENCE:
+                raise TimeoutError(f"another process has held {lock} for {_LOCAL_PATIENCE:.0f} seconds")
+            allow()
+
+        return wait
 
     def _allow_now(self, answers: int, size: int) -> None:
         # A request may use the time twice, once to connect and once to be answered.

@@ -49,6 +49,9 @@ class Memory:
     def record(self, step: int, epoch: float, values: object) -> None:
         pass
 
+    def sync(self) -> None:
+        pass
+
 
 def ours(curve: list[float], stopping: EarlyStoppingSpec, resumed: bool) -> int | None:
     """The epoch, counted from 1, after which a training with these values ends; None where it does not."""

@@ -9,19 +9,25 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow.exceptions import ErrorCode, MlflowException
 from tracking.fake_store import FakeStore
+from tracking.mlflow_server import wait_until
 from tracking.run_on_disk import RunOnDisk
 
 from framework.cli.main import main
 from framework.engine.sync import sync
 from framework.errors import RunError
+from framework.tracking import courier, store
 from framework.tracking.deliver import Delivery
-from framework.tracking.outbox import Outbox
+from framework.tracking.file_lock import file_lock
+from framework.tracking.outbox import LOCK, Outbox
+from framework.tracking.store import MlflowStore
+from framework.tracking.tracker import open_tracker
 
 NewRun = Callable[..., RunOnDisk]
 
@@ -45,14 +51,17 @@ REFUSALS = {
 
 
 def in_time(work: Callable[[], Any]) -> Any:
-    """What `work` gives back, which ends in time."""
-    found: list[Any] = []
-    thread = threading.Thread(target=lambda: found.append(work()), daemon=True)
-    thread.start()
-    thread.join(LONGEST)
-    assert not thread.is_alive(), "it does not end"
-    [value] = found
-    return value
+    """What `work` gives back, or raises, in time."""
+    found: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(work())
+        except BaseException as error:
+            found.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return found.result(LONGEST)
 
 
 def delivered(run: RunOnDisk, store: FakeStore, monkeypatch: pytest.MonkeyPatch, wait: float = 0.0) -> list[dict[str, Any]]:
@@ -158,10 +167,26 @@ def test_sync_ends_too_and_says_why(
 def test_an_experiment_that_was_deleted_is_named(tmp_path: Path) -> None:
     from mlflow import MlflowClient
 
-    from framework.tracking.store import MlflowStore
-
-    store = MlflowStore(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path, 5.0)
-    found = store.experiment("mine")
+    opened = MlflowStore(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path, 5.0)
+    found = opened.experiment("mine")
     MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").delete_experiment(found)
     with pytest.raises(RunError, match=rf"'mine' was deleted there; mlflow experiments restore --experiment-id {found} brings it back"):
-        store.experiment("mine")
+        opened.experiment("mine")
+
+
+def test_a_lock_that_is_never_let_go_is_not_waited_for(new_run: NewRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a process that was stopped while it delivered."""
+    run = new_run()
+    warnings: list[str] = []
+    monkeypatch.setattr(courier, "_GRACE", 2.0)
+    with file_lock(run.path / LOCK), open_tracker(run.path, run.experiment, warnings.append) as tracker:
+        wait_until(lambda: tracker._deadline < time.monotonic() + 5)  # type: ignore[attr-defined]  # it waits for the lock
+        in_time(lambda: tracker.finish("finished"))
+    assert len(warnings) == 1
+    assert warnings[0].endswith(f"gatework sync {run.path}")
+
+
+def test_a_database_that_is_never_let_go_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_LOCAL_PATIENCE", 0.2)
+    with file_lock(tmp_path / "mlflow.db.lock"), pytest.raises(TimeoutError, match=r"another process has held .*mlflow\.db\.lock"):
+        in_time(lambda: MlflowStore(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path, 5.0))

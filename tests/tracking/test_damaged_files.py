@@ -56,20 +56,27 @@ def test_a_note_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "says"),
+    ("text", "says"),
     [
-        ("environment.json", '{"hardware": 3}', "'hardware' is 3; expected a mapping"),
-        ("environment.json", '{"git": {"commit": 1, "dirty": false}}', r"'git\.commit' is 1; expected text"),
-        ("environment.json", "[" * 50_000, "nested more than 200 levels deep"),
-        ("config/resolved.yaml", "spec_version: 1\ntracking: 3\n", "'tracking' is 3; expected a mapping"),
+        ('{"hardware": 3}', "'hardware' is 3; expected a mapping"),
+        ('{"git": {"commit": 1, "dirty": false}}', "'git.commit' is 1; expected text"),
+        ("[" * 50_000, "nested more than 200 levels deep"),
+        ("\x00", "cannot read"),
     ],
 )
-def test_a_damaged_file_is_named_when_tags_are_made(name: str, text: str, says: str, tmp_path: Path) -> None:
-    (tmp_path / name).parent.mkdir(exist_ok=True)
-    (tmp_path / name).write_text(text)
-    with pytest.raises(GateworkError, match=f"{name}.*{says}") as caught:
-        settings.tags_of(tmp_path, {}, settings.read_resolved(tmp_path))
-    assert "\n" not in str(caught.value)
+def test_a_damaged_description_of_the_machine_is_named_in_a_tag_and_blocks_nothing(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "environment.json").write_text(text)
+    tags = settings.tags_of(tmp_path, {"digest": "abc"}, {})
+    assert tags["gatework.config_digest"] == "abc"
+    assert str(tmp_path / "environment.json") in tags["gatework.damaged"]
+    assert says in tags["gatework.damaged"]
+
+
+def test_a_damaged_config_is_named_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "resolved.yaml").write_text("spec_version: 1\ntracking: 3\n")
+    with pytest.raises(GateworkError, match=r"resolved\.yaml is damaged: 'tracking' is 3; expected a mapping$"):
+        settings.read_resolved(tmp_path)
 
 
 @pytest.mark.parametrize("text", ['{"status": "odd"}', '{"status": ', "[]", '{"ended": "now"}'])

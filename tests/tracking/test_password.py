@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import subprocess
 import sys
@@ -213,6 +214,11 @@ def test_passwords_that_earlier_versions_wrote_down_are_taken_out(tmp_path: Path
     run.update(status="finished")
     started = time.time()
     (run.path / "tracking.json").write_text(f'{{"key": "{started}", "uri": "{address(proxy)}"}}')
+    for name in ("config/resolved.yaml", "config/overrides.yaml"):
+        path = run.path / name
+        path.write_text(path.read_text().replace("uri: null", f"uri: {address(proxy)}") + f"# tracking.uri={address(proxy)}\n")
+    run.record["settings"]["tracking"]["uri"] = address(proxy)
+    (run.path / "run.json").write_text(json.dumps(run.record))
     code, output = gatework(tmp_path, "sync", "old")
     assert (code, "delivered" in output) == (0, True), output
     assert leaks(tmp_path, server.folder) == []
