@@ -266,6 +266,4 @@ class _UserSettings:
 
     def names(self, place: str) -> bool:
         """Whether a path is one of the user's own; relative ones count from the working folder for both."""
-        return place in self.places or str(expanded(place).absolute()) in {
-            str(expanded(one).absolute()) for one in self.places
-        }
+        return place in self.places or str(expanded(place).absolute()) in {str(expanded(one).absolute()) for one in self.places}
