@@ -92,11 +92,7 @@ CASES: dict[str, tuple[Before, tuple[str, ...], tuple[str, ...]]] = {
         (*TRAIN, "sweep=optuna", "hydra.sweeper.n_trials=0"),
         ("hydra.sweeper.n_trials: value not accepted", "override `hydra.sweeper.n_trials=0`", "a whole number above 0"),
     ),
-    "no jobs at a time": (
-        None,
-        (*TRAIN, "-m", "seed=1,2", "hydra.launcher.n_jobs=0"),
-        ("hydra.launcher.n_jobs: value not accepted", "a whole number above 0"),
-    ),
+    "no jobs at a time": (None, (*TRAIN, "-m", "seed=1,2", "hydra.launcher.n_jobs=0"), ("hydra.launcher.n_jobs: value not accepted", "a whole number above 0")),
     "the recipe last": (recipe("recipe: last\n"), ("train", "recipe=mine"), ("'last' means the latest run", "mine.yaml:5")),
     "a new recipe called last": (None, ("new", "last"), ("'last' cannot be a recipe's name",)),
     "a new recipe of 300 letters": (None, ("new", "n" * 300), ("cannot be a recipe's name", "100 at most")),
