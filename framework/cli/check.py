@@ -13,6 +13,7 @@ from framework.config.compose import Composed, compose
 from framework.data.plugins import load_plugins
 from framework.errors import EXIT_DONE, Problem, SpecError
 from framework.secrets import conceal, concealed
+from framework.spec.data import TextDataSpec
 from framework.spec.experiment import Experiment, PathsSpec
 from framework.spec.problems import Locate
 from framework.spec.validate import valid_section
@@ -70,12 +71,12 @@ def _checked(overrides: list[str], config_dirs: list[Path]) -> tuple[Experiment,
 
 def _data_problems(composed: Composed) -> list[Problem]:
     """What is wrong with the files that the config names, whatever else is wrong with it."""
-    from framework.data.look import look_at_data
-
     data, paths = (valid_section(composed.mapping, key, composed.problems, composed.written) for key in ("data", "paths"))
-    if data is None:
+    if not isinstance(data, TextDataSpec) or data.path is None:
         return []
-    found = look_at_data(data, paths or PathsSpec())
+    from framework.data.look import look_at_text
+
+    found = look_at_text(data, paths or PathsSpec())
     return [replace(problem, origin=composed.locate(problem.path or "data.path")) for problem in found]
 
 

@@ -22,6 +22,8 @@ from framework.errors import Origin, Problem, nearest
 
 _RESOLVERS = ("size", "oc.env", "oc.select", "oc.decode", "oc.create", "oc.dict.keys", "oc.dict.values", "now")
 
+_OF_HYDRA = re.compile(r"\$\{\s*hydra\s*:")
+
 
 def resolved(config: DictConfig, locate: Callable[[str], Origin | None]) -> tuple[dict[str, Any], list[Problem]]:
     """The config as plain data, as far as it can be resolved.
@@ -36,6 +38,8 @@ def resolved(config: DictConfig, locate: Callable[[str], Origin | None]) -> tupl
     """
     problems: list[Problem] = []
     try:
+        if _asks_hydra(OmegaConf.to_container(config, resolve=False)):
+            raise UnsupportedInterpolationType("hydra")
         plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except (OmegaConfBaseException, RecursionError):
         plain = _partly(config, config, "", locate, problems)
@@ -69,6 +73,8 @@ def _partly(node: Any, root: DictConfig, path: str, locate: Callable[[str], Orig
             problems.append(Problem(below, "a value is required", value="???", origin=locate(below), hint=f"set it with {below}=…"))
             continue
         try:
+            if isinstance(raw[key], str) and _asks_hydra(raw[key]):
+                raise UnsupportedInterpolationType("hydra")
             value = node[key]
         except (OmegaConfBaseException, RecursionError) as error:
             problems.append(_problem(error, below, str(raw[key]), root, locate(below)))
@@ -99,7 +105,7 @@ def _problem(error: BaseException, path: str, text: str, root: DictConfig, origi
             name = _quoted(first)
             suggestion = nearest(name, list(_keys(OmegaConf.to_container(root, resolve=False))))
             return Problem(path, f"there is no key '{name}' to take the value from", value=text, origin=origin, suggestion=suggestion)
-        case _ if "${hydra:" in text:
+        case _ if _asks_hydra(text):
             known = ", ".join(f"${{{resolver}:…}}" for resolver in _RESOLVERS)
             return Problem(path, "Hydra's own values cannot be used here", value=text, origin=origin, expected=known)
         case UnsupportedInterpolationType():
@@ -113,6 +119,14 @@ def _problem(error: BaseException, path: str, text: str, root: DictConfig, origi
             return Problem(path, "it stands for itself", value=text, origin=origin)
     reason = re.sub(r"^\w+ raised while resolving interpolation: ", "", first).strip('"')
     return Problem(path, f"the interpolation has no value: {reason[:1].lower()}{reason[1:]}", value=text, origin=origin)
+
+
+def _asks_hydra(plain: Any) -> bool:
+    """Whether ``${hydra:…}`` is in a text, or in one of nested data: Hydra answers in some processes only."""
+    if isinstance(plain, str):
+        return _OF_HYDRA.search(plain) is not None
+    parts = plain.values() if isinstance(plain, dict) else plain if isinstance(plain, list) else ()
+    return any(_asks_hydra(part) for part in parts)
 
 
 def _quoted(text: str) -> str:

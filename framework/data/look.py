@@ -6,22 +6,21 @@ from framework.data.files import find_files
 from framework.data.prepare import prepare
 from framework.data.reading import read_files
 from framework.errors import DataError, Problem
-from framework.spec.data import DataSpec, TextDataSpec
+from framework.spec.data import TextDataSpec
 from framework.spec.experiment import PathsSpec
 
 _WHOLE = 2**22
 """Bytes of text that are read and numbered as for a training; of longer texts only so many characters are looked at."""
 
 
-def look_at_data(spec: DataSpec, paths: PathsSpec) -> list[Problem]:
-    """What is wrong with the files that a config names; nothing where it names none, and nothing is fetched.
+def look_at_text(spec: TextDataSpec, paths: PathsSpec) -> list[Problem]:
+    """What is wrong with the files that a config names as its text.
 
     Args:
-        spec: an experiment's ``data``.
+        spec: an experiment's ``data``, with a path.
         paths: an experiment's ``paths``.
     """
-    if not isinstance(spec, TextDataSpec) or spec.path is None:
-        return []
+    assert spec.path is not None
     try:
         files = find_files(spec.path)
         if sum(file.stat().st_size for file in files) <= _WHOLE:

@@ -92,12 +92,21 @@ CASES: dict[str, tuple[Before, tuple[str, ...], tuple[str, ...]]] = {
         (*TRAIN, "sweep=optuna", "hydra.sweeper.n_trials=0"),
         ("hydra.sweeper.n_trials: value not accepted", "override `hydra.sweeper.n_trials=0`", "a whole number above 0"),
     ),
-    "no jobs at a time": (None, (*TRAIN, "-m", "seed=1,2", "hydra.launcher.n_jobs=0"), ("hydra.launcher.n_jobs: value not accepted", "a whole number above 0")),
+    "no jobs at a time": (
+        None,
+        (*TRAIN, "-m", "seed=1,2", "hydra.launcher.n_jobs=0"),
+        ("hydra.launcher.n_jobs: value not accepted", "a whole number above 0"),
+    ),
     "the recipe last": (recipe("recipe: last\n"), ("train", "recipe=mine"), ("'last' means the latest run", "mine.yaml:5")),
     "a new recipe called last": (None, ("new", "last"), ("'last' cannot be a recipe's name",)),
     "a new recipe of 300 letters": (None, ("new", "n" * 300), ("cannot be a recipe's name", "100 at most")),
     "Hydra's own values": (None, (*TRAIN, "name=${hydra:job.num}"), ("Hydra's own values cannot be used here",)),
     "a folder of Hydra's": (None, (*TRAIN, "hydra.run.dir=x"), ("Gatework does not offer", "hint: a run's folder follows from")),
+    "temperature 0": (
+        None,
+        (*TRAIN, "decoding.temperature=0"),
+        ("no token can be drawn at temperature 0", "strategy=greedy, which always takes the most likely token"),
+    ),
     "an activation": (None, (*TRAIN, "model.layers.gru.activation=tanhh"), ("unknown activation 'tanhh'", "did you mean: tanh")),
     "an initializer": (
         None,

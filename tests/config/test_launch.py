@@ -74,6 +74,14 @@ def test_a_multirun_is_a_job_for_each_value(folder, write, job, capsys):
     assert Path.cwd() == folder
 
 
+def test_no_option_is_one_of_those_that_are_swept_over(folder, job):
+    assert hydra_main(["-m", "hydra/launcher=basic", "recipe=text_generation", "debug=small,null", "model.layers.gru.units=5"], job) == 0
+    assert [overrides for overrides, _, _ in job.seen] == [
+        ("recipe=text_generation", "debug=small", "model.layers.gru.units=5"),
+        ("recipe=text_generation", "~debug", "model.layers.gru.units=5"),
+    ]
+
+
 def test_a_failing_job_does_not_stop_the_others_and_any_key_can_be_swept(folder, job):
     outcomes = multirun(["recipe=text_generation", "model.layers.gru.dropout=0.14,0.13,0.5", "hydra/launcher=basic"], [], job)
     assert [outcome.number for outcome in outcomes] == [0, 1, 2]

@@ -30,6 +30,7 @@ def dimension(word: str) -> Dimension:
         ("a=choice(1,x,'b c')", Dimension("a", "choice", ("1", "x", r"b\ c"))),
         ("++a=1,2", Dimension("++a", "choice", ("1", "2"))),
         ("a=range(1,10,3)", Dimension("a", "int", low=1, high=7, step=3)),
+        ("a=range(0,1000000000000,7)", Dimension("a", "int", low=0, high=999999999999, step=7)),
         ("a=range(9,1,-4)", Dimension("a", "int", low=5, high=9, step=4)),
         ("a=range(0,1,0.25)", Dimension("a", "choice", ("0.0", "0.25", "0.5", "0.75"))),
         ("a=interval(0.1,2)", Dimension("a", "float", low=0.1, high=2)),
@@ -45,6 +46,9 @@ def test_sweeps_are_read(word: str, expected: Dimension) -> None:
     ("word", "message"),
     [
         ("a=glob(*)", r"a: a search cannot choose from this\n +value: glob\(\*\)\n +expected: choice\(a,b\), range"),
+        ("a=range(0,1,1e-9)", r"a: a range of too many values\n +value: .*\n +expected: a range of at most 10,000 values"),
+        ("a=range(5,1)", "a: an empty range"),
+        ("a=range(1,5,0)", "a: an empty range"),
         ("a=range(5,5)", "a: an empty range"),
         ("a=interval(2,1)", "a: an empty interval"),
         ("a=tag(log,interval(0,1))", "a: a logarithm needs limits above 0"),

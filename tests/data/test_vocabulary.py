@@ -181,3 +181,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_the_unhurt_content_of_these_tests_loads(tmp_path: Path) -> None:
     (tmp_path / VOCABULARY_FILE).write_text(content())
     assert Vocabulary.load(tmp_path / VOCABULARY_FILE) == Vocabulary.of("ab")
+
+
+def test_line_ends_are_those_of_the_text_that_was_read() -> None:
+    vocabulary = Vocabulary.of("ab\n")
+    assert vocabulary.encode("a\r\nb\rb\n").tolist() == vocabulary.encode("a\nb\nb\n").tolist()
+    assert Vocabulary.of("ab\r").encode("a\rb").tolist() == [1, 0, 2], "unless the text had others"
+    words = Vocabulary.of(["a", "b", "\n"], level="word")
+    assert words.encode("a\r\nb").tolist() == words.encode("a\nb").tolist()
