@@ -126,7 +126,6 @@ CONDITIONS = (
     Condition(
         "dropout", lambda gru: gru.dropout == 0, "cuDNN drops between layers only", lift="the inputs are masked before the kernel runs"
     ),
-    Condition("time_major", lambda gru: not gru.time_major, "the kernel is called batch first", lift="axes are swapped around the kernel"),
     Condition("go_backwards", lambda gru: not gru.go_backwards, "the kernel runs forwards", lift="the sequence is reversed first"),
     Condition(
         "mask",

@@ -27,7 +27,6 @@ LIFTED: dict[str, dict[str, Any]] = {
     "use_bias": {"use_bias": False},
     "unroll": {"unroll": True},
     "dropout": {"dropout": 0.1},
-    "time_major": {"time_major": True},
     "go_backwards": {"go_backwards": True},
     "mask": {"masked": True},
 }
@@ -52,6 +51,10 @@ def test_what_does_not_change_the_result_is_lifted(argument: str) -> None:
     verdict = judge(replace(PLAIN, **LIFTED[argument]))
     assert verdict.eligible
     assert argument in [one.argument for one in verdict.lifted]
+
+
+def test_either_layout_of_the_inputs_is_the_kernels_own() -> None:
+    assert judge(replace(PLAIN, time_major=True)) == judge(PLAIN)
 
 
 def test_every_line_of_the_table_is_tried_here() -> None:

@@ -46,7 +46,8 @@ class GRU(GRUCalls, GRUSurface, GRUProperties, nn.Module):
     order). Activations, initializers, regularizers and constraints are Keras names, ``{class_name, config}`` mappings or torch functions.
 
     Where frameworks disagree: dropout masks are drawn once a batch and shared by all steps; a call's ``initial_state`` wins over the kept
-    state of a ``stateful`` layer; ``hard_sigmoid`` is Keras 3's; a ``dropout`` of 1 drops everything; ``unroll`` has no effect.
+    state of a ``stateful`` layer; ``hard_sigmoid`` is Keras 3's; a ``dropout`` of 1 drops everything.
+    With or without ``unroll``, the steps are run one by one from Python, so it changes nothing.
 
     Raises:
         SpecError: arguments are not accepted; every one is named.
