@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from framework.data.vocabulary import UnknownTokens, Vocabulary
 from framework.errors import GateworkError, Origin, Problem, SpecError
 
 PACKAGE = Path(__file__).parents[1] / "framework"
@@ -21,6 +22,7 @@ PROBLEMS = [Problem("model.layers.gru.units", "value not accepted", "-3", "a who
 
 MADE: dict[type[GateworkError], Callable[[], GateworkError]] = {
     SpecError: lambda: SpecError(PROBLEMS, "2 problems in the recipe"),
+    UnknownTokens: lambda: UnknownTokens(["x", "y"], Vocabulary.of("ab"), ["my.txt, line 3"]),
 }
 """Errors that take more than a message."""
 
