@@ -124,16 +124,32 @@ def _epoch_table(variant: Variant, groups: Sequence[Sequence[Result]]) -> Iterat
         yield f"| {epoch} | {' | '.join([*theirs, *cells])} |"
 
 
+_SPEED = {"seconds", "tokens_per_second"}
+
+
 def _run_table(results: Sequence[Result]) -> Iterator[str]:
     yield "| run | epochs | time in training | an epoch | on | libraries | config | data |"
     yield "|---" * 8 + "|"
     for one in results:
-        seconds = [epoch.values["seconds"] for epoch in one.epochs if "seconds" in epoch.values]
         epochs = f"{len(one.epochs)}" if one.complete else f"{len(one.epochs)} of {one.epochs_wanted}, partial"
-        middle = duration(statistics.median(seconds)) if seconds else ""
         libraries = ", ".join(f"{name} {version}" for name, version in one.versions.items())
-        cells = [f"{one.backend}, seed {one.seed}", epochs, duration(one.wall_seconds), middle, _machine(one), libraries]
+        cells = [f"{one.backend}, seed {one.seed}", epochs, duration(one.wall_seconds), _epoch_time(one), _machine(one), libraries]
         yield f"| {' | '.join([*cells, one.config_digest[:12], one.data_digest[:12]])} |"
+
+
+def _epoch_time(result: Result) -> str:
+    """Median of the epochs that were timed whole: one that was taken up again may count the time since then alone, and fewer tokens."""
+    timed = [
+        (values["seconds"], values["seconds"] * values["tokens_per_second"])
+        for values in (one.values for one in result.epochs)
+        if set(values) >= _SPEED
+    ]
+    most = max((tokens for _, tokens in timed), default=0.0)
+    whole = [seconds for seconds, tokens in timed if tokens > 0.99 * most]
+    if not whole:
+        return ""
+    of = "" if len(whole) == len(result.epochs) else f" (partial: {len(whole)} of {len(result.epochs)} epochs were timed whole)"
+    return duration(statistics.median(whole)) + of
 
 
 def _sources(variant: Variant) -> Iterator[str]:

@@ -60,7 +60,10 @@ PLAIN = TARGETS.variants["plain"]
 
 
 def result(*losses: float, **changes: Any) -> Result:
-    epochs = [{"epoch": n, "step": 10 * n, "values": {"loss": loss, "seconds": 60.0}} for n, loss in enumerate(losses, 1)]
+    epochs = [
+        {"epoch": n, "step": 10 * n, "values": {"loss": loss, "seconds": 60.0, "tokens_per_second": 50.0}}
+        for n, loss in enumerate(losses, 1)
+    ]
     sample = {"model": "last", "step": 10 * len(losses), "settings": {"temperature": 1.0}, "seed": 0, "text": "a ```b\nc  "}
     values = {
         "variant": "plain", "recipe": "mine", "backend": "torch", "seed": 0, "complete": len(losses) >= 3, "epochs_wanted": 3,
@@ -125,6 +128,18 @@ def test_seeds_are_one_column_and_partial_runs_leave_complete_ones_alone() -> No
     assert "| PyTorch Lightning (2 seeds) |" in text
     assert "| loss, epoch 1 | (bracketed by other runs) | 1.90 to 2.10 | 2.05 ± 0.0707 **met** |" in text
     assert "| torch, seed 2 | 1 of 3, partial |" in text
+
+
+def test_an_epoch_that_was_timed_in_part_is_no_epochs_time() -> None:
+    """Taken up again in the middle, an epoch once counted the seconds and the tokens since then alone."""
+    speeds = [(60.0, 50.0), (20.0, 49.0), (70.0, 42.85), (80.0, 37.5)]
+    epochs = [
+        {"epoch": n, "step": 10 * n, "values": {"loss": 1.0, "seconds": seconds, "tokens_per_second": speed}}
+        for n, (seconds, speed) in enumerate(speeds, 1)
+    ]
+    text = recipe_results(TARGETS, [result(epochs=epochs, complete=True)])
+    assert "| 1 min 10 s (partial: 3 of 4 epochs were timed whole) |" in text
+    assert "timed whole" not in recipe_results(TARGETS, [result(1.0, 1.0, 1.0)])
 
 
 def test_the_best_epoch_of_a_validated_run_is_told() -> None:
