@@ -14,7 +14,7 @@ from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from framework.config.interpolation import is_grammatical, ungrammatical
 from framework.config.interpolation_limit import Endless
-from framework.config.layers import ConfigFile, default_entries, provenance_of, reachable_files
+from framework.config.layers import ConfigFile, check_defaults, default_entries, provenance_of, reachable_files
 from framework.config.location import PRIMARY, SearchPath, display
 from framework.config.overrides import Given, for_hydra, no_option, one_of
 from framework.config.yaml_file import read_positions
@@ -25,11 +25,14 @@ from framework.errors import GateworkError, Origin, Problem, SpecError, nearest
 def reworded(search: SearchPath, given: Sequence[Given]) -> Iterator[None]:
     """Turns every error of the composition into a :class:`SpecError` that says what, where, and what instead.
 
+    What would not end is found before it begins.
+
     Args:
         search: the folders that are searched.
         given: the overrides of this composition.
     """
     try:
+        check_defaults(search, given)
         yield
     except GateworkError:
         raise

@@ -12,11 +12,14 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.types import RunMode
 
 from framework.config.location import PRIMARY, SearchPath, display
-from framework.config.overrides import Given, for_hydra
+from framework.config.overrides import Given, for_hydra, options_of
 from framework.config.provenance import Layer, Provenance
 from framework.config.yaml_file import read_positions
 from framework.config.yaml_text import Positioned
-from framework.errors import Origin, SpecError
+from framework.errors import Origin, Problem, SpecError
+
+MAX_CONFIGS = 200
+"""Configs of a composition; the shipped recipes have about fifteen."""
 
 
 def provenance_of(loader: ConfigLoader, given: Sequence[Given], search: SearchPath) -> Provenance:
@@ -91,7 +94,7 @@ class ConfigFile:
 
 def reachable_files(search: SearchPath, given: Sequence[Given]) -> list[ConfigFile]:
     """The files that the overrides and the defaults lists lead to, found without Hydra, for when Hydra has failed."""
-    waiting = [f"{one.key}/{one.value}" for one in given if one.kind == "choice"] + [PRIMARY]
+    waiting = _chosen(given)
     found: dict[str, ConfigFile] = {}
     while waiting:
         name = waiting.pop(0)
@@ -106,6 +109,38 @@ def reachable_files(search: SearchPath, given: Sequence[Given]) -> list[ConfigFi
     return list(found.values())
 
 
+def _chosen(given: Sequence[Given]) -> list[str]:
+    """The configs that a composition begins with."""
+    return [*(f"{one.key}/{option}" for one in given if "/" in one.key or one.kind == "choice" for option in options_of(one)), PRIMARY]
+
+
+def check_defaults(search: SearchPath, given: Sequence[Given]) -> None:
+    """Counts the configs that a composition would be made of, each as often as it is brought in, before Hydra brings them in.
+
+    Raises:
+        SpecError: they are more than any experiment needs, as where each file asks for ten of the next.
+    """
+    files = {file.name: file for file in reachable_files(search, given)}
+    sizes: dict[str, int] = {}
+
+    def size(name: str, around: frozenset[str]) -> int:
+        if name in around or name not in files:  # a circle, or nothing: Hydra tells of both
+            return 1
+        if name not in sizes:
+            sizes[name] = min(1 + sum(size(entry, around | {name}) for entry, _, _ in files[name].entries), MAX_CONFIGS + 1)
+        return sizes[name]
+
+    for name in _chosen(given):
+        if size(name, frozenset()) <= MAX_CONFIGS:
+            continue
+        worst = files[name]
+        while inner := next((files[entry] for entry, _, _ in worst.entries if sizes.get(entry, 0) > MAX_CONFIGS), None):
+            worst = inner
+        line = next((line for _, line, _ in worst.entries), 1)
+        message = f"the defaults lists bring in more than {MAX_CONFIGS} configs, each counted as often as it is asked for"
+        raise SpecError([Problem("", message, origin=Origin(display(worst.path), line), expected=f"at most {MAX_CONFIGS}")])
+
+
 def default_entries(name: str, path: Path) -> Iterator[tuple[str, int, bool]]:
     """The entries of a file's own defaults list.
 
@@ -116,9 +151,9 @@ def default_entries(name: str, path: Path) -> Iterator[tuple[str, int, bool]]:
     entries = read_positions(path).children.get("defaults")
     for entry in entries.children.values() if entries else ():
         if not entry.is_mapping and isinstance(entry.value, str) and entry.value != "_self_":
-            yield _absolute(entry.value, folder), entry.line or 1, False
+            yield _absolute(re.sub(r"@.*", "", entry.value), folder), entry.line or 1, False
         for key, option in entry.children.items():
-            words = key.split()
+            words = key.split() or [""]
             options = option.value if isinstance(option.value, list) else [option.value]
             group = _absolute(re.sub(r"@.*", "", words[-1]), folder)
             for one in options:

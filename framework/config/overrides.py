@@ -213,7 +213,7 @@ class OverrideReader:
         if one.kind != "choice":
             return
         known = self._search.options(one.key)
-        wrong = [option for option in _options(one) if not self._search.find(f"{one.key}/{option}")]
+        wrong = [option for option in options_of(one) if not self._search.find(f"{one.key}/{option}")]
         if wrong:
             raise SpecError([no_option(one.key, option, known, one.origin) for option in wrong])
 
@@ -262,7 +262,8 @@ def one_of(names: Sequence[str]) -> str:
     return "one of " + ", ".join(names) if names else "nothing: there is none"
 
 
-def _options(one: Given) -> Iterator[str]:
+def options_of(one: Given) -> Iterator[str]:
+    """The options that a choice asks for, those of a sweep each."""
     value = one.parsed._value
     values = value.list if isinstance(value, ChoiceSweep) else value if isinstance(value, list) else [value]
     for item in values:

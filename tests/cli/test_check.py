@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -175,10 +174,3 @@ def test_interpolations_that_grow_without_end(check: Check, text: str) -> None:
     assert "the interpolations stand for more than a config can hold" in told
     assert "set in: configs/recipe/mine.yaml:" in told
     assert time.process_time() - started < 10
-
-
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read(folder: Path, check: Check) -> None:
-    check("")
-    (folder / "configs" / "recipe" / "mine.yaml").chmod(0)
-    assert main(["check", "recipe=mine"]) == 2

@@ -169,6 +169,19 @@ def test_the_package_may_stand_anywhere_in_the_header(folder, write):
     assert compose(["recipe=own"]).mapping["seed"] == 4
 
 
+@pytest.mark.parametrize(
+    ("file", "entry"), [("many/a{}.yaml", "/many/a{}@k{}"), ("a{}/x.yaml", "/a{}@k{}: x")], ids=["as files", "as options"]
+)
+def test_defaults_that_each_ask_for_ten_of_the_next(folder, write, file, entry):
+    write(file.format(0), "v: 1\n")
+    for level in range(1, 9):
+        write(file.format(level), "defaults:\n" + "".join(f"  - {entry.format(level - 1, number)}\n" for number in range(10)))
+    write("recipe/own.yaml", f"{GLOBAL}defaults:\n  - text_generation\n  - {entry.format(8, 0)}\n")
+    told = problems("recipe=own")
+    assert told.startswith("the defaults lists bring in more than 200 configs")
+    assert f"set in: configs/{file.format(3)}:2\n" in told
+
+
 @pytest.mark.parametrize("name", ["../x", "a..b", ".a", "a/b", "a." * 80 + "b"])
 def test_a_package_that_is_none(folder, write, name):
     write("recipe/own.yaml", f"#\n# @package {name}\nseed: 4\n")
