@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from types import TracebackType
 from typing import NoReturn
 
 from framework.console import ReaderGone, open_missing_streams, showing
@@ -58,9 +59,17 @@ def command() -> int:
     """
     gc.set_threshold(_COLLECT_AFTER)
     open_missing_streams()
+    sys.excepthook = _tell_fault
     code = main()
     gc.freeze()  # or the interpreter's end walks over every object once more: another tenth
     return code
+
+
+def _tell_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Python's own words of an error that nobody expected, without passwords that a library quotes."""
+    import traceback
+
+    print(concealed("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
 
 
 _LESS_MEMORY = "a smaller data.batch_size or data.sequence_length, fewer units, or less text"

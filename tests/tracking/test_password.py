@@ -222,3 +222,12 @@ def test_passwords_that_earlier_versions_wrote_down_are_taken_out(tmp_path: Path
     code, output = gatework(tmp_path, "sync", "old")
     assert (code, "delivered" in output) == (0, True), output
     assert leaks(tmp_path, server.folder) == []
+
+
+def test_a_fault_that_nobody_expected_is_told_without_it(tmp_path: Path) -> None:
+    fault = f"import framework.cli.main as m\nm.main = lambda: int('http://{LOGIN}@host')\nm.command()"
+    done = subprocess.run([sys.executable, "-c", fault], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback (most recent call last):")
+    assert done.stderr.endswith("invalid literal for int() with base 10: 'http://***@host'\n")
+    assert PASSWORD not in done.stdout + done.stderr
