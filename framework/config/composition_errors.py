@@ -92,8 +92,10 @@ def _circle(files: Sequence[ConfigFile]) -> Problem:
 def _missing(error: MissingConfigException, search: SearchPath, given: Sequence[Given], files: Sequence[ConfigFile]) -> Problem:
     name = (error.missing_cfg_file or "").removesuffix(".yaml")
     group, _, option = name.partition("/") if search.is_group(name.partition("/")[0]) else name.rpartition("/")
-    by_hand = (one.origin for one in reversed(given) if one.kind != "value" and one.key == group and one.value == option)
-    origin = next(by_hand, None) or _entry_origin(name, files)
+    by_hand = [one for one in reversed(given) if one.kind != "value" and one.key == group]
+    exactly = next((one.origin for one in by_hand if one.value == option), None) or _entry_origin(name, files)
+    # An option that is an interpolation is not called so where it was written.
+    origin = exactly or next((one.origin for one in by_hand), None) or _entry_origin(f"{group}/", files)
     if group.startswith("hydra/"):
         return no_option(group, option, list(error.options or ()), origin)
     if search.is_group(group):
@@ -118,6 +120,11 @@ def _other(error: Exception, search: SearchPath, given: Sequence[Given], files: 
     unmatched = re.search(r"(?:Could not override|No earlier Group Default for) '([^']+)'", message)
     if unmatched:
         return _unmatched(unmatched[1], path, origin, search, files)
+    required = re.match(r"You must specify '([\w/]+)'", message)
+    if required:  # ??? in a defaults list
+        group = required[1]
+        origin = _entry_origin(f"{group}/", files)
+        return Problem(group, "an option is required", value="???", origin=origin, expected=one_of(search.options(group)))
     choice = re.search(r"'override ([\w/]+): ([\w/-]+)'", message)
     if choice:
         origin = _entry_origin(f"{choice[1]}/{choice[2]}", files) or origin

@@ -176,6 +176,10 @@ def check_job(config: DictConfig, whole: DictConfig) -> None:
 
 def _section_problems(hydra: DictConfig, ask: Ask) -> Iterator[Problem]:
     plain = _plain(hydra)
+    try:
+        _ = hydra.mode
+    except OmegaConfBaseException:
+        yield Problem("hydra.mode", "value not accepted", value=render(plain["mode"]), expected="RUN or MULTIRUN")
     for key, (wanted, hint) in _AS_IT_IS.items():
         found = _at(plain, key)
         if found != wanted and (isinstance(wanted, (dict, list)) or ask().is_set(f"hydra.{key}")):

@@ -182,6 +182,22 @@ def test_defaults_that_each_ask_for_ten_of_the_next(folder, write, file, entry):
     assert f"set in: configs/{file.format(3)}:2\n" in told
 
 
+def test_an_option_that_is_an_interpolation(folder, write):
+    write("recipe/own.yaml", GLOBAL + "defaults:\n  - text_generation\n  - override /trainer: ${data}\n")
+    told = problems("recipe=own")
+    assert told.startswith("trainer: no trainer 'shakespeare'\n")
+    assert "set in: configs/recipe/own.yaml:4\n" in told
+    told = problems("recipe=text_generation", "hydra/launcher=${data}")
+    assert "set in: override `hydra/launcher=${data}`\n" in told
+
+
+def test_an_option_that_is_required(folder, write):
+    write("recipe/own.yaml", GLOBAL + "defaults:\n  - text_generation\n  - override /trainer: ???\n")
+    assert problems("recipe=own") == (
+        "trainer: an option is required\n    value: ???\n    set in: configs/recipe/own.yaml:4\n    expected: one of default"
+    )
+
+
 @pytest.mark.parametrize("name", ["../x", "a..b", ".a", "a/b", "a." * 80 + "b"])
 def test_a_package_that_is_none(folder, write, name):
     write("recipe/own.yaml", f"#\n# @package {name}\nseed: 4\n")

@@ -73,6 +73,7 @@ RECIPES: dict[str, tuple[str, int, str]] = {
     "another working folder": ("hydra:\n  job: {chdir: true}\n", 7, "hydra.job.chdir: Gatework does not offer"),
     "a folder of Hydra's": ("hydra: {output_subdir: .hydra}\n", 6, "hydra.output_subdir: Gatework does not offer"),
     "another name": ("hydra: {job: {name: x}}\n", 6, "hint: a run is named by name=…"),
+    "a mode of its own": ("hydra:\n  mode: ${hydra:job.num}\n", 7, "hydra.mode: value not accepted"),
     "a slip": ("hydra: {mod: MULTIRUN}\n", 6, "expected: one of hydra.mode, hydra.sweeper, hydra.launcher"),
     "no mapping": ("hydra: MULTIRUN\n", 6, "hydra: must be a mapping"),
     "another for all of it": ("x: {callbacks: {}}\nhydra: ${x}\n", 7, "hydra: must be a mapping"),
