@@ -92,6 +92,9 @@ def _circle(files: Sequence[ConfigFile]) -> Problem:
 def _missing(error: MissingConfigException, search: SearchPath, given: Sequence[Given], files: Sequence[ConfigFile]) -> Problem:
     name = (error.missing_cfg_file or "").removesuffix(".yaml")
     group, _, option = name.partition("/") if search.is_group(name.partition("/")[0]) else name.rpartition("/")
+    meant = next((one.key for one in given if "/" in one.key and name.startswith(f"{one.key}/")), None)
+    if meant is not None:
+        group, option = meant, name.removeprefix(f"{meant}/")
     by_hand = [one for one in reversed(given) if one.kind != "value" and one.key == group]
     exactly = next((one.origin for one in by_hand if one.value == option), None) or _entry_origin(name, files)
     # An option that is an interpolation is not called so where it was written.

@@ -189,6 +189,8 @@ def test_an_option_that_is_an_interpolation(folder, write):
     assert "set in: configs/recipe/own.yaml:4\n" in told
     told = problems("recipe=text_generation", "hydra/launcher=${data}")
     assert "set in: override `hydra/launcher=${data}`\n" in told
+    told = problems("recipe=text_generation", "hydra/launcher=~/x")
+    assert told.startswith("hydra/launcher: no hydra/launcher '~/x'\n    set in: override `hydra/launcher=~/x`\n")
 
 
 def test_an_option_that_is_required(folder, write):
