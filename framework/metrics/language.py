@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 
 def perplexity(loss: float) -> float:
@@ -42,42 +41,3 @@ def bits_per_character(loss: float, characters_per_token: float = 1.0) -> float:
     if not characters_per_token > 0:
         raise ValueError(f"characters_per_token is {characters_per_token}; expected a number above 0")
     return bits_per_token(loss) / characters_per_token
-
-
-@dataclass(frozen=True)
-class LanguageMetrics:
-    """One mean loss in all its units.
-
-    Attributes:
-        loss: in nats a token.
-        characters_per_token: characters of the text divided by its tokens.
-    """
-
-    loss: float
-    characters_per_token: float = 1.0
-
-    @property
-    def perplexity(self) -> float:
-        """In tokens; see :func:`perplexity`."""
-        return perplexity(self.loss)
-
-    @property
-    def bits_per_character(self) -> float:
-        """See :func:`bits_per_character`."""
-        return bits_per_character(self.loss, self.characters_per_token)
-
-    def as_dict(self) -> dict[str, float]:
-        """By name, as they are recorded."""
-        return {"loss": self.loss, "perplexity": self.perplexity, "bits_per_character": self.bits_per_character}
-
-    def __str__(self) -> str:
-        return (
-            f"loss {self.loss:.4f} nats a token, perplexity {_significant(self.perplexity)}, {self.bits_per_character:.3f} bits a character"
-        )
-
-
-def _significant(value: float) -> str:
-    """Four digits that count: 3.436, 65.04, 10427, 1.234e+08."""
-    if not math.isfinite(value) or value >= 1e6:
-        return f"{value:.4g}"
-    return f"{value:.{max(0, 3 - math.floor(math.log10(value)))}f}" if value > 0 else "0"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from framework.builder.plan import ModelPlan
 from framework.errors import DataError
-from framework.metrics.language import bits_per_token, perplexity
+from framework.metrics.language import bits_per_character, perplexity
 from framework.spec.data import TextDataSpec
 from framework.spec.experiment import Experiment
 from framework.spec.problems import ProblemCollector
@@ -59,7 +59,7 @@ class LanguageModelTask:
 
     def training_metrics(self, loss: float, data: Any) -> dict[str, float]:
         """Perplexity, and bits a character (of a word model: by the characters that a token has in the mean)."""
-        return {"perplexity": perplexity(loss), "bits_per_character": bits_per_token(loss) / data.characters_per_token}
+        return {"perplexity": perplexity(loss), "bits_per_character": bits_per_character(loss, data.characters_per_token)}
 
     def sample(self, stepper: Stepper, data: Any, sampling: Sampling, experiment: Experiment, seed: int) -> str:
         """The configured prompt and what the model makes of it; the text's own first token where the prompt has unknown ones."""
