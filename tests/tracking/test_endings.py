@@ -168,11 +168,14 @@ def test_the_first_signal_ends_the_waiting(number: signal.Signals, proxy: Proxy,
         process = subprocess.Popen(
             [sys.executable, "-m", "framework", "train", *words], cwd=tmp_path, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
-        wait_until(lambda: "finished " in log.read_text() or process.poll() is not None, 300)
-        time.sleep(2)
-        started = time.monotonic()
-        process.send_signal(number)
-        assert process.wait(60) == 130, log.read_text()
+        try:
+            wait_until(lambda: "finished " in log.read_text() or process.poll() is not None, 300)
+            time.sleep(2)
+            started = time.monotonic()
+            process.send_signal(number)
+            assert process.wait(60) == 130, log.read_text()
+        finally:
+            process.kill()
     assert time.monotonic() - started < 20
     said = log.read_text()
     folder = tmp_path / "runs" / "text_generation" / "one"
