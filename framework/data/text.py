@@ -116,7 +116,7 @@ def _describe(files: list[Path]) -> str:
 def _batches(stream: Tokens, spec: TextDataSpec, seed: int | None) -> Batches:
     if spec.order == "contiguous":
         return ContiguousWindows(stream, spec.sequence_length, spec.batch_size)
-    return ShuffledWindows(stream, spec.sequence_length, spec.batch_size, spec.drop_remainder, seed)
+    return ShuffledWindows(stream, spec.sequence_length, spec.batch_size, spec.drop_remainder, seed, spec.shuffle_buffer)
 
 
 def _check_choice(vocabulary: Vocabulary) -> None:
@@ -149,6 +149,8 @@ def _check_length(stream: Tokens, part: str, spec: TextDataSpec) -> None:
 
 def _digest(spec: TextDataSpec, vocabulary: Vocabulary, stream: Tokens) -> str:
     settings = spec.model_dump(include={"batch_size", "drop_remainder", "validation_fraction", "sequence_length", "order"})
+    if spec.shuffle_buffer is not None:
+        settings["shuffle_buffer"] = spec.shuffle_buffer
     head = {"version": _DIGEST_VERSION, "tokens": vocabulary.tokens, "level": vocabulary.level, "settings": settings}
     digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode("ascii"))
     # The type follows from the number of different tokens, so the same text gives the same bytes.

@@ -20,8 +20,8 @@ class ShuffledWindows:
     A window's inputs are all its tokens but the last, its targets all but the first. What is left at the stream's end, less
     than a window, is not read. Nothing but the order, 8 bytes a window, is held in memory: a batch is made when it is asked for.
 
-    The order of an epoch is one permutation of all windows, drawn from ``numpy.random.default_rng((seed, epoch))``. The
-    tutorial shuffles through a buffer of 10,000, fewer windows than its text has, which mixes less.
+    The order of an epoch is one permutation of all windows, drawn from ``numpy.random.default_rng((seed, epoch))``; with a
+    ``shuffle_buffer``, the one that :func:`buffered_order` draws from the same generator.
 
     Attributes:
         stream: ``(tokens,)``, any integer type.
@@ -29,6 +29,7 @@ class ShuffledWindows:
         batch_size: windows of a batch.
         drop_remainder: leave out a last batch that is not full.
         seed: of the orders; None: the windows' own order, in every epoch.
+        shuffle_buffer: windows among which the next one is drawn; None: all that are left.
 
     Source: TensorFlow tutorial "Text generation with an RNN", section "Create training examples and targets".
     """
@@ -38,6 +39,7 @@ class ShuffledWindows:
     batch_size: int
     drop_remainder: bool
     seed: int | None
+    shuffle_buffer: int | None = None
 
     @property
     def windows(self) -> int:
@@ -64,7 +66,10 @@ class ShuffledWindows:
     def _order(self, epoch: int) -> NDArray[np.int64]:
         if self.seed is None:
             return np.arange(self.windows)
-        return np.random.default_rng((self.seed, epoch)).permutation(self.windows)
+        generator = np.random.default_rng((self.seed, epoch))
+        if self.shuffle_buffer is None:
+            return generator.permutation(self.windows)
+        return buffered_order(self.windows, self.shuffle_buffer, generator)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +108,39 @@ class ContiguousWindows:
             return Batch({"tokens": inputs[:, window].astype(np.int32)}, targets[:, window].astype(np.int32))
 
         return map(batch, steps_from(start, self.steps))
+
+
+def buffered_order(count: int, buffer: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """A shuffle of ``0 … count - 1`` through a buffer, as an input pipeline that reads its data in order has it.
+
+    The buffer is filled with the first numbers. Then one of those in it is drawn, each with the same chance, and the next number
+    takes its place, until none is left in the buffer. A number is therefore never drawn more than ``buffer - 1`` places before its
+    own; with a buffer for all of them, every order has the same chance.
+
+    Args:
+        count: numbers to shuffle.
+        buffer: places of the buffer, 1 or more; 1 keeps the order.
+        generator: gives the draws, one a number.
+
+    Returns:
+        ``(count,) int64``, each number once.
+
+    Source: ``tf.data.Dataset.shuffle(buffer_size)``, as TensorFlow documents it.
+    """
+    size = min(buffer, count)
+    held = list(range(size))
+    order = np.empty(count, np.int64)
+    slots = generator.integers(np.minimum(size, count - np.arange(count)))
+    for place, slot in enumerate(slots.tolist()):
+        order[place] = held[slot]
+        following = size + place
+        if following < count:
+            held[slot] = following
+        else:  # nothing left to read: the last of the buffer fills the gap
+            last = held.pop()
+            if slot < len(held):
+                held[slot] = last
+    return order
 
 
 def steps_from(start: int, steps: int) -> range:

@@ -16,6 +16,9 @@ NOT_PART_OF_A_RUN = ("name", "resume", "paths", "tracking")
 MAY_CHANGE = (*NOT_PART_OF_A_RUN, "trainer.max_epochs", "backend.device")
 """Keys that a run may be gone on with under another value, beside those that say where its data lies."""
 
+ADDED_LATER = {"data.shuffle_buffer": None}
+"""Settings that earlier versions did not have, with the value that computes what those did: at that value they do not count."""
+
 
 def resolved(experiment: Experiment) -> dict[str, Any]:
     """Every setting of an experiment with its default filled in, as plain data."""
@@ -25,7 +28,7 @@ def resolved(experiment: Experiment) -> dict[str, Any]:
 
 def config_digest(experiment: Experiment) -> str:
     """SHA-256 of what the run computes, as 64 hexadecimal digits; passwords do not count."""
-    mapping = {key: value for key, value in conceal(resolved(experiment)).items() if key not in NOT_PART_OF_A_RUN}
+    mapping = {key: value for key, value in _counted(experiment).items() if key not in NOT_PART_OF_A_RUN}
     return hashlib.sha256(json.dumps(mapping, sort_keys=True).encode()).hexdigest()
 
 
@@ -37,8 +40,18 @@ def run_digest(experiment: Experiment, data_digest: str, apart: Collection[str] 
         data_digest: of the prepared data; where it lies does not count.
         apart: keys that count although a run may be gone on with another value of theirs, such as those that a sweep varies.
     """
-    values = {key: value for key, value in leaves(conceal(resolved(experiment))) if key in apart or not may_change(key, experiment)}
+    values = {key: value for key, value in leaves(_counted(experiment)) if key in apart or not may_change(key, experiment)}
     return hashlib.sha256(json.dumps([values, data_digest], sort_keys=True).encode()).hexdigest()
+
+
+def _counted(experiment: Experiment) -> dict[str, Any]:
+    """Every setting without its passwords, and without what came later and changes nothing."""
+    mapping: dict[str, Any] = conceal(resolved(experiment))
+    for path, neutral in ADDED_LATER.items():
+        section, key = path.split(".")
+        if mapping[section].get(key, neutral) == neutral:
+            mapping[section].pop(key, None)
+    return mapping
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

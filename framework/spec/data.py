@@ -94,6 +94,9 @@ class TextDataSpec(DataSpec):
     order: Literal["shuffled", "contiguous"] = "shuffled"
     """shuffled: windows in a new random order each epoch; contiguous: row i of a batch goes on in row i of the next."""
 
+    shuffle_buffer: int | None = Field(None, gt=0)
+    """Draw the next window among this many, as ``tf.data``'s shuffle does; null: among all that are left of the epoch."""
+
     unknown: Literal["error", "replace"] = "error"
     """What a token outside the vocabulary does: an error that names it, or ``[UNK]``, which then is token 0."""
 

@@ -38,6 +38,13 @@ def check_data(collector: ProblemCollector, data: DataSpec) -> None:
             value=render(data.max_vocabulary),
             hint="set data.unknown=replace",
         )
+    if data.shuffle_buffer is not None and data.order != "shuffled":
+        collector.add(
+            "data.shuffle_buffer",
+            "contiguous windows are not shuffled",
+            value=render(data.shuffle_buffer),
+            hint="set data.order=shuffled, or leave data.shuffle_buffer out",
+        )
 
 
 def recurrent_layers(layer: LayerSpec) -> Iterator[tuple[str, GRUSpec]]:

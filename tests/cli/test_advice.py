@@ -46,6 +46,11 @@ CASES: dict[str, tuple[list[str], str, list[str]]] = {
     "a glob of texts": ([*OWN, "data.path=texts"], r"a glob such as (data\.path='texts/\*\*/\*\.txt')", []),
     "the nearest file": ([*OWN, "data.path=mi.txt"], r"did you mean: (my\.txt)", ["data.path={}"]),
     "left-out tokens": ([*OWN, "data.path=my.txt", "data.max_vocabulary=5"], r"set (data\.unknown=replace)", []),
+    "a shuffle of contiguous windows": (
+        [*OWN, "data.path=my.txt", "data.order=contiguous", "data.shuffle_buffer=5"],
+        r"set (data\.order=shuffled)",
+        [],
+    ),
     "smaller windows": (
         [*OWN, "data.path=short.txt"],
         r"(lower data\.batch_size or data\.sequence_length)",

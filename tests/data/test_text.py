@@ -143,6 +143,7 @@ def test_the_digest_changes_with_text_and_settings_and_with_nothing_else(file: P
     changes: list[dict[str, Any]] = [
         {"batch_size": 5}, {"sequence_length": 9}, {"order": "contiguous"}, {"drop_remainder": False}, {"validation_fraction": 0.1},
         {"level": "word"}, {"lowercase": True}, {"max_tokens": 4000}, {"unknown": "replace"}, {"unknown": "replace", "max_vocabulary": 9},
+        {"shuffle_buffer": 7},
     ]  # fmt: skip
     file.write_text(TEXT.replace("line", "Verse"))
     digests = [prepared(file, **change).digest for change in changes] + [prepared(file).digest, digest]

@@ -88,3 +88,11 @@ def test_another_config_or_other_data_is_another_run(other: dict[str, object]) -
 def test_what_a_sweep_varies_tells_runs_apart() -> None:
     longer = experiment(trainer={"max_epochs": 99})
     assert run_digest(longer, "d", ["trainer.max_epochs"]) != run_digest(experiment(), "d", ["trainer.max_epochs"])
+
+
+def test_a_setting_that_came_later_counts_only_where_it_changes_something() -> None:
+    plain = experiment()
+    neutral = experiment(data={"kind": "text", "path": "my.txt", "shuffle_buffer": None})
+    other = experiment(data={"kind": "text", "path": "my.txt", "shuffle_buffer": 9})
+    assert config_digest(plain) == config_digest(neutral) != config_digest(other)
+    assert run_digest(plain, "d") == run_digest(neutral, "d") != run_digest(other, "d")
