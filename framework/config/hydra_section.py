@@ -22,7 +22,7 @@ from framework.spec.problems import choices, render
 from framework.spec.search import validate_search
 
 PLUGINS = "hydra_plugins.gatework"
-"""Where Hydra 1.3 believes our launcher and sweeper to be: it takes none from outside ``hydra_plugins``."""
+"""Begins the names of our launcher and sweeper: Hydra 1.3 takes none whose name does not begin with ``hydra_plugins``."""
 
 _OFFERED = ("mode", "sweeper", "launcher")
 _KEYS: dict[str, tuple[str, ...] | None] = {**dict.fromkeys(_OFFERED), "run": ("dir",), "job": ("name", "chdir"), "output_subdir": None}

@@ -1,17 +1,13 @@
-"""Our launcher and sweeper, offered to Hydra for as long as it looks for them."""
+"""Our launcher and sweeper, which Hydra finds among its own."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import ModuleType
+from collections.abc import Callable
 from typing import Any
 
 from hydra._internal.callbacks import Callbacks
 from hydra.core.plugins import Plugins
 from hydra.errors import InstantiationException
-from hydra.plugins.plugin import Plugin
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
@@ -20,7 +16,8 @@ from framework.config.process_launcher import ProcessLauncher
 from framework.config.sweeper import SearchSweeper
 from framework.errors import GateworkError
 
-_OURS: tuple[type[Plugin], ...] = (ProcessLauncher, SearchSweeper)
+_OURS = {f"{PLUGINS}.{one.__name__}": one for one in (ProcessLauncher, SearchSweeper)}
+"""By the names that Hydra's configs have them under. Hydra 1.3 takes none whose name begins otherwise, wherever the class itself is."""
 
 
 def run_sweep(hydra: Any, config: DictConfig, job: TaskFunction, groups: Callable[[str], bool]) -> Any:
@@ -32,15 +29,16 @@ def run_sweep(hydra: Any, config: DictConfig, job: TaskFunction, groups: Callabl
         job: called for each config.
         groups: whether a name is a config group.
     """
-    with _offered():
-        loader: Any = _JobLoader(hydra.config_loader, groups)
-        context = HydraContext(config_loader=loader, callbacks=Callbacks())
-        try:
-            sweeper = Plugins.instance().instantiate_sweeper(config=config, hydra_context=context, task_function=job)
-        except InstantiationException as error:
-            if isinstance(error.__cause__, GateworkError):
-                raise error.__cause__ from error
-            raise
+    plugins = Plugins.instance()
+    plugins.class_name_to_class.update(_OURS)
+    loader: Any = _JobLoader(hydra.config_loader, groups)
+    context = HydraContext(config_loader=loader, callbacks=Callbacks())
+    try:
+        sweeper = plugins.instantiate_sweeper(config=config, hydra_context=context, task_function=job)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, GateworkError):
+            raise error.__cause__ from error
+        raise
     words = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
     assert isinstance(words, list)
     return sweeper.sweep(arguments=words)
@@ -78,33 +76,3 @@ class _JobLoader:
         if name.startswith("__") or name == "_loader":  # asked for while it is unpickled
             raise AttributeError(name)
         return getattr(self._loader, name)
-
-
-@contextmanager
-def _offered() -> Iterator[None]:
-    """Our plug-ins under the names by which Hydra's configs have them.
-
-    Hydra 1.3 takes none from outside the package ``hydra_plugins``, into which we install nothing. They do not stay there: launchers
-    send Hydra's list of plug-ins to processes that could not import them.
-    """
-    plugins = Plugins.instance()
-    names = dict(plugins.class_name_to_class)
-    by_type = {kind: list(classes) for kind, classes in plugins.plugin_type_to_subclass_list.items()}
-    module = ModuleType(PLUGINS)
-    before = {name: sys.modules.get(name) for name in (PLUGINS.partition(".")[0], PLUGINS)}
-    for name in before:
-        sys.modules.setdefault(name, module if name == PLUGINS else ModuleType(name))
-    for plugin in _OURS:
-        setattr(module, plugin.__name__, plugin)
-        plugin.__module__ = PLUGINS
-        plugins.register(plugin)
-    setattr(sys.modules[PLUGINS.partition(".")[0]], PLUGINS.rpartition(".")[2], module)
-    try:
-        yield
-    finally:
-        plugins.class_name_to_class = names
-        plugins.plugin_type_to_subclass_list.clear()
-        plugins.plugin_type_to_subclass_list.update(by_type)
-        for name, old in before.items():
-            if old is None:
-                del sys.modules[name]

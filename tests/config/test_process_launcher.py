@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from framework.config.launch import multirun
 from framework.config.process_launcher import ProcessLauncher
+from framework.config.sweeper import SearchSweeper
 from framework.errors import InputError, SpecError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,3 +96,19 @@ def test_a_wrong_number_of_jobs_on_the_command_line(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     with pytest.raises((InputError, SpecError), match=r"(?s)n_jobs: value not accepted.*value: 0.*a whole number above 0"):
         multirun(["recipe=text_generation", "seed=1,2", "hydra.launcher.n_jobs=0"], [], print)
+
+
+def test_hydra_finds_it_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No module is made up for it, while Hydra looks for it or afterwards: it can be sent to another process."""
+    monkeypatch.chdir(tmp_path)
+    found: list[set[str]] = []
+
+    def setup(launcher: ProcessLauncher, **words: Any) -> None:
+        found.append({name for name in sys.modules if name.startswith("hydra_plugins") and "gatework" in name})
+
+    monkeypatch.setattr(ProcessLauncher, "setup", setup)
+    monkeypatch.setattr(ProcessLauncher, "launch", lambda *words, **named: [])
+    assert multirun(["recipe=text_generation", "seed=1,2"], [], print) == []
+    assert found == [set()]
+    for plugin in (ProcessLauncher, SearchSweeper):
+        assert pickle.loads(pickle.dumps(plugin)) is plugin
