@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from framework.backends.base.objective import Objective
 from framework.backends.base.registry import load_backend
 from framework.backends.base.training import Arrays, EpochResult, Position, StepResult, Training
 from framework.builder.plan import ModelPlan
@@ -132,11 +133,20 @@ class Workshop:
         drawn = initial_weights(plan)
         return {name: (value + 0.1 * random.normal(size=value.shape)).astype(value.dtype) for name, value in drawn.items()}
 
-    def trainee(self, model: Mapping[str, Any] | None = None, *, seed: int = 3, weights: Arrays | None = None, **trainer: Any) -> Any:
+    def trainee(
+        self,
+        model: Mapping[str, Any] | None = None,
+        *,
+        seed: int = 3,
+        weights: Arrays | None = None,
+        objective: Objective | None = None,
+        **trainer: Any,
+    ) -> Any:
         """A built model on this backend's CPU; with the weights of :meth:`start` unless others are given."""
         plan = self.plan(model or language_model(), seed)
         backend = BackendSpec(name=self.name, device="cpu")
-        return load_backend(self.name).build(plan, self.start(plan) if weights is None else weights, TrainerSpec(**trainer), backend)
+        start = self.start(plan) if weights is None else weights
+        return load_backend(self.name).build(plan, start, TrainerSpec(**trainer), backend, objective)
 
     @staticmethod
     def training(

@@ -15,9 +15,9 @@ class Batch:
     """One batch.
 
     Attributes:
-        inputs: by model input's name; ``tokens: (batch, time) int32``.
-        targets: ``(batch, time) int32``.
-        weights: how much each target counts, ``(batch, time) float32``; None: all count alike.
+        inputs: by model input's name, such as ``tokens: (batch, time) int32``.
+        targets: ``(batch, time) int32`` or ``(batch,) int32``, or floating-point numbers.
+        weights: how much each target counts, float32 in the targets' shape; None: all count alike.
     """
 
     inputs: Mapping[str, NDArray[np.generic]]
@@ -25,9 +25,14 @@ class Batch:
     weights: NDArray[np.float32] | None = None
 
     @property
-    def tokens(self) -> int:
-        """Number of targets, in tokens."""
-        return int(self.targets.size)
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.targets)
+
+    @property
+    def count(self) -> float:
+        """Sum of the weights; the number of targets where all count alike."""
+        return float(self.targets.size if self.weights is None else self.weights.sum(dtype=np.float64))
 
 
 class Batches(Protocol):

@@ -49,9 +49,9 @@ def evaluate_run(
     chosen, batches = _part(folder, found, split)
     if not found.own:
         model = replace(model, experiment=found.experiment, plan=plan_experiment(found.experiment, {}))
-    loss = TextGenerator(model).trainee.evaluate(batches)
-    metrics = TASKS[model.experiment.task.kind].training_metrics(loss, found.data)
-    return {"run": str(folder.path), "data": found.data.source, "split": chosen, "batches": batches.steps, "loss": loss, **metrics}
+    totals = TextGenerator(model).trainee.evaluate(batches)
+    metrics = TASKS[model.experiment.task.kind].describe(totals, found.data)
+    return {"run": str(folder.path), "data": found.data.source, "split": chosen, "batches": batches.steps, "loss": totals.loss, **metrics}
 
 
 def _part(folder: RunFolder, found: RunData, split: str) -> tuple[str, Batches]:

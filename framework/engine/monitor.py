@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from framework.backends.base.backend import Trainee
+from framework.backends.base.objective import Totals
 from framework.backends.base.training import EpochResult, Position, StepResult
 from framework.engine.checkpoint import CheckpointStore, Progress
 from framework.engine.recorder import Recorder
@@ -31,7 +32,7 @@ class Monitor:
         reporter: told what a person may want to see.
         progress: how far the training had come before; of a fresh run, nothing.
         stop_requested: asked after each step; True ends the training as soon as possible.
-        describe: from a mean loss to the task's other units.
+        describe: from sums to what the task tells of them.
         sample: makes a sample of what the model makes now, given the epoch; or gives None.
         prune: asked after each epoch whether to end the run, since others are better; or None.
     """
@@ -45,7 +46,7 @@ class Monitor:
         reporter: Reporter,
         progress: Progress,
         stop_requested: Callable[[], bool],
-        describe: Callable[[float], dict[str, float]],
+        describe: Callable[[Totals], dict[str, float]],
         sample: Callable[[int], str | None],
         prune: Prune | None = None,
     ) -> None:
@@ -83,9 +84,9 @@ class Monitor:
     def on_epoch_end(self, result: EpochResult) -> None:
         """Records the epoch, judges it, writes checkpoints and a sample."""
         self.epochs.append(result)
-        metrics = self._describe(result.loss if result.val_loss is None else result.val_loss)
-        prefix = "" if result.val_loss is None else "val_"
-        values = {"epoch/loss": result.loss, "epoch/tokens": float(result.tokens), **_speed(result)}
+        metrics = self._describe(result.validation or result.training)
+        prefix = "" if result.validation is None else "val_"
+        values = {"epoch/loss": result.loss, "epoch/tokens": result.training.count, **_speed(result)}
         if result.val_loss is not None:
             values["epoch/val_loss"] = result.val_loss
         values.update({f"epoch/{prefix}{name}": value for name, value in metrics.items()})
@@ -161,4 +162,5 @@ def _speed(result: EpochResult) -> dict[str, float]:
     """How long the epoch took; nothing where a part of it was trained before its seconds were kept."""
     if math.isnan(result.seconds):
         return {}
-    return {"epoch/seconds": result.seconds, "epoch/tokens_per_second": result.tokens / result.seconds if result.seconds > 0 else 0.0}
+    speed = result.training.count / result.seconds if result.seconds > 0 else 0.0
+    return {"epoch/seconds": result.seconds, "epoch/tokens_per_second": speed}

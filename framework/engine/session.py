@@ -60,7 +60,7 @@ class Session:
             reporter,
             progress,
             signals.requested,
-            lambda loss: prepared.task.training_metrics(loss, prepared.data),
+            lambda totals: prepared.task.describe(totals, prepared.data),
             sample_maker(prepared, self.trainee, folder, reporter.warn),
             prune,
         )
@@ -164,6 +164,6 @@ class Session:
 
     def _measure_untrained(self) -> None:
         """The first batch's loss before any step: near ln(vocabulary) where the set-up is right."""
-        loss = self.trainee.evaluate(self.training.train, limit=1)
+        loss = self.trainee.evaluate(self.training.train, limit=1).loss
         self.recorder.record(0, 0.0, {"epoch/untrained_loss": loss})
         self.reporter.message(f"untrained loss {loss:.4f}")

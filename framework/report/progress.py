@@ -117,7 +117,7 @@ class ConsoleReporter:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._bar: Progress | None = None
-        self._tokens = 0
+        self._tokens = 0.0
         self._steps = 0
         self._started = 0.0
         self._total_steps = 0
@@ -134,7 +134,7 @@ class ConsoleReporter:
 
     def begin(self, position: Position, steps_per_epoch: int, max_epochs: int) -> None:
         """Starts the bar and the clock."""
-        self._tokens = self._steps = 0
+        self._tokens, self._steps = 0.0, 0
         self._started = time.perf_counter()
         self._max_epochs = max_epochs
         self._total_steps = (max_epochs - position.epoch) * steps_per_epoch - position.batch
@@ -155,7 +155,7 @@ class ConsoleReporter:
     def step(self, result: StepResult) -> None:
         """Moves the bar on; after 20 steps says how long the whole training will take."""
         self._steps += 1
-        self._tokens += result.tokens
+        self._tokens += result.count or 0.0
         if result.loss is not None:
             self._shown_loss = f"{result.loss:.4f}"
         elapsed = time.perf_counter() - self._started
@@ -174,7 +174,7 @@ class ConsoleReporter:
         if result.val_loss is not None:
             values.append(f"val_loss {result.val_loss:.4f}")
         values.extend(f"{name} {value:.3f}" for name, value in metrics.items())
-        speed = f" ({result.tokens / result.seconds:,.0f} tokens/s, {duration(result.seconds)})" if result.seconds > 0 else ""
+        speed = f" ({result.training.count / result.seconds:,.0f} tokens/s, {duration(result.seconds)})" if result.seconds > 0 else ""
         self.message(f"epoch {result.position.epoch}/{self._max_epochs}: {', '.join(values)}{speed}")
         if sample:
             self.console.print(

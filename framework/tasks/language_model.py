@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from framework.backends.base.objective import Totals
 from framework.builder.plan import ModelPlan
 from framework.errors import DataError
 from framework.metrics.language import bits_per_character, perplexity
@@ -57,9 +58,9 @@ class LanguageModelTask:
             return isinstance(experiment.data, TextDataSpec) and experiment.data.order == "contiguous"
         return spec.reset_states == "epoch"
 
-    def training_metrics(self, loss: float, data: Any) -> dict[str, float]:
+    def describe(self, totals: Totals, data: Any) -> dict[str, float]:
         """Perplexity, and bits a character (of a word model: by the characters that a token has in the mean)."""
-        return {"perplexity": perplexity(loss), "bits_per_character": bits_per_character(loss, data.characters_per_token)}
+        return {"perplexity": perplexity(totals.loss), "bits_per_character": bits_per_character(totals.loss, data.characters_per_token)}
 
     def sample(self, stepper: Stepper, data: Any, sampling: Sampling, experiment: Experiment, seed: int) -> str:
         """The configured prompt and what the model makes of it; the text's own first token where the prompt has unknown ones."""

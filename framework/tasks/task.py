@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from framework.backends.base.objective import Totals
 from framework.builder.plan import ModelPlan
 from framework.spec.experiment import Experiment
 from framework.spec.problems import ProblemCollector
@@ -25,8 +26,8 @@ class Task(Protocol):
         """Whether stateful layers start each epoch from zeros."""
         ...
 
-    def training_metrics(self, loss: float, data: Any) -> dict[str, float]:
-        """What a mean loss in nats a token means in the task's other units, by name."""
+    def describe(self, totals: Totals, data: Any) -> dict[str, float]:
+        """What sums over batches mean in the task's units, by name; beside the mean loss itself."""
         ...
 
     def sample(self, stepper: Stepper, data: Any, sampling: Sampling, experiment: Experiment, seed: int) -> str:

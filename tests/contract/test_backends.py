@@ -38,7 +38,7 @@ def test_events_come_in_order_with_positions_rates_and_tokens(workshop: Workshop
     assert [type(one).__name__ for one in listener.heard[1:]] == ["StepResult", "StepResult", "EpochResult"] * 2
     assert [one.position for one in listener.steps] == [Position(0, 1, 1), Position(0, 2, 2), Position(1, 1, 3), Position(1, 2, 4)]
     assert [one.position for one in listener.epochs] == [Position(1, 0, 2), Position(2, 0, 4)]
-    assert [one.tokens for one in listener.steps] == [ROWS * TIME] * 4
+    assert [one.count for one in listener.steps] == [ROWS * TIME] * 4
     assert [one.learning_rate for one in listener.steps] == pytest.approx([1e-2 / (1 + step) for step in range(4)])
 
 
@@ -46,8 +46,8 @@ def test_an_epochs_figures_are_over_all_its_targets(workshop: Workshop) -> None:
     listener = Listener()
     workshop.trainee().fit(workshop.training(Windows(3, rows={2: 1}), max_epochs=1), listener)
     (epoch,) = listener.epochs
-    assert epoch.tokens == sum(one.tokens for one in listener.steps) == (2 * ROWS + 1) * TIME
-    assert epoch.loss == pytest.approx(np.average([one.loss for one in listener.steps], weights=[one.tokens for one in listener.steps]))
+    assert epoch.training.count == sum(one.count for one in listener.steps) == (2 * ROWS + 1) * TIME
+    assert epoch.loss == pytest.approx(np.average([one.loss for one in listener.steps], weights=[one.count for one in listener.steps]))
     assert epoch.val_loss is None and epoch.seconds > 0
 
 
@@ -69,8 +69,8 @@ def test_a_training_gone_on_with_within_an_epoch_has_the_same_bits_and_figures(w
     steps = [one for part in parts for one in part.steps]
     assert [(one.position, one.loss) for one in steps] == [(one.position, one.loss) for one in whole.steps]
     epochs = [one for part in parts for one in part.epochs]
-    assert [(one.position, one.loss, one.val_loss, one.tokens) for one in epochs] == [
-        (one.position, one.loss, one.val_loss, one.tokens) for one in whole.epochs
+    assert [(one.position, one.training, one.validation) for one in epochs] == [
+        (one.position, one.training, one.validation) for one in whole.epochs
     ]
     assert all(value.tobytes() == second.weights()[name].tobytes() for name, value in undisturbed.weights().items())
 
@@ -93,7 +93,7 @@ def test_validation_comes_when_due_from_zero_states_and_leaves_the_training_alon
     validation = Windows(2, seed=9)
     trainee.fit(workshop.training(Windows(2), validation, max_epochs=4, check_val_every_n_epoch=2), listener)
     assert [one.val_loss is None for one in listener.epochs] == [True, False, True, False]
-    assert listener.epochs[-1].val_loss == pytest.approx(trainee.evaluate(validation), rel=1e-6)
+    assert listener.epochs[-1].val_loss == pytest.approx(trainee.evaluate(validation).loss, rel=1e-6)
     without = workshop.trainee(STATEFUL)
     without.fit(workshop.training(Windows(2), max_epochs=4), Listener())
     assert all(value.tobytes() == without.state()[name].tobytes() for name, value in trainee.state().items() if "seconds" not in name)
@@ -210,9 +210,9 @@ def test_measuring_changes_nothing(workshop: Workshop) -> None:
 
 def test_evaluation_is_a_mean_over_targets(workshop: Workshop) -> None:
     trainee, data = workshop.trainee(language_model(None)), Windows(3, rows={2: 1})
-    losses = [(trainee.loss_and_gradients(batch)[0], batch.tokens) for batch in data.epoch(0)]
-    assert trainee.evaluate(data) == pytest.approx(np.average([loss for loss, _ in losses], weights=[tokens for _, tokens in losses]))
-    assert trainee.evaluate(data, limit=1) == pytest.approx(losses[0][0])
+    losses = [(trainee.loss_and_gradients(batch)[0], batch.count) for batch in data.epoch(0)]
+    assert trainee.evaluate(data).loss == pytest.approx(np.average([loss for loss, _ in losses], weights=[tokens for _, tokens in losses]))
+    assert trainee.evaluate(data, limit=1).loss == pytest.approx(losses[0][0])
 
 
 def test_the_loss_is_that_of_the_outputs(workshop: Workshop) -> None:
@@ -297,7 +297,7 @@ GRU = {"kind": "gru", "units": 4, "return_sequences": True}
 def test_what_has_no_step_form_is_refused_by_name_but_trains_and_evaluates(workshop: Workshop, layers: Any, message: str) -> None:
     trainee = workshop.trainee(language_model(**layers))
     trainee.fit(workshop.training(Windows(1), max_epochs=1), Listener())
-    assert np.isfinite(trainee.evaluate(Windows(1)))
+    assert np.isfinite(trainee.evaluate(Windows(1)).loss)
     with pytest.raises(UnsupportedArgument, match=f"cannot be decoded step by step: {message}"):
         trainee.stepper()
 

@@ -48,7 +48,7 @@ def check_form(batches: Batches, found: list[Batch], length: int) -> None:
             assert array.dtype == np.int32 and array.flags.c_contiguous and array.flags.writeable
             assert array.shape[1] == length
         assert batch.inputs["tokens"].shape == batch.targets.shape
-        assert batch.tokens == batch.targets.size
+        assert batch.count == batch.targets.size
         assert np.array_equal(batch.inputs["tokens"][:, 1:], batch.targets[:, :-1])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import framework
+from framework.backends.base.objective import Totals
 from framework.backends.base.training import EpochResult, Position
 from framework.engine.checkpoint import Progress
 from framework.engine.monitor import Monitor
@@ -53,6 +54,11 @@ class Memory:
         pass
 
 
+def one(loss: float | None) -> Totals | None:
+    """Sums of one target."""
+    return None if loss is None else Totals({"loss": loss}, 1.0, 1)
+
+
 def ours(curve: list[float], stopping: EarlyStoppingSpec, resumed: bool) -> int | None:
     """The epoch, counted from 1, after which a training with these values ends; None where it does not."""
     memory = Memory()
@@ -61,7 +67,7 @@ def ours(curve: list[float], stopping: EarlyStoppingSpec, resumed: bool) -> int 
         if resumed:
             monitor = watching(stopping, memory)
         loss, val_loss = (value, None) if stopping.monitor == "loss" else (0.0, value)
-        monitor.on_epoch_end(EpochResult(Position(epoch, 0, epoch), loss, val_loss, seconds=1.0, tokens=1))
+        monitor.on_epoch_end(EpochResult(Position(epoch, 0, epoch), one(loss), one(val_loss), seconds=1.0))
         if monitor.should_stop:
             assert watching(stopping, memory).should_stop, "a kill right after the epoch changes nothing"
             return epoch
@@ -129,7 +135,7 @@ def test_an_epoch_without_validation_is_not_counted() -> None:
     monitor = watching(EarlyStoppingSpec(monitor="val_loss", patience=1), Memory())
     for epoch, value in enumerate([2.0, None, None, 1.0, None, 1.5], start=1):
         assert not monitor.should_stop
-        monitor.on_epoch_end(EpochResult(Position(epoch, 0, epoch), 0.0, value, 1.0, 1))
+        monitor.on_epoch_end(EpochResult(Position(epoch, 0, epoch), one(0.0), one(value), 1.0))
     assert monitor.should_stop
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from framework.backends.base.objective import Objective, Totals
 from framework.backends.base.training import Arrays, Training, TrainingEvents
 from framework.builder.plan import ModelPlan
 from framework.data.batches import Batch, Batches
@@ -58,12 +59,16 @@ class Trainee(Protocol):
         """
         ...
 
-    def evaluate(self, batches: Batches, limit: int | None = None) -> float:
-        """Mean loss in nats a token from zero states; training states are left as they were."""
+    def evaluate(self, batches: Batches, limit: int | None = None) -> Totals:
+        """Sums over batches of what the objective measures, from zero states; training states are left as they were.
+
+        Raises:
+            DataError: there are no batches.
+        """
         ...
 
     def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, NDArray[np.generic]]]:
-        """Loss and gradients by weight for one batch in inference mode of dropout, for parity and tests; nothing is changed."""
+        """Mean loss, and the gradients by weight that the optimizer would get, for one batch without dropout; nothing is changed."""
         ...
 
     def predict(self, inputs: Arrays) -> dict[str, NDArray[np.generic]]:
@@ -99,8 +104,17 @@ class Backend(Protocol):
         """
         ...
 
-    def build(self, plan: ModelPlan, weights: Arrays, trainer: TrainerSpec, backend: BackendSpec) -> Trainee:
+    def build(
+        self, plan: ModelPlan, weights: Arrays, trainer: TrainerSpec, backend: BackendSpec, objective: Objective | None = None
+    ) -> Trainee:
         """The native model with the given initial weights.
+
+        Args:
+            plan: of the model.
+            weights: by ``layer/weight``.
+            trainer: the precision to compute in.
+            backend: device and cuDNN.
+            objective: what it is trained for and measured by; cross-entropy in nats a token when not given.
 
         Raises:
             UnsupportedArgument: this backend cannot honour an argument; layer and argument are named.

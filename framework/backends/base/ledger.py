@@ -10,11 +10,15 @@ from typing import SupportsFloat
 import numpy as np
 from numpy.typing import NDArray
 
+from framework.backends.base.objective import Totals
 from framework.backends.base.training import Arrays, EpochResult, Position, StepResult, TrainingEvents
 from framework.errors import CheckpointError, TrainingError
 
-NAMES = ("loss", "tokens", "seconds")
+NAMES = ("loss", "count", "rows", "seconds")
 """What the ledger keeps in a saved state, as ``progress/…``."""
+
+_FORMER = {"total": "loss", "tokens": "count"}
+"""What states of earlier versions call them."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class _Unread:
 
     position: Position
     loss: SupportsFloat
-    tokens: int
+    count: SupportsFloat
 
 
 class Ledger:
@@ -64,12 +68,13 @@ class Ledger:
         self._mark = time.perf_counter()
         return fresh
 
-    def add(self, loss: SupportsFloat, tokens: int, learning_rate: float) -> None:
+    def add(self, loss: SupportsFloat, count: SupportsFloat, rows: int, learning_rate: float) -> None:
         """An optimizer step is done.
 
         Args:
-            loss: mean over the batch, in nats a token, penalties left out; a number, or a tensor that is not read before it is due.
-            tokens: targets in the batch.
+            loss: mean over the batch's targets, penalties left out; a number, or a tensor that is not read before it is due.
+            count: sum of the targets' weights, likewise.
+            rows: rows of the batch.
             learning_rate: rate that the step used.
 
         Raises:
@@ -77,27 +82,27 @@ class Ledger:
         """
         before = self.position
         self.position = Position(before.epoch, before.batch + 1, before.step + 1)
-        self._unread.append(_Unread(self.position, loss, tokens))
-        self._tokens += tokens
+        self._unread.append(_Unread(self.position, loss, count))
+        self._rows += rows
         due = self.position.step % self._read_every == 0 or self.position.batch == self._steps
-        value = self._read() if due else None
+        value, counted = self._read() if due else (None, None)
         self._seconds += time.perf_counter() - self._mark
-        self._events.on_step(StepResult(self.position, value, tokens, learning_rate))
+        self._events.on_step(StepResult(self.position, value, counted, rows, learning_rate))
         self._mark = time.perf_counter()
 
-    def end_epoch(self, val_loss: float | None) -> None:
+    def end_epoch(self, validation: Totals | None) -> None:
         """An epoch and its validation are done.
 
         Args:
-            val_loss: mean over the validation's targets, in nats a token; None where there was none.
+            validation: what it added up; None where there was none.
 
         Raises:
             TrainingError: a loss is not finite.
         """
         self._read()
-        loss = self._total / self._tokens if self._tokens else math.nan
+        training = Totals({"loss": self._loss}, self._count, self._rows)
         self.position = Position(self.position.epoch + 1, 0, self.position.step)
-        self._events.on_epoch_end(EpochResult(self.position, loss, val_loss, self._seconds, self._tokens))
+        self._events.on_epoch_end(EpochResult(self.position, training, validation, self._seconds))
 
     @property
     def epoch_complete(self) -> bool:
@@ -111,38 +116,40 @@ class Ledger:
             TrainingError: a loss that was not read yet is not finite.
         """
         self._read()
-        return {"loss": np.array(self._total), "tokens": np.array(self._tokens, np.int64), "seconds": np.array(self._seconds)}
+        values = (self._loss, self._count, self._rows, self._seconds)
+        return {name: np.array(value) for name, value in zip(NAMES, values, strict=True)}
 
     def restore(self, arrays: Arrays) -> None:
         """Takes back what :meth:`arrays` gave; of nothing, the start of an epoch.
 
-        States written before both backends named their sums alike have the loss as ``total``, and some of those no seconds: what was
-        spent before is not known then, and the epoch has none (not a number).
+        States of earlier versions have other names for some of it, and no rows; some have no seconds: what was spent before is not known
+        then, and the epoch has none (not a number).
 
         Raises:
             CheckpointError: it is nothing that this gave; nothing is changed then.
         """
-        given = {"loss" if name == "total" else name: value for name, value in arrays.items()}
+        given = {_FORMER.get(name, name): float(value) for name, value in arrays.items()}
         unknown = [name for name in given if name not in NAMES] or [name for name in NAMES[:2] if given and name not in given]
         if unknown:
             raise CheckpointError(f"the checkpoint's 'progress/{unknown[0]}': expected {', '.join(NAMES)}, each once")
         self._forget_epoch()
         if given:
-            self._total, self._tokens = float(given["loss"]), int(given["tokens"])
-            self._seconds = float(given["seconds"]) if "seconds" in given else (math.nan if self._tokens else 0.0)
+            self._loss, self._count, self._rows = given["loss"], given["count"], int(given.get("rows", 0))
+            self._seconds = given.get("seconds", math.nan if self._count else 0.0)
 
-    def _read(self) -> float | None:
-        """Reads what was queued; the last loss, or None when there is nothing new."""
-        value = None
+    def _read(self) -> tuple[float | None, float | None]:
+        """Reads what was queued; loss and count of the last step, or nothing where there is nothing new."""
+        value = count = None
         while self._unread:
             unread = self._unread.pop(0)
-            value = float(unread.loss)
+            value, count = float(unread.loss), float(unread.count)
             check_finite(value, unread.position.step)
-            self._total += value * unread.tokens
-        return value
+            self._loss += value * count
+            self._count += count
+        return value, count
 
     def _forget_epoch(self) -> None:
-        self._total, self._tokens, self._seconds = 0.0, 0, 0.0
+        self._loss, self._count, self._rows, self._seconds = 0.0, 0.0, 0, 0.0
         self._unread: list[_Unread] = []
 
 

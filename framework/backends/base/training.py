@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from framework.backends.base.objective import Totals
 from framework.data.batches import Batches
 from framework.spec.optimizer import OptimizerSpec
 from framework.spec.trainer import TrainerSpec
@@ -38,14 +39,16 @@ class StepResult:
 
     Attributes:
         position: after the step.
-        loss: mean over the batch, in nats a token, penalties left out; None where it was not read back from the device.
-        tokens: targets in the batch.
+        loss: mean over the batch, in nats a token for cross-entropy, penalties left out; None where it was not read back from the device.
+        count: sum of the targets' weights in the batch: the number of targets where all count alike; None where it was not read back.
+        rows: rows of the batch.
         learning_rate: rate that the step used.
     """
 
     position: Position
     loss: float | None
-    tokens: int
+    count: float | None
+    rows: int
     learning_rate: float
 
 
@@ -55,18 +58,26 @@ class EpochResult:
 
     Attributes:
         position: after the epoch (``batch`` is 0).
-        loss: mean over the epoch's batches, in nats a token.
-        val_loss: mean over the validation batches, in nats a token; None without validation this epoch.
+        training: sums over the epoch's batches, as the model was at each step.
+        validation: sums over the validation's batches; None without validation this epoch.
         seconds: duration of the epoch's training steps; validation and samples are not counted. Not a number where a part of the epoch
             was trained before that was kept.
-        tokens: targets trained on.
     """
 
     position: Position
-    loss: float
-    val_loss: float | None
+    training: Totals
+    validation: Totals | None
     seconds: float
-    tokens: int
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of the training, in nats a token for cross-entropy."""
+        return self.training.loss
+
+    @property
+    def val_loss(self) -> float | None:
+        """Mean loss of the validation; None without one this epoch."""
+        return None if self.validation is None else self.validation.loss
 
 
 class TrainingEvents(Protocol):

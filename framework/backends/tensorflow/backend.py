@@ -9,6 +9,7 @@ prepare()
 import keras  # noqa: E402 - the environment decides what Keras runs on
 import tensorflow as tf  # noqa: E402
 
+from framework.backends.base.objective import Objective  # noqa: E402
 from framework.backends.base.training import Arrays  # noqa: E402
 from framework.backends.tensorflow.trainee import KerasTrainee  # noqa: E402
 from framework.builder.plan import ModelPlan  # noqa: E402
@@ -34,7 +35,9 @@ class TensorFlowBackend:
             _set_threads(spec.threads)
         keras.utils.set_random_seed(seed)
 
-    def build(self, plan: ModelPlan, weights: Arrays, trainer: TrainerSpec, backend: BackendSpec) -> KerasTrainee:
+    def build(
+        self, plan: ModelPlan, weights: Arrays, trainer: TrainerSpec, backend: BackendSpec, objective: Objective | None = None
+    ) -> KerasTrainee:
         """The native model with the given initial weights.
 
         Raises:
@@ -42,7 +45,7 @@ class TensorFlowBackend:
             CheckpointError: the weights are not this model's.
         """
         _require_cudnn(plan, backend)
-        return KerasTrainee(plan, weights, trainer, backend)
+        return KerasTrainee(plan, weights, trainer, backend, objective)
 
     def versions(self) -> dict[str, str]:
         """Names and versions of the libraries in use."""

@@ -9,11 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from framework.backends.tensorflow.objective import output_of
+from framework.backends.base.objective import Objective
+from framework.backends.tensorflow.loss import Loss, batch_loss, batch_sums
 from framework.data.batches import Batch
-from framework.errors import InputError
 
-TrainStep = Callable[[Any, tf.Tensor, tf.Tensor | None, tf.Tensor], tf.Tensor]
+TrainStep = Callable[[Any, tf.Tensor, tf.Tensor | None, tf.Tensor], Loss]
 
 
 class CompiledModel:
@@ -23,14 +23,16 @@ class CompiledModel:
 
     Args:
         native: the model.
-        loss: called with targets, logits and weights.
-        output: name of the output that the loss reads.
+        objective: what it is trained for.
+        output: name of the output that is compared with the targets.
+        dtype: data type of the loss.
     """
 
-    def __init__(self, native: keras.Model, loss: keras.losses.Loss, output: str) -> None:
+    def __init__(self, native: keras.Model, objective: Objective, output: str, dtype: str) -> None:
         self.native = native
-        self.loss = loss
+        self.objective = objective
         self.output = output
+        self.dtype = dtype
         self.forward = _graph(self._forward)
         self.evaluate = _graph(self._evaluate)
         self.gradients = _graph(self._gradients)
@@ -38,7 +40,7 @@ class CompiledModel:
     def train_step(self, optimizer: keras.optimizers.Optimizer) -> TrainStep:
         """One step of the optimizer, called with inputs, targets, weights and the learning rate; gives the loss without penalties."""
 
-        def step(inputs: Any, targets: tf.Tensor, weights: tf.Tensor | None, rate: tf.Tensor) -> tf.Tensor:
+        def step(inputs: Any, targets: tf.Tensor, weights: tf.Tensor | None, rate: tf.Tensor) -> Loss:
             optimizer.learning_rate.assign(rate)
             loss, gradients = self._loss_and_gradients(inputs, targets, weights, training=True)
             optimizer.apply_gradients(zip(gradients, self.native.trainable_variables, strict=True))
@@ -50,33 +52,29 @@ class CompiledModel:
     def _forward(self, inputs: Any) -> dict[str, tf.Tensor] | tf.Tensor:
         return self.native(inputs, training=False)
 
-    def _evaluate(self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
-        return self._loss(inputs, targets, weights, training=False)
+    def _evaluate(self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        return batch_sums(self.objective, self._output(inputs, training=False), targets, weights, self.dtype)
 
     def _gradients(self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor | None) -> tuple[tf.Tensor, list[tf.Tensor]]:
         loss, gradients = self._loss_and_gradients(inputs, targets, weights, training=False)
         zeros = (tf.zeros_like(variable.value) for variable in self.native.trainable_variables)
-        return loss, [zero if gradient is None else gradient for gradient, zero in zip(gradients, zeros, strict=True)]
+        return loss.mean, [zero if gradient is None else gradient for gradient, zero in zip(gradients, zeros, strict=True)]
 
     def _loss_and_gradients(
         self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor | None, training: bool
-    ) -> tuple[tf.Tensor, list[tf.Tensor | None]]:
-        """The loss without penalties, and the gradients of the loss with them by trainable variable."""
+    ) -> tuple[Loss, list[tf.Tensor | None]]:
+        """The loss without penalties, and the gradients of what is optimized, with them, by trainable variable."""
         with tf.GradientTape() as tape:
-            loss = self._loss(inputs, targets, weights, training)
+            loss = batch_loss(self.objective, self._output(inputs, training), targets, weights, self.dtype, smooth=True)
+            optimized = loss.optimized(self.objective, tf.shape(targets)[0])
             # Keras empties the list of penalties at each call of the model, so it holds those of this call.
-            objective = tf.add_n([loss, *(tf.cast(tf.reduce_sum(penalty), loss.dtype) for penalty in self.native.losses)])
-        return loss, _dense(tape.gradient(objective, self.native.trainable_variables))
+            optimized = tf.add_n([optimized, *(tf.cast(tf.reduce_sum(penalty), self.dtype) for penalty in self.native.losses)])
+        return loss, _dense(tape.gradient(optimized, self.native.trainable_variables))
 
-    def _loss(self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor | None, training: bool) -> tf.Tensor:
-        logits = output_of(self.native(inputs, training=training), self.output)
-        if logits.shape.rank != targets.shape.rank + 1:
-            raise InputError(
-                f"the model's output has the shape {tuple(logits.shape)} and the targets {tuple(targets.shape)}; "
-                "the output must have one axis more, the vocabulary"
-            )
-        # An axis of one, since Keras takes that of a vocabulary of one for the axis that targets lack.
-        return self.loss(targets[..., None], logits, sample_weight=weights)
+    def _output(self, inputs: Any, training: bool) -> tf.Tensor:
+        """The output that is compared with the targets."""
+        result = self.native(inputs, training=training)
+        return result[self.output] if isinstance(result, dict) else result
 
 
 def _graph(function: Callable[..., Any]) -> Any:

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from framework.backends.base.ledger import Ledger
+from framework.backends.base.objective import Totals
 from framework.backends.base.training import Training, TrainingEvents
 from framework.backends.tensorflow.compiled import TrainStep, batch_tensors
 from framework.data.batches import Batch, Batches
@@ -26,8 +27,8 @@ class Trained(Protocol):
         """Puts the states of stateful layers to zeros."""
         ...
 
-    def evaluate(self, batches: Batches, limit: int | None = None) -> float:
-        """Mean loss in nats a token."""
+    def evaluate(self, batches: Batches, limit: int | None = None) -> Totals:
+        """Sums over batches."""
         ...
 
 
@@ -75,7 +76,7 @@ class Fitting:
         self.ledger.end_epoch(self._validate())
         return not self.events.should_stop
 
-    def _validate(self) -> float | None:
+    def _validate(self) -> Totals | None:
         every = self.training.trainer.check_val_every_n_epoch
         if self.training.validation is None or (self.ledger.position.epoch + 1) % every:
             return None
@@ -119,7 +120,7 @@ class _Epoch(keras.callbacks.Callback):  # type: ignore[misc]
             raise TrainingError(f"epoch {position.epoch + 1} ended after {position.batch} of {fitting.steps} batches")
         rate = fitting.training.learning_rate(position.step)
         loss = fitting.train_step(*batch_tensors(fitting.native, batch), tf.constant(rate, fitting.rate_dtype))
-        self.done = partial(fitting.ledger.add, loss, batch.tokens, rate)
+        self.done = partial(fitting.ledger.add, loss.mean, loss.weight, batch.rows, rate)
         return {}
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

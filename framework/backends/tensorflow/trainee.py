@@ -13,18 +13,19 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from framework.backends.base.ledger import Ledger
+from framework.backends.base.objective import Objective, Totals, measured
 from framework.backends.base.training import Arrays, Training, TrainingEvents
 from framework.backends.tensorflow.compiled import CompiledModel, TrainStep, batch_tensors, model_inputs
 from framework.backends.tensorflow.decoding.stepper import KerasStepper
 from framework.backends.tensorflow.fitting import Fitting
 from framework.backends.tensorflow.layers import BuildContext
+from framework.backends.tensorflow.loss import keras_loss, loss_dtype
 from framework.backends.tensorflow.model import build_model
-from framework.backends.tensorflow.objective import token_loss, trained_output
 from framework.backends.tensorflow.optimizers import make_optimizer, optimizer_identity, optimizer_variables
 from framework.backends.tensorflow.variables import ModelVariables, read, shapes, write
 from framework.builder.plan import ModelPlan
 from framework.data.batches import Batch, Batches
-from framework.errors import CheckpointError, DataError, TrainingError
+from framework.errors import CheckpointError, TrainingError
 from framework.spec.backend import BackendSpec
 from framework.spec.trainer import TrainerSpec
 from framework.weights.store import check_weights
@@ -43,6 +44,7 @@ class KerasTrainee:
         weights: initial weights by ``layer/weight``.
         trainer: precision and clipping.
         backend: cuDNN.
+        objective: what it is trained for; cross-entropy in nats a token when not given.
 
     Attributes:
         native: the functional ``keras.Model``; compiled once it is trained.
@@ -50,8 +52,12 @@ class KerasTrainee:
         ledger: where its training stands.
     """
 
-    def __init__(self, plan: ModelPlan, weights: Arrays, trainer: TrainerSpec, backend: BackendSpec) -> None:
+    def __init__(
+        self, plan: ModelPlan, weights: Arrays, trainer: TrainerSpec, backend: BackendSpec, objective: Objective | None = None
+    ) -> None:
         self.plan = plan
+        self.objective = objective or Objective()
+        self.trained = self.objective.output_of(plan.outputs)
         self.context = BuildContext.of(plan.seed, trainer, backend)
         self.trainer = trainer
         self.native, layers = build_model(plan, self.context)
@@ -67,7 +73,7 @@ class KerasTrainee:
     def compiled(self) -> CompiledModel:
         """The model's graphs."""
         if self._compiled is None:
-            self._compiled = CompiledModel(self.native, token_loss(self.trainer.precision), trained_output(self.plan))
+            self._compiled = CompiledModel(self.native, self.objective, self.trained, loss_dtype(self.trainer.precision))
         return self._compiled
 
     def weights(self) -> dict[str, NDArray[np.generic]]:
@@ -129,20 +135,18 @@ class KerasTrainee:
             raise TrainingError("no layer of the model is trainable")
         Fitting(self, self._prepare(training), training, events).run()
 
-    def evaluate(self, batches: Batches, limit: int | None = None) -> float:
-        """Mean loss in nats a token from zero states.
+    def evaluate(self, batches: Batches, limit: int | None = None) -> Totals:
+        """Sums over batches from zero states.
 
         Raises:
             DataError: there are no batches.
         """
-        total, tokens = 0.0, 0
+        totals = Totals()
         with self._aside():
             for batch in islice(batches.epoch(0), limit):
-                total += float(self.compiled.evaluate(*batch_tensors(self.native, batch))) * batch.tokens
-                tokens += batch.tokens
-        if not tokens:
-            raise DataError("there are no batches to evaluate on")
-        return total / tokens
+                found = {name: float(value) for name, value in self.compiled.evaluate(*batch_tensors(self.native, batch)).items()}
+                totals += Totals(found, found.pop("count"), batch.rows)
+        return measured(totals)
 
     def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, NDArray[np.generic]]]:
         """Loss without penalties, and the gradients that the optimizer would get, penalties included, by trainable weight.
@@ -177,7 +181,8 @@ class KerasTrainee:
             optimizer = make_optimizer(training.optimizer, training.trainer, self.trainer.precision)
             optimizer.build(self.native.trainable_variables)
             self._restore_optimizer(optimizer, training.optimizer.kind, kept)
-            self.native.compile(optimizer=optimizer, loss=self.compiled.loss, run_eagerly=False, jit_compile=False)
+            loss = keras_loss(self.objective, self.trainer.precision)
+            self.native.compile(optimizer=optimizer, loss=loss, run_eagerly=False, jit_compile=False)
             self._train_step, self._optimizer_identity = self.compiled.train_step(optimizer), identity
         elif self._loaded is not None:
             self._restore_optimizer(self.native.optimizer, training.optimizer.kind, kept)

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 import torch
 
+from framework.backends.base.objective import Objective
 from framework.backends.base.training import Arrays
 from framework.backends.torch.checkpoint import check_plan_weights
 from framework.backends.torch.layers.base import Setting
@@ -34,7 +35,9 @@ class TorchBackend:
             torch.set_num_threads(spec.threads)
         torch.manual_seed(seed)
 
-    def build(self, plan: ModelPlan, weights: Arrays, trainer: TrainerSpec, backend: BackendSpec) -> TorchTrainee:
+    def build(
+        self, plan: ModelPlan, weights: Arrays, trainer: TrainerSpec, backend: BackendSpec, objective: Objective | None = None
+    ) -> TorchTrainee:
         """The model with the given initial weights, on its device.
 
         Raises:
@@ -51,7 +54,7 @@ class TorchBackend:
             seed=plan.seed,
             use_cudnn=backend.use_cudnn,
         )
-        module = GraphModule(plan, setting)
+        module = GraphModule(plan, setting, objective)
         module.set_weights(weights)
         return TorchTrainee(module.to(device), trainer, device)
 

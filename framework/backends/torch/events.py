@@ -7,8 +7,9 @@ from typing import Any
 import pytorch_lightning as lightning
 
 from framework.backends.base.ledger import Ledger
+from framework.backends.base.objective import Objective, Totals
 from framework.backends.base.training import Training, TrainingEvents
-from framework.backends.torch.mean import Mean
+from framework.backends.torch.loss import RunningTotals
 from framework.backends.torch.module import GraphModule
 from framework.backends.torch.quiet import SigtermGuard
 
@@ -20,14 +21,15 @@ class EventTeller(lightning.Callback):
         training: the plan.
         events: who is told.
         ledger: where the training stands; told of each step and epoch.
+        objective: what a validation adds up.
     """
 
-    def __init__(self, training: Training, events: TrainingEvents, ledger: Ledger) -> None:
+    def __init__(self, training: Training, events: TrainingEvents, ledger: Ledger, objective: Objective) -> None:
         self.training = training
         self.events = events
         self.ledger = ledger
-        self.validation = Mean()
-        self.val_loss: float | None = None
+        self.objective = objective
+        self.validation: Totals | None = None
         self._sigterm = SigtermGuard()
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
@@ -37,13 +39,14 @@ class EventTeller(lightning.Callback):
     def on_train_epoch_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Starts an epoch, or goes on with one."""
         assert isinstance(module, GraphModule)
-        self.val_loss = None
+        self.validation = None
         if self.ledger.begin_epoch() and self.training.reset_states_each_epoch:
             module.graph.reset_states()
 
     def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Tells of a step."""
-        self.ledger.add(outputs["reported"], batch[1].numel(), float(trainer.optimizers[0].param_groups[0]["lr"]))
+        rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+        self.ledger.add(outputs["mean"], outputs["weight"], len(batch[1]), rate)
         if self.events.should_stop:
             self._stop(trainer)
 
@@ -53,18 +56,18 @@ class EventTeller(lightning.Callback):
         trainer.should_stop = True
 
     def on_validation_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Starts the mean."""
-        self.validation = Mean()
+        """Starts the sums."""
+        self._running = RunningTotals(self.objective)
 
     def on_validation_batch_end(
         self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Adds a batch to the mean."""
-        self.validation.add(outputs, batch[1].numel())
+        """Adds a batch to the sums."""
+        self._running.add(outputs["output"], batch[1], batch[2])
 
     def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Keeps the mean for the epoch's end."""
-        self.val_loss = self.validation.value()
+        """Keeps the sums for the epoch's end."""
+        self.validation = self._running.value()
 
     def on_exception(self, trainer: lightning.Trainer, module: lightning.LightningModule, exception: BaseException) -> None:
         """Puts the states of the training back where a validation was broken off."""
@@ -74,6 +77,6 @@ class EventTeller(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Tells of an epoch and its validation, unless the training was ended within it."""
         if not trainer.should_stop:
-            self.ledger.end_epoch(self.val_loss)
+            self.ledger.end_epoch(self.validation)
         if self.events.should_stop:
             self._stop(trainer)

@@ -41,7 +41,7 @@ def fit(module: GraphModule, training: Training, events: TrainingEvents, ledger:
     ledger.begin(events, training.start, loader.steps, 1 if device.type == "cpu" else training.trainer.log_every_n_steps)
     if training.start.epoch >= training.trainer.max_epochs:
         return
-    teller = EventTeller(training, events, ledger)
+    teller = EventTeller(training, events, ledger, module.objective)
     validation = None if training.validation is None else BatchLoader(training.validation)
     with quiet_lightning(), interrupts_pass(), _memory(ledger, training):
         trainer = make_trainer(training.trainer, device, [teller])
@@ -64,7 +64,7 @@ def _finish_epoch(module: GraphModule, trainer: lightning.Trainer, teller: Event
     if validation is not None and (teller.ledger.position.epoch + 1) % every == 0:
         trainer.validate(module, validation, verbose=False)
         module.trainer = None
-    teller.ledger.end_epoch(teller.val_loss)
+    teller.ledger.end_epoch(teller.validation)
 
 
 def make_trainer(spec: TrainerSpec, device: torch.device, callbacks: list[lightning.Callback]) -> lightning.Trainer:

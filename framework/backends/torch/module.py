@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from framework.backends.base.ledger import check_finite
+from framework.backends.base.objective import Objective
 from framework.backends.torch.graph import Graph
 from framework.backends.torch.layers.base import Setting
-from framework.backends.torch.loss import cross_entropy
+from framework.backends.torch.loss import Loss, batch_loss
 from framework.backends.torch.optimizers import KerasOptimizer, clip_gradients, make_optimizer
 from framework.backends.torch.signal import Signal
 from framework.backends.torch.tracing import as_one_node
@@ -28,16 +29,18 @@ NativeBatch = tuple[Any, ...]
 
 
 class GraphModule(lightning.LightningModule):
-    """A model built from a plan: the loss is sparse categorical cross-entropy from its logits.
+    """A model built from a plan, with the loss that it is trained for.
 
-    Works under a Trainer of one's own: batches are ``(inputs, targets)`` or ``(inputs, targets, weights)``, ``inputs (batch, time) int``,
-    ``targets (batch, time) int``, ``weights (batch, time) float``. Logs ``loss`` and ``val_loss``.
+    Works under a Trainer of one's own: batches are ``(inputs, targets)`` or ``(inputs, targets, weights)``, such as ``inputs (batch, time)
+    int``, ``targets (batch, time) int``, ``weights (batch, time) float``. Logs ``loss`` and ``val_loss``.
 
     Args:
         plan: of the whole model.
         setting: what its layers have in common; that of the plan, in float32, when not given.
+        objective: what it is trained for; sparse categorical cross-entropy from its logits when not given.
 
     Attributes:
+        trained: name of the output that is compared with the targets.
         optimizer_spec: what :meth:`configure_optimizers` makes; Keras' Adam unless set.
         learning_rate: rate by optimizer step, counted from 0; the optimizer's own, constant, when None.
         steps: optimizer steps done.
@@ -48,9 +51,11 @@ class GraphModule(lightning.LightningModule):
         UnsupportedArgument: a layer cannot be built as its config says; layer and argument are named.
     """
 
-    def __init__(self, plan: ModelPlan, setting: Setting | None = None) -> None:
+    def __init__(self, plan: ModelPlan, setting: Setting | None = None, objective: Objective | None = None) -> None:
         super().__init__()
         self.plan = plan
+        self.objective = objective or Objective()
+        self.trained = self.objective.output_of(plan.outputs)
         self.graph = Graph(plan, setting or Setting(seed=plan.seed))
         self.optimizer_spec: OptimizerSpec = AdamSpec()
         self.learning_rate: Callable[[int], float] | None = None
@@ -79,21 +84,23 @@ class GraphModule(lightning.LightningModule):
         """The outputs by name, with their masks."""
         return self.graph({next(iter(self.plan.inputs)): inputs} if isinstance(inputs, Tensor) else inputs)  # type: ignore[no-any-return]
 
-    def loss(self, batch: NativeBatch) -> Tensor:
-        """Mean over the batch, in nats a token, penalties left out; from the output called ``output``, or the first."""
+    def trained_output(self, inputs: Inputs) -> Signal:
+        """The output that is compared with the targets, with its mask."""
+        return self.run(inputs)[self.trained]
+
+    def loss(self, batch: NativeBatch) -> Loss:
+        """What the loss of a batch is in training, penalties left out."""
         inputs, targets, *rest = batch
-        outputs = self.run(inputs)
-        signal = outputs.get("output") or next(iter(outputs.values()))
-        return cross_entropy(signal.value, targets, rest[0] if rest else None, signal.mask)
+        return batch_loss(self.objective, self.trained_output(inputs), targets, rest[0] if rest else None, smooth=True)
 
-    def optimized_loss(self, batch: NativeBatch) -> tuple[Tensor, Tensor]:
-        """The loss with penalties, and without."""
+    def optimized_loss(self, batch: NativeBatch) -> tuple[Tensor, Loss]:
+        """What the optimizer gets the gradient of, penalties included, and the loss without them."""
         loss = self.loss(batch)
-        penalties = self.graph.losses()
-        return (loss if not penalties else loss + sum(penalty.to(loss.dtype) for penalty in penalties)), loss
+        total, penalties = loss.optimized(self.objective, len(batch[1])), self.graph.losses()
+        return (total if not penalties else total + sum(penalty.to(total.dtype) for penalty in penalties)), loss
 
-    def training_step(self, batch: NativeBatch, batch_idx: int) -> dict[str, Tensor]:
-        """The loss to optimize, and as ``reported`` the loss without penalties.
+    def training_step(self, batch: NativeBatch, batch_idx: int) -> dict[str, Any]:
+        """The loss to optimize, and as ``mean`` and ``weight`` what there is to report of it, without penalties.
 
         Raises:
             TrainingError: the loss is not finite. Looked at on CPUs only: on a GPU, that would wait for the device.
@@ -102,15 +109,16 @@ class GraphModule(lightning.LightningModule):
         if total.device.type == "cpu":
             check_finite(float(total.detach()), self.steps + 1)
         if not self.quiet:
-            self.log("loss", loss.detach(), prog_bar=True, batch_size=len(batch[1]))
-        return {"loss": total, "reported": loss.detach()}
+            self.log("loss", loss.mean.detach(), prog_bar=True, batch_size=len(batch[1]))
+        return {"loss": total, "mean": loss.mean.detach(), "weight": loss.weight}
 
-    def validation_step(self, batch: NativeBatch, batch_idx: int) -> Tensor:
-        """Mean over the batch, in nats a token, penalties left out."""
-        loss = self.loss(batch)
+    def validation_step(self, batch: NativeBatch, batch_idx: int) -> dict[str, Signal]:
+        """The output that is compared with the targets; logs its mean loss, penalties left out."""
+        output = self.trained_output(batch[0])
         if not self.quiet:
-            self.log("val_loss", loss, prog_bar=True, batch_size=len(batch[1]))
-        return loss
+            loss = batch_loss(self.objective, output, batch[1], batch[2] if len(batch) > 2 else None)
+            self.log("val_loss", loss.mean, prog_bar=True, batch_size=len(batch[1]))
+        return {"output": output}
 
     def predict_step(self, batch: Any, batch_idx: int) -> Any:
         """What :meth:`forward` gives for the inputs of a batch, with or without targets."""

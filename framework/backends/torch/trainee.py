@@ -11,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from framework.backends.base.ledger import Ledger
+from framework.backends.base.objective import Totals, measured
 from framework.backends.base.training import Arrays, Training, TrainingEvents
 from framework.backends.torch.arrays import as_array, as_tensor
 from framework.backends.torch.checkpoint import check_plan_weights, read_state, write_slots, write_state
 from framework.backends.torch.decoding.stepper import TorchStepper
 from framework.backends.torch.fit import fit
 from framework.backends.torch.loader import BatchLoader, as_tensors
-from framework.backends.torch.mean import Mean
+from framework.backends.torch.loss import RunningTotals
 from framework.backends.torch.module import GraphModule
 from framework.backends.torch.optimizers import make_optimizer
 from framework.builder.plan import ModelPlan
@@ -85,16 +86,20 @@ class TorchTrainee:
             self.pending_slots = {}
         fit(self.native, training, events, self.ledger, self.device)
 
-    def evaluate(self, batches: Batches, limit: int | None = None) -> float:
-        """Mean loss in nats a token from zero states; training states are left as they were."""
-        mean = Mean()
+    def evaluate(self, batches: Batches, limit: int | None = None) -> Totals:
+        """Sums over batches from zero states; training states are left as they were.
+
+        Raises:
+            DataError: there are no batches.
+        """
+        running = RunningTotals(self.native.objective)
         with torch.no_grad(), self._apart():
-            for batch in BatchLoader(cut(batches, limit), device=self.device):
-                mean.add(self.native.loss(batch), batch[1].numel())
-        return mean.value()
+            for inputs, targets, weights in BatchLoader(cut(batches, limit), device=self.device):
+                running.add(self.native.trained_output(inputs), targets, weights)
+        return measured(running.value())
 
     def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, NDArray[np.generic]]]:
-        """Loss without penalties, and the gradients that the optimizer would get, penalties included, by trained weight.
+        """Mean loss without penalties, and the gradients that the optimizer would get, penalties included, by trained weight.
 
         From zero states, without dropout and clipping; nothing is changed.
         """
@@ -102,7 +107,7 @@ class TorchTrainee:
         with torch.enable_grad(), self._apart():
             total, loss = self.native.optimized_loss(as_tensors(batch, self.device))
             found = torch.autograd.grad(total, list(trained.values()), allow_unused=True, materialize_grads=True)
-        return float(loss.detach()), {name: as_array(gradient) for name, gradient in zip(trained, found, strict=True)}
+        return float(loss.mean.detach()), {name: as_array(gradient) for name, gradient in zip(trained, found, strict=True)}
 
     def predict(self, inputs: Arrays) -> dict[str, NDArray[np.generic]]:
         """Model outputs by name for one batch, in inference mode, from zero states; training states are left as they were."""

@@ -56,15 +56,15 @@ def test_events_come_in_order_with_positions_rates_and_tokens(kit: Any, trainee:
     positions = [Position(0, 1, 1), Position(0, 2, 2), Position(0, 3, 3), Position(1, 1, 4), Position(1, 2, 5), Position(1, 3, 6)]
     assert [one.position for one in recorder.steps] == positions
     assert [one.learning_rate for one in recorder.steps] == [0.02 / (1 + step) for step in range(6)]
-    assert {one.tokens for one in recorder.steps} == {24}
+    assert {one.count for one in recorder.steps} == {24}
     assert [one.position for one in recorder.epochs] == [Position(1, 0, 3), Position(2, 0, 6)]
     assert train.asked == [(0, 0), (1, 0)]
     for epoch, steps in zip(recorder.epochs, (recorder.steps[:3], recorder.steps[3:]), strict=True):
         assert epoch.loss == pytest.approx(np.mean([one.loss for one in steps]), rel=1e-12)
-        assert epoch.tokens == 72
+        assert epoch.training.count == 72
         assert epoch.seconds > 0
     assert [one.val_loss is None for one in recorder.epochs] == [True, False]
-    assert recorder.epochs[1].val_loss == trainee.evaluate(validation)
+    assert recorder.epochs[1].val_loss == trainee.evaluate(validation).loss
 
 
 def test_the_first_loss_is_that_of_the_given_weights(kit: Any, trainee: Any) -> None:
@@ -103,8 +103,8 @@ def test_evaluation_weighs_batches_by_their_tokens(kit: Any) -> None:
     data = kit.Sentences(3, rows={2: 1})
     batches = list(data.epoch(0))
     losses = [cross_entropy(trainee.predict(batch.inputs)["output"], batch.targets) for batch in batches]
-    assert trainee.evaluate(data) == pytest.approx((4 * losses[0] + 4 * losses[1] + losses[2]) / 9, rel=1e-6)
-    assert trainee.evaluate(data, limit=2) == pytest.approx((losses[0] + losses[1]) / 2, rel=1e-6)
+    assert trainee.evaluate(data).loss == pytest.approx((4 * losses[0] + 4 * losses[1] + losses[2]) / 9, rel=1e-6)
+    assert trainee.evaluate(data, limit=2).loss == pytest.approx((losses[0] + losses[1]) / 2, rel=1e-6)
     assert trainee.compiled.evaluate.experimental_get_tracing_count() == 2
     with pytest.raises(DataError, match="no batches to evaluate on"):
         trainee.evaluate(kit.Sentences(0))
@@ -115,12 +115,12 @@ def test_validation_starts_from_zeros_and_leaves_the_training_states(kit: Any, t
     states, random = trainee.state()["states/gru/0"], trainee.state()["random/gru/0"]
     assert np.abs(states).max() > 0
     batch = next(iter(kit.Sentences(1).epoch(0)))
-    asked = [trainee.evaluate(kit.Sentences(2, seed=1)), trainee.predict(batch.inputs)["output"], trainee.loss_and_gradients(batch)[0]]
+    asked = [trainee.evaluate(kit.Sentences(2, seed=1)).loss, trainee.predict(batch.inputs)["output"], trainee.loss_and_gradients(batch)[0]]
     np.testing.assert_array_equal(trainee.state()["states/gru/0"], states)
     np.testing.assert_array_equal(trainee.state()["random/gru/0"], random)
     trainee.reset_states()
     assert not trainee.state()["states/gru/0"].any()
-    assert trainee.evaluate(kit.Sentences(2, seed=1)) == asked[0]
+    assert trainee.evaluate(kit.Sentences(2, seed=1)).loss == asked[0]
     np.testing.assert_array_equal(trainee.predict(batch.inputs)["output"], asked[1])
     assert trainee.loss_and_gradients(batch)[0] == asked[2]
 
@@ -149,7 +149,7 @@ def test_limits(kit: Any, trainee: Any) -> None:
     trainee.fit(kit.training(limit(kit.Sentences(5), 2), limit(validation, 1), max_epochs=2), recorder)
     assert recorder.heard[0] == (Position(), 2)
     assert [one.position.batch for one in recorder.steps] == [1, 2, 1, 2]
-    assert recorder.epochs[-1].val_loss == trainee.evaluate(validation, 1)
+    assert recorder.epochs[-1].val_loss == trainee.evaluate(validation, 1).loss
 
 
 def test_stops_when_asked(kit: Any, trainee: Any) -> None:
@@ -256,7 +256,7 @@ def test_bfloat16_learns(kit: Any) -> None:
     recorder = kit.Recorder()
     trainee.fit(kit.training(one, optimizer=SGDSpec(), rate=lambda step: 0.5, max_epochs=8, precision="bf16-mixed"), recorder)
     losses = [result.loss for result in recorder.steps]
-    exact = kit.trainee(kit.model(4, gru=STATEFUL)).evaluate(one)
+    exact = kit.trainee(kit.model(4, gru=STATEFUL)).evaluate(one).loss
     assert losses[0] == pytest.approx(exact, rel=0.02)
     assert losses[0] != exact
     assert {value.dtype for value in trainee.weights().values()} == {np.dtype(np.float32)}

@@ -37,13 +37,13 @@ def test_events_come_in_order_with_positions_rates_and_tokens(workshop: Any, tra
     places = [(one.position.epoch, one.position.batch, one.position.step) for one in listener.steps]
     assert places == [(0, 1, 1), (0, 2, 2), (0, 3, 3), (1, 1, 4), (1, 2, 5), (1, 3, 6)]
     assert [one.learning_rate for one in listener.steps] == [1e-2 / (1 + step) for step in range(6)]
-    assert {one.tokens for one in listener.steps} == {workshop.rows * workshop.time}
+    assert {one.count for one in listener.steps} == {workshop.rows * workshop.time}
     assert [one.position for one in listener.epochs] == [Position(1, 0, 3), Position(2, 0, 6)]
     for epoch, steps in zip(listener.epochs, (listener.steps[:3], listener.steps[3:]), strict=True):
         assert epoch.loss == pytest.approx(np.mean([step.loss for step in steps]), rel=1e-12)
-        assert epoch.tokens == 3 * workshop.rows * workshop.time
+        assert epoch.training.count == 3 * workshop.rows * workshop.time
         assert epoch.seconds > 0
-    assert listener.epochs[-1].val_loss == trainee.evaluate(workshop.Windows(2, seed=7))
+    assert listener.epochs[-1].val_loss == trainee.evaluate(workshop.Windows(2, seed=7)).loss
 
 
 def test_a_batch_of_another_size_counts_by_its_tokens(workshop: Any) -> None:
@@ -54,7 +54,7 @@ def test_a_batch_of_another_size_counts_by_its_tokens(workshop: Any) -> None:
 
     trainee, listener = workshop.trainee({**workshop.model_of(gru=GRU), "inputs": {"tokens": {"shape": [None]}}}), workshop.Listener()
     trainee.fit(workshop.training(Uneven(3), max_epochs=1), listener)
-    losses = [(step.loss, step.tokens) for step in listener.steps]
+    losses = [(step.loss, step.count) for step in listener.steps]
     assert losses[2][1] == workshop.time
     expected = sum(loss * tokens for loss, tokens in losses) / sum(tokens for _, tokens in losses)
     assert listener.epochs[0].loss == pytest.approx(expected, rel=1e-12)
@@ -91,7 +91,7 @@ def test_limits_and_rhythm_of_validation(workshop: Any, trainee: Any) -> None:
     assert [epoch.val_loss is not None for epoch in listener.epochs] == [False, True, False, True, False]
     listener = workshop.Listener()
     trainee.fit(workshop.training(train, first, start=Position(5, 0, 10), **{**spec, "max_epochs": 6}), listener)
-    assert listener.epochs[0].val_loss == trainee.evaluate(validation, limit=1) != trainee.evaluate(validation)
+    assert listener.epochs[0].val_loss == trainee.evaluate(validation, limit=1).loss != trainee.evaluate(validation).loss
 
 
 def test_validation_counts_epochs_from_the_first_start(workshop: Any, trainee: Any) -> None:
@@ -134,7 +134,7 @@ def test_an_epoch_left_after_its_last_step_is_ended_first(workshop: Any, trainee
     parts.fit(workshop.training(workshop.Windows(3), validation, start=Position(0, 3, 3)), second)
     assert second.order == ["begin", "epoch", "step", "step", "step", "epoch"]
     for one, other in zip(whole.epochs, second.epochs, strict=True):
-        assert (one.position, one.loss, one.val_loss, one.tokens) == (other.position, other.loss, other.val_loss, other.tokens)
+        assert (one.position, one.training, one.validation) == (other.position, other.training, other.validation)
     for name, value in trainee.weights().items():
         assert np.array_equal(value, parts.weights()[name])
 
@@ -178,10 +178,10 @@ def test_kept_states_go_on_and_validation_leaves_them(workshop: Any) -> None:
     assert torch.equal(after_validation[0], states[2])
     assert torch.equal(after_validation[1], states[5])
     alone = workshop.trainee(workshop.model_of(gru=GRU), weights=trainee.weights())
-    assert listener.epochs[-1].val_loss == trainee.evaluate(validation)
+    assert listener.epochs[-1].val_loss == trainee.evaluate(validation).loss
     # From zeros at its first batch; the second goes on from there, so a model without kept states differs.
-    assert trainee.evaluate(validation, limit=1) == pytest.approx(alone.evaluate(validation, limit=1), rel=1e-6)
-    assert trainee.evaluate(validation) != pytest.approx(alone.evaluate(validation), rel=1e-6)
+    assert trainee.evaluate(validation, limit=1).loss == pytest.approx(alone.evaluate(validation, limit=1).loss, rel=1e-6)
+    assert trainee.evaluate(validation).loss != pytest.approx(alone.evaluate(validation).loss, rel=1e-6)
     assert torch.equal(layer.state, states[5])
 
 
@@ -334,7 +334,7 @@ def test_precisions(precision: str, dtype: torch.dtype, workshop: Any) -> None:
     trainee.fit(workshop.training(workshop.Windows(2), workshop.Windows(1, seed=3), precision=precision), listener)
     assert {weight.dtype for weight in trainee.native.parameters()} == {dtype}
     assert set(computed) == {torch.bfloat16 if precision == "bf16-mixed" else dtype}
-    assert listener.epochs[-1].val_loss == trainee.evaluate(workshop.Windows(1, seed=3))
+    assert listener.epochs[-1].val_loss == trainee.evaluate(workshop.Windows(1, seed=3)).loss
     plain = workshop.Listener()
     workshop.trainee(workshop.model_of(gru=GRU, norm={"kind": "layer_normalization"})).fit(workshop.training(workshop.Windows(2)), plain)
     assert listener.steps[-1].loss == pytest.approx(plain.steps[-1].loss, rel=2e-2 if precision == "bf16-mixed" else 1e-4)

@@ -198,7 +198,7 @@ def test_layers_may_have_any_name(name: str, workshop: Any) -> None:
     model["layers"] = {"embedding": model["layers"]["embedding"], name.replace(".", "_"): GRU, "logits": model["layers"]["logits"]}
     trainee = workshop.trainee(model)
     assert f"{name.replace('.', '_')}/kernel" in trainee.weights()
-    assert trainee.evaluate(workshop.Windows(1)) == pytest.approx(np.log(workshop.vocabulary), rel=0.05)
+    assert trainee.evaluate(workshop.Windows(1)).loss == pytest.approx(np.log(workshop.vocabulary), rel=0.05)
 
 
 def test_configuring_sets_threads_and_random_numbers() -> None:
@@ -232,7 +232,7 @@ def test_a_training_on_a_gpu(workshop: Any) -> None:
     listener = workshop.Listener()
     trainee.fit(workshop.training(workshop.Windows(4), workshop.Windows(1), log_every_n_steps=3), listener)
     assert [one.loss is not None for one in listener.steps] == [False, False, True, True, False, True, False, True]
-    assert listener.epochs[-1].val_loss == pytest.approx(trainee.evaluate(workshop.Windows(1)), rel=1e-5)
+    assert listener.epochs[-1].val_loss == pytest.approx(trainee.evaluate(workshop.Windows(1)).loss, rel=1e-5)
     stepper = trainee.stepper()
     logits = stepper.step(np.ones(2, np.int32), stepper.start({}, 2)).logits
     assert np.isfinite(logits).all()

@@ -13,7 +13,6 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from framework.backends.torch.layers.base import Setting
-from framework.backends.torch.loss import cross_entropy
 from framework.backends.torch.module import GraphModule
 from framework.errors import CheckpointError, InputError
 from framework.spec.optimizer import SGDSpec
@@ -138,7 +137,7 @@ def test_measuring_changes_nothing(workshop: Any) -> None:
     before = trainee.state()
     gradients = [weight.grad for weight in trainee.native.parameters()]
     batch = next(workshop.Windows(1, batch_size=2).epoch(0))
-    values = [trainee.loss_and_gradients(batch)[0], trainee.evaluate(workshop.Windows(1, batch_size=2))]
+    values = [trainee.loss_and_gradients(batch)[0], trainee.evaluate(workshop.Windows(1, batch_size=2)).loss]
     trainee.predict(batch.inputs)
     assert values[0] == pytest.approx(values[1], rel=1e-6) == trainee.loss_and_gradients(batch)[0]
     after = trainee.state()
@@ -186,29 +185,3 @@ def test_penalties_are_optimized_but_not_reported(workshop: Any) -> None:
     listener = workshop.Listener()
     heavy.fit(workshop.training(workshop.Windows(1), optimizer=SGDSpec(), rate=lambda step: 0.0, max_epochs=1), listener)
     assert listener.steps[0].loss == pytest.approx(loss, rel=1e-6)
-
-
-def test_the_loss_by_hand() -> None:
-    random = np.random.default_rng(0)
-    logits, targets = random.normal(size=(2, 3, 4)), random.integers(0, 4, (2, 3))
-    weights, mask = random.random((2, 3)), np.array([[True, False, True], [False, False, True]])
-    each = np.log(np.exp(logits).sum(-1)) - np.take_along_axis(logits, targets[..., None], -1)[..., 0]
-
-    def loss(**options: Any) -> float:
-        found = cross_entropy(torch.from_numpy(logits), torch.from_numpy(targets.astype(np.int32)), **options)
-        return float(found)
-
-    w, m = torch.from_numpy(weights), torch.from_numpy(mask)
-    assert loss() == pytest.approx(each.mean(), rel=1e-12)
-    assert loss(weights=w) == pytest.approx((each * weights).sum() / 6, rel=1e-12)
-    assert loss(mask=m) == pytest.approx(each[mask].mean(), rel=1e-12)
-    assert loss(weights=w, mask=m) == pytest.approx((each * weights)[mask].sum() / 3, rel=1e-12)
-    assert loss(mask=torch.zeros_like(m)) == 0.0
-    broken = logits.copy()
-    broken[0, 1] = np.nan
-    assert float(cross_entropy(torch.from_numpy(broken), torch.from_numpy(targets), mask=m)) == pytest.approx(each[mask].mean())
-
-
-def test_a_loss_of_shapes_that_do_not_fit_names_both() -> None:
-    with pytest.raises(InputError, match=r"output has the shape \(3, 2, 4\) and the targets \(2, 3\)"):
-        cross_entropy(torch.zeros(3, 2, 4), torch.zeros(2, 3, dtype=torch.int32))

@@ -61,8 +61,8 @@ def test_it_ends_with_the_same_bits(optimizer: OptimizerSpec, stops: list[int], 
     assert [(one.position, one.loss, one.learning_rate) for one in whole_steps] == [
         (one.position, one.loss, one.learning_rate) for one in part_steps
     ]
-    assert [(one.position, one.loss, one.val_loss, one.tokens) for one in whole_epochs] == [
-        (one.position, one.loss, one.val_loss, one.tokens) for one in part_epochs
+    assert [(one.position, one.training, one.validation) for one in whole_epochs] == [
+        (one.position, one.training, one.validation) for one in part_epochs
     ]
 
 
