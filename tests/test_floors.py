@@ -17,14 +17,14 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "framework"
 
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"console", "errors", "files", "secrets", "spec"}),
+    frozenset({"console", "errors", "files", "plugins", "registry", "secrets", "spec"}),
     frozenset({"config", "data", "decoding", "metrics", "weights"}),
     frozenset({"builder", "tasks", "backends.base"}),
     frozenset({"backends.tensorflow", "backends.torch"}),
     frozenset({"tracking", "report"}),
     frozenset({"engine"}),
-    frozenset({"framework"}),  # what `import framework` offers: the engine, for users of Python
-    frozenset({"cli", "tracking.text_model"}),  # programs: nobody imports them
+    frozenset({"framework", "plugin"}),  # what `import framework` offers: the engine, for users of Python
+    frozenset({"cli", "tracking.served"}),  # programs: nobody imports them
     frozenset({"__main__"}),
 )
 
@@ -36,8 +36,12 @@ NEIGHBOURS: frozenset[tuple[str, str]] = frozenset(
         ("spec", "errors"),  # a spec reports its problems
         ("spec", "files"),  # the files of a run are read by their specs
         ("spec", "secrets"),
+        ("registry", "errors"),
+        ("registry", "plugins"),  # what is missed may be theirs
+        ("spec", "registry"),
         ("backends.base", "builder.plan"),  # a backend builds what was planned
         ("tasks", "builder.plan"),  # a task checks what was planned
+        ("tasks", "backends.base"),  # a task says what is trained, and is given what was built
     }
 )
 
@@ -51,7 +55,7 @@ HOMES: dict[str, frozenset[str]] = {
     "lightning": frozenset({"backends.torch"}),
     "torchmetrics": frozenset({"backends.torch"}),
     "safetensors.torch": frozenset({"backends.torch"}),
-    "mlflow": frozenset({"tracking", "tracking.text_model"}),
+    "mlflow": frozenset({"tracking", "tracking.served"}),
     "hydra": frozenset({"config"}),
     "omegaconf": frozenset({"config"}),
     "yaml": frozenset({"config"}),
@@ -63,12 +67,14 @@ ONLY: dict[str, frozenset[str]] = {
     "console": frozenset(),
     "errors": frozenset(),
     "files": frozenset(),
+    "plugins": frozenset(),
+    "registry": frozenset(),
     "secrets": frozenset(),
     "spec": frozenset({"pydantic", "pydantic_core"}),
 }
 
 # Files that MLflow runs by themselves; they need not be quick to import.
-PROGRAMS = frozenset({"tracking.text_model"})
+PROGRAMS = frozenset({"tracking.served"})
 
 # Slow to import, or from an extra: imported inside the function that needs them.
 LAZY = frozenset({"matplotlib", "pooch", "h5py", "sacrebleu", "sentencepiece", "babel", "PIL", "scipy", "pandas", "psutil"})

@@ -103,6 +103,10 @@ class _Planner:
         known = {field: [tensor for tensor in found if tensor is not None] for field, found in tensors.items()}
         batch_size = known["inputs"][0].shape[0]
         around = Surroundings(known["inputs"], known, batch_size, spec.dtype or self.dtype)
+        if type(spec) not in RULES:
+            hint = "a plug-in gives one with framework.plugin.plans"
+            self.collector.add(f"model.layers.{name}.kind", f"nothing tells the shapes and weights of kind '{spec.kind}'", hint=hint)
+            return
         try:
             inferred = RULES[type(spec)](spec, around)
         except ShapeProblem as problem:

@@ -92,10 +92,10 @@ def derive_step(plan: ModelPlan, decoded: str | None = None) -> DecodingStep:
     return replace(step, obstacles=_obstacles(plan, step, dependent))
 
 
-def decoding_obstacles(plan: ModelPlan) -> dict[str, str]:
+def decoding_obstacles(plan: ModelPlan, decoded: str | None = None) -> dict[str, str]:
     """Why a model cannot be decoded step by step: the reason by the layer's name, or by ``model.inputs``; empty where it can."""
     try:
-        return dict(derive_step(plan).obstacles)
+        return dict(derive_step(plan, decoded).obstacles)
     except UnsupportedArgument as error:
         return {"model.inputs": str(error)}
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from framework.cli.composing import add_config_arguments
 from framework.config.compose import Composed, compose
-from framework.data.plugins import load_plugins
 from framework.errors import EXIT_DONE, Problem, SpecError
 from framework.secrets import conceal, concealed
 from framework.spec.data import TextDataSpec
@@ -55,7 +54,6 @@ def _checked(overrides: list[str], config_dirs: list[Path]) -> tuple[Experiment,
     Raises:
         SpecError: with every problem of the config, of its model's shapes, and of the files that it names.
     """
-    load_plugins()
     composed = compose(overrides, config_dirs)
     problems: list[Problem] = []
     try:
@@ -86,12 +84,13 @@ def check_model(experiment: Experiment, locate: Locate) -> tuple[int | None, lis
     Returns:
         The number of parameters, where the sizes are declared; and what the trained model will not be able to do.
     """
-    from framework.engine.planning import decoding_obstacles, plan_experiment, with_sizes
+    from framework.engine.planning import plan_experiment, with_sizes
+    from framework.tasks.decoding import obstacle_lines
 
     known = experiment.data.known_sizes()
     sizes = {name: known.get(name, _STAND_IN) for name in experiment.data.size_names}
     plan = plan_experiment(with_sizes(experiment, sizes, locate), sizes, locate)
-    notes = [f"the model can be trained and measured, and cannot generate: {obstacle}" for obstacle in decoding_obstacles(plan)]
+    notes = [f"the model can be trained and measured, and cannot generate: {obstacle}" for obstacle in obstacle_lines(experiment, plan)]
     return plan.parameters if set(known) >= set(sizes) else None, notes
 
 

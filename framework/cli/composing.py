@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from framework.config.compose import Composed, compose
-from framework.data.plugins import load_plugins
 from framework.spec.experiment import Experiment
 
 
@@ -33,6 +32,5 @@ def load(overrides: list[str], config_dirs: list[Path]) -> Loaded:
     Raises:
         SpecError: with every problem found.
     """
-    load_plugins()
     composed = compose(overrides, config_dirs)
     return Loaded(composed, composed.experiment())

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("run", metavar="RUN", help="run folder, its name, MLflow run id, or last")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="other data, such as data.path=FILE, or where the data lies now")
-    parser.add_argument("--split", choices=("auto", "train", "validation"), default="auto", help="auto: validation where there is one")
+    parser.add_argument("--split", default="auto", help="part of its data: train, validation, test …; auto: validation where there is one")
     parser.add_argument("--runs-dir", default="runs", metavar="DIR", help="folder of all runs (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 

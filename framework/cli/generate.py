@@ -28,26 +28,33 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
     from framework.cli.warning import warn
     from framework.engine.folder import find_run
-    from framework.engine.text import TextGenerator
+    from framework.engine.model import open_model
+    from framework.tasks.task import task_of
 
     if arguments.num < 1:
         raise InputError(f"--num is {arguments.num}; expected at least 1")
     if arguments.seed < 0:
         raise InputError(f"--seed is {arguments.seed}; expected 0 or more")
-    generator = TextGenerator.of_run(find_run(arguments.run, arguments.runs_dir), arguments.backend, warn)
+    model = open_model(find_run(arguments.run, arguments.runs_dir), arguments.backend, warn)
+    stream = getattr(task_of(model.experiment), "stream", None)
+    if stream is None:
+        raise InputError(f"a model of task '{model.experiment.task.kind}' makes no running text; use gatework predict {arguments.run}")
     names = ("length", "temperature", "top_k", "top_p", "strategy")
-    settings = generator.settings(**{name: getattr(arguments, name) for name in names})
+    settings = model.decoding(**{name: getattr(arguments, name) for name in names})
     prompts = [prompt for prompt in arguments.prompt or [settings.prompt] for _ in range(arguments.num)]
     started = time.perf_counter()
     if len(prompts) == 1:
         shown = prompts[0]
-        for pieces in generator.stream(prompts, settings, arguments.seed):
+        for pieces in stream(model, prompts, settings, arguments.seed):
             sys.stdout.write(shown + pieces[0])
             sys.stdout.flush()
             shown = ""
         print()
     else:
-        for number, text in enumerate(generator.generate(prompts, settings, arguments.seed), start=1):
+        texts = prompts
+        for pieces in stream(model, prompts, settings, arguments.seed):
+            texts = [text + piece for text, piece in zip(texts, pieces, strict=True)]
+        for number, text in enumerate(texts, start=1):
             print(f"--- {number}\n{text}")
     seconds = time.perf_counter() - started
     rate = settings.length * len(prompts) / seconds

@@ -108,10 +108,8 @@ def _conclude(plan: Plan, run: Path) -> Any:
 
 def _published(variant: Variant, folder: Path, config_dirs: Sequence[Path]) -> dict[str, Any]:
     """The variant's own resolved config; of a shipped recipe from the shipped configs alone, whatever the user's folders hide."""
-    from framework.data.plugins import load_plugins
     from framework.engine.digest import resolved
 
-    load_plugins()
     shipped = folder.parent == shipped_recipes()
     words = [f"recipe={variant.recipe}", *variant.overrides]
     composed = compose(words, [] if shipped else list(config_dirs), own=not shipped)

@@ -58,11 +58,9 @@ def train_composed(composed: Composed) -> dict[str, Any]:
     """
     from rich.console import Console
 
-    from framework.data.plugins import load_plugins
     from framework.engine.train import train
     from framework.report.progress import ConsoleReporter
 
-    load_plugins()
     experiment = composed.experiment()
     with showing(display=True):
         done = train(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from framework.data.registry import Registry
+from framework.registry import Registry
 
 CorpusReader = Callable[[], Iterable[str] | Path]
 """Gives the text in pieces of any length, or the file or folder that holds it."""

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from framework.data.batches import Batches
-from framework.data.vocabulary import Vocabulary
-from framework.errors import DataError, Problem
+from framework.data.processor import Processor
+from framework.errors import DataError, InputError, Problem
 from framework.spec.data import DataSpec
+
+
+@dataclass(frozen=True)
+class Example:
+    """One piece of raw input with what it should become.
+
+    Attributes:
+        inputs: by the names that a task's ``predict`` reads.
+        references: every right answer, such as all the translations of a sentence.
+    """
+
+    inputs: Mapping[str, Any]
+    references: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -19,22 +33,43 @@ class PreparedData:
         sizes: numbers that the model's ``${size:NAME}`` stand for.
         digest: SHA-256 of everything read and of every setting that shapes the batches, 64 hexadecimal digits. The seed is no
             part of it.
-        vocabulary: of the tokens that the model writes.
-        train: batches to train on.
-        validation: batches to validate on, in order; None where nothing is held out.
+        processor: from raw input to the model's and back.
+        splits: batches by the name of their part: ``train``, ``validation`` where something is held out, perhaps ``test``. All but
+            those to train on come in order.
         tokens: tokens read, of all parts.
         source: where the data came from, for people.
-        characters_per_token: mean length of a token in the text, in characters; 1 where tokens are characters.
+        figures: numbers about the data that a task's metrics are made with, such as ``characters_per_token``.
+        examples: raw input with what it should become, by split, where the kind of data has such.
     """
 
     sizes: dict[str, int]
     digest: str
-    vocabulary: Vocabulary
-    train: Batches
-    validation: Batches | None
+    processor: Processor
+    splits: Mapping[str, Batches]
     tokens: int
     source: str
-    characters_per_token: float = 1.0
+    figures: Mapping[str, float] = field(default_factory=dict)
+    examples: Mapping[str, Sequence[Example]] = field(default_factory=dict)
+
+    @property
+    def train(self) -> Batches:
+        """Batches to train on."""
+        return self.splits["train"]
+
+    @property
+    def validation(self) -> Batches | None:
+        """Batches to validate on; None where nothing is held out."""
+        return self.splits.get("validation")
+
+    def split(self, name: str) -> Batches:
+        """The batches of one part.
+
+        Raises:
+            InputError: there is no part of that name.
+        """
+        if name not in self.splits:
+            raise InputError(f"the data has no part '{name}', only {', '.join(self.splits)}")
+        return self.splits[name]
 
 
 def check_declared_sizes(spec: DataSpec, sizes: Mapping[str, int]) -> None:

@@ -15,6 +15,7 @@ from framework.data.download import find_download
 from framework.data.files import find_files
 from framework.data.places import first_places
 from framework.data.prepared import PreparedData, check_declared_sizes
+from framework.data.processor import TextProcessor
 from framework.data.reading import read_files
 from framework.data.stream import Tokens, read_tokens
 from framework.data.vocabulary import UnknownTokens, Vocabulary
@@ -30,7 +31,7 @@ _DIGEST_VERSION = 1
 """To be raised with any change to how the same tokens are put into batches."""
 
 
-def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int | None, vocabulary: Vocabulary | None = None) -> PreparedData:
+def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int | None, processor: TextProcessor | None = None) -> PreparedData:
     """Read the text, number its tokens and cut it into windows.
 
     The text is held once, as token numbers of 1, 2 or 4 bytes; windows are views of it, and batches are made when asked for.
@@ -39,20 +40,21 @@ def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int | None, vocabul
         spec: what to read and how to cut it.
         paths: where data sets and downloads lie.
         seed: of the windows' order; None: the text's own.
-        vocabulary: numbers the tokens, in place of one made of the text.
+        processor: numbers the tokens, in place of one made of the text.
 
     Returns:
         Batches with input ``tokens: (batch, sequence_length) int32`` and targets ``(batch, sequence_length) int32``; the size
         ``tokens`` counts ``[UNK]`` where there is one. ``drop_remainder`` says nothing about contiguous batches, which are full.
 
     Raises:
-        UnknownTokens: ``vocabulary`` lacks tokens of the text; they and their places are named.
+        UnknownTokens: ``processor`` lacks tokens of the text; they and their places are named.
         DataError: the text is missing, unreadable, empty or too short, has nothing but one token again and again, or has another vocabulary
             than the config declares.
     """
     text, source = _find_text(spec, paths)
+    known = None if processor is None else processor.vocabulary
     try:
-        vocabulary, stream = read_tokens(read_files(text, spec.encoding) if isinstance(text, list) else text, spec, vocabulary)
+        vocabulary, stream = read_tokens(read_files(text, spec.encoding) if isinstance(text, list) else text, spec, known)
     except UnknownTokens as error:
         places = first_places(_parts(spec, paths), error.tokens, spec.level, spec.lowercase)
         raise UnknownTokens(error.tokens, error.vocabulary, places) from error
@@ -67,12 +69,14 @@ def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int | None, vocabul
     return PreparedData(
         sizes=sizes,
         digest=_digest(spec, vocabulary, stream),
-        vocabulary=vocabulary,
-        train=_batches(train, spec, seed),
-        validation=_batches(validation, spec, None) if spec.validation_fraction > 0 else None,
+        processor=TextProcessor(vocabulary),
+        splits={
+            "train": _batches(train, spec, seed),
+            **({"validation": _batches(validation, spec, None)} if spec.validation_fraction > 0 else {}),
+        },
         tokens=int(stream.size),
         source=source,
-        characters_per_token=_characters_per_token(vocabulary, stream),
+        figures={"characters_per_token": _characters_per_token(vocabulary, stream)},
     )
 
 
@@ -86,7 +90,7 @@ def _find_text(spec: TextDataSpec, paths: PathsSpec) -> tuple[list[Path] | Itera
         files = find_files(spec.path)
         return files, _describe(files)
     if spec.corpus is not None:
-        text = CORPORA.get(spec.corpus)()
+        text = CORPORA.named(spec.corpus)()
         return find_files(text) if isinstance(text, Path) else text, f"corpus {spec.corpus}"
     if spec.download is not None:
         file = find_download(spec.download, paths, OFFLINE)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from framework.config.compose import compose
-from framework.data.plugins import load_plugins
 from framework.engine.prepare import build_trainee, prepare_experiment
 from framework.engine.run import Run
 from framework.engine.train import train as train_experiment
@@ -26,7 +25,6 @@ def load(recipe: str, overrides: Sequence[str] = (), config_dirs: Sequence[Path 
     Raises:
         SpecError: with every problem found.
     """
-    load_plugins()
     composed = compose([f"recipe={recipe}", *overrides], [Path(folder) for folder in config_dirs])
     return composed.experiment()
 

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from framework.backends.base.backend import Backend, Trainee
 from framework.backends.base.registry import BACKENDS, load_backend
 from framework.data.batches import Batch
-from framework.data.plugins import load_plugins
-from framework.data.vocabulary import VOCABULARY_FILE, Vocabulary
+from framework.data.prepare import load_processor
 from framework.engine.checkpoint import Checkpoint, CheckpointStore
 from framework.engine.digest import config_digest, resolved
 from framework.engine.files import write_text
@@ -83,7 +82,6 @@ def convert_run(
     if to not in BACKENDS:
         close = nearest(to, BACKENDS)
         raise InputError(f"there is no backend '{to}', only {' and '.join(BACKENDS)}" + (f"; did you mean '{close}'?" if close else ""))
-    load_plugins()
     source = find_run(name, runs_dir)
     refuse_links(source.path)
     before = _experiment(source)
@@ -95,8 +93,8 @@ def convert_run(
         raise InputError(f"--name is '{new_name}'; expected a name for a folder beside {source.path}")
     if folder.path.exists():
         raise RunError(f"{folder.path} is there already; give the new run another name with --name")
-    vocabulary, command = Vocabulary.load(source.config / VOCABULARY_FILE), f"gatework convert {name} --to {to}"
-    found = read_run_data(source, before, vocabulary, read_choices(overrides), runs_dir, command)
+    processor, command = load_processor(before.data, source.config), f"gatework convert {name} --to {to}"
+    found = read_run_data(source, before, processor, read_choices(overrides, before.data), runs_dir, command)
     if not found.own:
         raise RunError(f"{found.data.source} is not what run {source.path} was trained on; converting compares the outputs on that")
     after = _moved(found.experiment, to, folder.name)
@@ -162,7 +160,7 @@ def _built(prepared: Prepared, spec: BackendSpec, weights: Mapping[str, NDArray[
     backend = load_backend(spec.name)
     backend.configure(spec, experiment.seed)
     trainer = experiment.trainer.model_copy(update={"precision": precision})
-    return backend, backend.build(prepared.plan, weights, trainer, spec)
+    return backend, backend.build(prepared.plan, weights, trainer, spec, prepared.task.objective(experiment))
 
 
 def _checkpoints(source: RunFolder) -> CheckpointStore:
@@ -203,7 +201,7 @@ class _Writer:
         write_text(self.part.config / "composed.yaml", dump_yaml(resolved(experiment)))
         write_text(self.part.config / "overrides.yaml", dump_yaml([]))
         save_resolved(self.part.config / "resolved.yaml", resolved(self.prepared.experiment))
-        self.prepared.data.vocabulary.save(self.part.config / VOCABULARY_FILE)
+        self.prepared.data.processor.save(self.part.config)
         if self.source.metrics.is_file():
             shutil.copy2(self.source.metrics, self.part.metrics)
         if self.source.samples.is_dir():

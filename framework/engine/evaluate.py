@@ -9,11 +9,11 @@ from typing import Any
 
 from framework.data.batches import Batches
 from framework.engine.folder import RunFolder, find_run
+from framework.engine.model import built, trained_model
 from framework.engine.planning import plan_experiment
 from framework.engine.run_data import RunData, read_choices, read_run_data
-from framework.engine.text import TextGenerator, open_model
 from framework.errors import InputError
-from framework.tasks.task import TASKS
+from framework.tasks.task import task_of
 
 WHOLE = "whole"
 """The part that other data than the run's is."""
@@ -26,31 +26,33 @@ def evaluate_run(
     warn: Callable[[str], None] = warnings.warn,
     overrides: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Loss of a run's model on one part of its data, or on all of other data; read with the run's own vocabulary.
+    """Loss of a run's model on one part of its data, or on all of other data; read with the run's own processor.
 
     Args:
         name: run folder, its name, MLflow run id, or ``last``.
-        split: of its own data ``train``, ``validation``, or ``auto``: validation where there is one.
+        split: a part of its own data, such as ``train``, ``validation`` or ``test``; ``auto``: validation where there is one, else train.
         runs_dir: folder of all runs.
         warn: told of damaged files that another one takes the place of.
         overrides: what to read, such as ``data.path=other.txt``; the run's own data when not given.
 
     Returns:
-        ``run``, ``data`` (where it was read), ``split``, ``batches``, ``loss`` in nats a token, and the task's other units.
+        ``run``, ``data`` (where it was read), ``split``, ``batches``, ``loss`` (mean over the
+        targets; nats a token for a language model), and the task's other units.
 
     Raises:
         RunError: the data is not what the run was trained on any more.
-        InputError: there is no held-out part; or the run's config names files that its user may not mean to be read.
-        DataError: the data cannot be read, or has tokens that the vocabulary lacks.
+        InputError: there is no such part; or the run's config names files that its user may not mean to be read.
+        DataError: the data cannot be read, or has what the processor cannot read.
     """
     folder = find_run(name, runs_dir)
-    model = open_model(folder, warn)
-    found = read_run_data(folder, model.experiment, model.vocabulary, read_choices(overrides), runs_dir, f"gatework evaluate {name}")
+    model = trained_model(folder, warn)
+    given = read_choices(overrides, model.experiment.data)
+    found = read_run_data(folder, model.experiment, model.processor, given, runs_dir, f"gatework evaluate {name}")
     chosen, batches = _part(folder, found, split)
     if not found.own:
-        model = replace(model, experiment=found.experiment, plan=plan_experiment(found.experiment, {}))
-    totals = TextGenerator(model).trainee.evaluate(batches)
-    metrics = TASKS[model.experiment.task.kind].describe(totals, found.data)
+        model = replace(model, experiment=found.experiment, plan=plan_experiment(found.experiment, model.processor.sizes))
+    totals = built(model).trainee.evaluate(batches)
+    metrics = task_of(model.experiment).describe(totals, found.data)
     return {"run": str(folder.path), "data": found.data.source, "split": chosen, "batches": batches.steps, "loss": totals.loss, **metrics}
 
 
@@ -59,9 +61,8 @@ def _part(folder: RunFolder, found: RunData, split: str) -> tuple[str, Batches]:
         if split != "auto":
             raise InputError(f"--split {split} is a part of the run's own data; all of other data is measured")
         return WHOLE, found.data.train
-    validation = found.data.validation
-    if split == "train" or (split == "auto" and validation is None):
-        return "train", found.data.train
-    if validation is None:
+    if split == "auto":
+        split = "train" if found.data.validation is None else "validation"
+    if split == "validation" and found.data.validation is None:
         raise InputError(f"run {folder.path} was trained with nothing held out (data.validation_fraction=0); ask for --split train")
-    return "validation", validation
+    return split, found.data.split(split)

@@ -9,7 +9,7 @@ from pathlib import Path
 from framework.backends.base.backend import Trainee
 from framework.backends.base.registry import load_backend
 from framework.engine.folder import RunFolder, find_run
-from framework.engine.text import open_model
+from framework.engine.model import trained_model
 from framework.engine.weight_files import export_ending, export_weights
 from framework.errors import InputError
 
@@ -33,7 +33,7 @@ def export_run(name: str, path: Path | str, runs_dir: str = "runs", warn: Callab
     if not Path(path).parent.is_dir():
         raise InputError(f"there is no folder {Path(path).parent} to write {Path(path).name} into")
     folder = find_run(name, runs_dir)
-    model = open_model(folder, warn)
+    model = trained_model(folder, warn)
     experiment = model.experiment
 
     def build(backend: str) -> Trainee:

@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from framework.backends.base.backend import Trainee
 from framework.backends.base.registry import BACKENDS
 from framework.backends.base.training import EpochResult, Position, StepResult, Training
 from framework.builder.schedule import learning_rate
+from framework.data.batches import Batch
 from framework.data.limit import limit
 from framework.decoding.generate import generate
 from framework.decoding.sampling import Sampling
 from framework.engine.digest import resolved
-from framework.engine.prepare import build_trainee, prepare_experiment
+from framework.engine.prepare import Prepared, build_trainee, prepare_experiment
 from framework.spec.experiment import Experiment
 from framework.spec.measurements import ParityRow
 from framework.spec.validate import validate_experiment
@@ -124,13 +126,23 @@ def measure(settings: Mapping[str, Any], backend: str, steps: int) -> Measured:
     rate = learning_rate(experiment.optimizer, train.steps)
     trainee.fit(Training(trainer, experiment.optimizer, rate, train, None, Position(), False), events)
     found["step losses"] = {"steps": np.array(events.losses)}
-    prompt = batch.inputs[next(iter(batch.inputs))][0][:5]
-    unknown = prepared.data.vocabulary.unknown_id
-    banned = () if unknown is None else (unknown,)
-    for what, sampling in (("greedy text", Sampling("greedy", banned=banned)), ("sampled text", Sampling("sample", banned=banned))):
-        written = generate(trainee.stepper(), [prompt], sampling, length=TEXT_LENGTH, seed=experiment.seed).result()
-        found[what] = {"tokens": written.tokens[0]}
+    found.update(_decoded(prepared, trainee, batch))
     return found
+
+
+def _decoded(prepared: Prepared, trainee: Trainee, batch: Batch) -> dict[str, dict[str, NDArray[Any]]]:
+    """What the model writes for the first row of a batch, where its task decodes: from the row's first tokens, and its other inputs."""
+    decoded = prepared.task.decoded(prepared.plan)
+    if decoded is None:
+        return {}
+    others = {name: value[:1] for name, value in batch.inputs.items() if name != decoded}
+    prompt = batch.inputs[decoded][0][: 1 if others else 5]
+    banned, seed = prepared.data.processor.banned, prepared.experiment.seed
+    written = {}
+    for what, sampling in (("greedy text", Sampling("greedy", banned=banned)), ("sampled text", Sampling("sample", banned=banned))):
+        result = generate(trainee.stepper(decoded), [prompt], sampling, length=TEXT_LENGTH, seed=seed, inputs=others).result()
+        written[what] = {"tokens": result.tokens[0]}
+    return written
 
 
 def compare(one: Measured, other: Measured) -> Iterator[Comparison]:

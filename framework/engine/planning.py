@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from framework.builder import step
 from framework.builder.plan import ModelPlan
 from framework.builder.planner import plan_model, required_cudnn
 from framework.config.fill import fill_sizes
@@ -13,8 +12,7 @@ from framework.errors import SpecError, UnsupportedArgument
 from framework.spec.experiment import Experiment
 from framework.spec.problems import Locate, ProblemCollector, nowhere
 from framework.spec.validate import validate_experiment
-from framework.tasks import language_model  # noqa: F401 - makes the task known
-from framework.tasks.task import TASKS
+from framework.tasks.task import task_of
 
 _DTYPES = {"64-true": "float64"}
 
@@ -33,7 +31,7 @@ def plan_experiment(experiment: Experiment, sizes: Mapping[str, int], locate: Lo
     """
     plan = plan_only(experiment, locate)
     collector = ProblemCollector(locate)
-    TASKS[experiment.task.kind].check(plan, experiment, sizes, collector)
+    task_of(experiment).check(plan, experiment, sizes, collector)
     if collector.problems:
         raise SpecError(collector.problems)
     refused = required_cudnn(plan, experiment.backend.name, experiment.backend.use_cudnn)
@@ -50,9 +48,3 @@ def plan_only(experiment: Experiment, locate: Locate = nowhere) -> ModelPlan:
     """
     dtype = _DTYPES.get(experiment.trainer.precision, "float32")
     return plan_model(experiment.model, experiment.seed, experiment.backend, dtype=dtype, locate=locate)
-
-
-def decoding_obstacles(plan: ModelPlan) -> list[str]:
-    """What keeps a model from being decoded token by token, a line each; it can be trained and measured all the same."""
-    found = step.decoding_obstacles(plan)
-    return [f"layer '{name}': {reason}" if name != "model.inputs" else f"{name}: {reason}" for name, reason in found.items()]

@@ -1,4 +1,4 @@
-"""The portable model: YAML, safetensors and the vocabulary; no code, no backend, nothing that runs when it is read."""
+"""The portable model: YAML, safetensors and the processor's files; no code, no backend, nothing that runs when it is read."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framework.builder.plan import ModelPlan
-from framework.data.vocabulary import VOCABULARY_FILE, Vocabulary
+from framework.data.prepare import load_processor
+from framework.data.processor import Processor
 from framework.engine.checkpoint import Checkpoint, CheckpointStore
 from framework.engine.digest import resolved
 from framework.engine.folder import RunFolder
 from framework.engine.planning import plan_experiment
 from framework.engine.prepare import Prepared
-from framework.errors import CheckpointError, RunError
+from framework.errors import CheckpointError, RunError, SpecError
 from framework.files import sync_folder
 from framework.spec.experiment import Experiment
-from framework.spec.layers.embedding import EmbeddingSpec
 from framework.spec.validate import validate_experiment
 from framework.weights.store import check_weights, load_weights, save_weights
 
@@ -37,13 +37,13 @@ class PortableModel:
         experiment: the config that it was trained with, sizes filled in.
         plan: its plan.
         weights: by ``layer/weight``, in Keras' layout.
-        vocabulary: of the tokens that it reads and writes.
+        processor: from raw input to the model's and back.
     """
 
     experiment: Experiment
     plan: ModelPlan
     weights: Mapping[str, NDArray[np.generic]]
-    vocabulary: Vocabulary
+    processor: Processor
 
 
 def model_weights(checkpoint: Checkpoint) -> dict[str, NDArray[np.generic]]:
@@ -89,7 +89,7 @@ def write_portable(folder: RunFolder, prepared: Prepared, store: CheckpointStore
         part.mkdir(parents=True)
         save_resolved(part / SPEC_FILE, resolved(prepared.experiment))
         save_weights(part / WEIGHTS_FILE, model_weights(checkpoint))
-        prepared.data.vocabulary.save(part / VOCABULARY_FILE)
+        prepared.data.processor.save(part)
         shutil.rmtree(folder.model, ignore_errors=True)
         part.rename(folder.model)
         sync_folder(folder.path)
@@ -109,28 +109,27 @@ def read_portable(path: Path) -> PortableModel:
     if not (path / SPEC_FILE).is_file():
         raise RunError(f"{path} holds no model: {SPEC_FILE} is not there")
     experiment = validate_experiment(load_resolved(path / SPEC_FILE))
-    vocabulary = Vocabulary.load(path / VOCABULARY_FILE)
-    return portable_model(experiment, load_weights(path / WEIGHTS_FILE), vocabulary, path)
+    return portable_model(experiment, load_weights(path / WEIGHTS_FILE), load_processor(experiment.data, path), path)
 
 
-def portable_model(experiment: Experiment, weights: Mapping[str, NDArray[np.generic]], vocabulary: Vocabulary, path: Path) -> PortableModel:
+def portable_model(experiment: Experiment, weights: Mapping[str, NDArray[np.generic]], processor: Processor, path: Path) -> PortableModel:
     """A model of parts that were read from files.
 
     Args:
         experiment: sizes filled in.
         weights: by ``layer/weight``.
-        vocabulary: of its tokens.
-        path: the folder of the vocabulary, for messages.
+        processor: kept with it.
+        path: the folder of the processor, for messages.
 
     Raises:
-        RunError: the vocabulary is not the model's.
-        SpecError: the model fits no task.
+        RunError: the processor is not the model's, or the model fits no task.
         CheckpointError: the weights are not the model's.
     """
-    plan = plan_experiment(experiment, {})
-    tokens: list[object] = [plan.tensor(reference).shape[-1] for reference in plan.outputs.values()]
-    tokens += [layer.spec.input_dim for layer in plan.layers if isinstance(layer.spec, EmbeddingSpec)]
-    if wrong := [size for size in tokens if size != vocabulary.size]:
-        raise RunError(f"{path / VOCABULARY_FILE} has {vocabulary.size} tokens and the model {wrong[0]}: it is not the model's vocabulary")
+    try:
+        plan = plan_experiment(experiment, processor.sizes)
+    except SpecError as error:
+        found = "; ".join(f"{one.path} {one.message}, expected {one.expected}" for one in error.problems)
+        sizes = ", ".join(f"{value} {name}" for name, value in processor.sizes.items())
+        raise RunError(f"what {path} keeps of its data ({sizes}) is not the model's: {found}") from error
     check_weights({f"{layer.name}/{one.name}": one.shape for layer in plan.layers for one in layer.weights}, weights, f"weights of {path}")
-    return PortableModel(experiment, plan, weights, vocabulary)
+    return PortableModel(experiment, plan, weights, processor)

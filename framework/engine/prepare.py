@@ -12,10 +12,9 @@ from framework.builder.plan import ModelPlan
 from framework.data.prepare import prepare
 from framework.data.prepared import PreparedData
 from framework.engine.planning import plan_experiment, with_sizes
-from framework.spec.data import TextDataSpec
 from framework.spec.experiment import Experiment
 from framework.spec.problems import Locate, nowhere
-from framework.tasks.task import TASKS, Task
+from framework.tasks.task import Task, task_of
 from framework.weights.initializers import initial_weights
 
 
@@ -25,7 +24,7 @@ class Prepared:
 
     Attributes:
         experiment: sizes filled in.
-        data: vocabulary, sizes, batches.
+        data: processor, sizes, batches.
         plan: the model's plan.
         task: what the model is trained for.
     """
@@ -53,11 +52,11 @@ def with_data(experiment: Experiment, data: PreparedData, locate: Locate = nowhe
         SpecError: the model does not fit the data or the task.
     """
     filled = with_sizes(experiment, data.sizes, locate)
-    return Prepared(filled, data, plan_experiment(filled, data.sizes, locate), TASKS[experiment.task.kind])
+    return Prepared(filled, data, plan_experiment(filled, data.sizes, locate), task_of(experiment))
 
 
 def local_sizes(experiment: Experiment) -> tuple[dict[str, int], str]:
-    """The sizes that can be told without a download, and where from: ``declared`` in the config, or ``read`` from local text.
+    """The sizes that can be told without a download, and where from: ``declared`` in the config, or ``read`` from what is at hand.
 
     Raises:
         DataError: the data has to be read for that, and cannot be.
@@ -65,10 +64,9 @@ def local_sizes(experiment: Experiment) -> tuple[dict[str, int], str]:
     sizes = experiment.data.known_sizes()
     if set(sizes) >= set(experiment.data.size_names):
         return sizes, "declared"
-    data = experiment.data
-    if isinstance(data, TextDataSpec) and data.path is None and data.corpus is None:
+    if not experiment.data.at_hand:
         return sizes, "unknown"
-    return dict(prepare(data, experiment.paths, experiment.seed).sizes), "read"
+    return dict(prepare(experiment.data, experiment.paths, experiment.seed).sizes), "read"
 
 
 def build_trainee(prepared: Prepared, weights: Mapping[str, Any] | None = None) -> tuple[Backend, Trainee]:
@@ -82,4 +80,5 @@ def build_trainee(prepared: Prepared, weights: Mapping[str, Any] | None = None) 
     backend = load_backend(experiment.backend.name)
     backend.configure(experiment.backend, experiment.seed)
     start = weights if weights is not None else initial_weights(prepared.plan)
-    return backend, backend.build(prepared.plan, start, experiment.trainer, experiment.backend)
+    objective = prepared.task.objective(experiment)
+    return backend, backend.build(prepared.plan, start, experiment.trainer, experiment.backend, objective)

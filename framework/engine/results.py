@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from framework.data.prepare import prepare, takes_vocabulary
-from framework.decoding.sampling import Sampling
+from framework.data.prepare import PREPARATIONS, prepare
 from framework.engine.digest import NOT_PART_OF_A_RUN, differences, leaves
 from framework.engine.files import write_text
 from framework.engine.folder import RunFolder
 from framework.engine.listing import epoch_records
+from framework.engine.model import open_model
 from framework.engine.recorder import read_records
 from framework.engine.spec_file import read_spec, spec_text
-from framework.engine.text import TextGenerator
 from framework.errors import RunError
 from framework.spec.result import EpochFigures, Result, ResultSample
 from framework.spec.run_files import EnvironmentRecord, read_file
-from framework.tasks.task import TASKS
+from framework.tasks.task import task_of
 
 RESULTS = "results"
 """Folder of a recipe with its results."""
@@ -169,19 +169,13 @@ def _of_run(folder: RunFolder, record: Mapping[str, Any], epochs: list[EpochFigu
 
 def _sample(folder: RunFolder, record: Mapping[str, Any], epochs: list[EpochFigures]) -> ResultSample:
     """As long as the config's decoding says, from the weights that ``generate`` would take."""
-    generator = TextGenerator.of_run(folder)
-    experiment = generator.model.experiment
+    model = open_model(folder)
+    experiment = model.experiment
     decoding = experiment.decoding.model_copy(update={"sample_length": experiment.decoding.length})
-    vocabulary = generator.model.vocabulary if takes_vocabulary(experiment.data.kind) else None
-    data = prepare(experiment.data, experiment.paths, experiment.seed, vocabulary)
-    unknown = data.vocabulary.unknown_id
-    text = TASKS[experiment.task.kind].sample(
-        generator.trainee.stepper(),
-        data,
-        Sampling.of(decoding, () if unknown is None else (unknown,)),
-        experiment.model_copy(update={"decoding": decoding}),
-        experiment.seed,
-    )
+    known = model.processor if PREPARATIONS.named(experiment.data.kind).takes_processor else None
+    data = prepare(experiment.data, experiment.paths, experiment.seed, known)
+    whole = replace(model, experiment=experiment.model_copy(update={"decoding": decoding}))
+    text = task_of(experiment).sample(whole, data) or ""
     best = any("val_loss" in epoch.values for epoch in epochs)
     shown = {name: value for name, value in leaves(decoding.model_dump(mode="json")) if value is not None and name != "sample_length"}
     step = next(one.step for one in epochs if one.epoch == record["best_epoch"]) if best else record["steps"]

@@ -9,10 +9,12 @@ from typing import Any
 
 from framework.backends.base.backend import Trainee
 from framework.engine.folder import RunFolder, find_run
+from framework.engine.model import open_model
 from framework.engine.recorder import read_records
-from framework.engine.text import TextGenerator
-from framework.errors import RunError
+from framework.errors import InputError, RunError
 from framework.spec.decoding import DecodingSpec
+from framework.tasks.model import Model
+from framework.tasks.task import Row, task_of
 
 
 class Run:
@@ -24,7 +26,7 @@ class Run:
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
-        self._generator: TextGenerator | None = None
+        self._model: Model | None = None
         self._opening = threading.Lock()
 
     def __repr__(self) -> str:
@@ -71,25 +73,46 @@ class Run:
         Raises:
             DataError: the prompt has tokens outside the vocabulary; they are named.
         """
-        settings = self.generator.settings(length=length, temperature=temperature, top_k=top_k, top_p=top_p)
-        return self.generator.generate([prompt], settings, seed=seed)[0]
+        settings = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+        return str(self.predict([{"prompt": prompt}], seed=seed, **settings)[0]["text"])
 
     def stream(self, prompts: Sequence[str], settings: DecodingSpec | None = None, seed: int = 0) -> Iterator[list[str]]:
-        """As :meth:`generate` for many prompts in one batch, piece by piece: a list with each prompt's next piece of text."""
-        return self.generator.stream(prompts, settings or self.generator.settings(), seed=seed)
+        """As :meth:`generate` for many prompts in one batch, piece by piece: a list with each prompt's next piece of text.
+
+        Raises:
+            InputError: the run's task makes no running text.
+        """
+        task = task_of(self.model.experiment)
+        if not hasattr(task, "stream"):
+            raise InputError(f"a model of task '{self.model.experiment.task.kind}' makes no running text; use predict")
+        pieces: Iterator[list[str]] = task.stream(self.model, prompts, settings or self.model.decoding(), seed)
+        return pieces
+
+    def predict(self, rows: Sequence[Row], *, seed: int = 0, **settings: Any) -> list[Row]:
+        """Predictions for raw input, whatever the run's task.
+
+        Args:
+            rows: each with the columns that the task reads, such as ``{"prompt": "ROMEO: "}``.
+            seed: of random draws.
+            **settings: of the task, such as ``length``; the config's where not given.
+
+        Raises:
+            InputError: a row or a setting cannot be taken; it is named.
+        """
+        return task_of(self.model.experiment).predict(self.model, rows, settings, seed)
 
     @property
-    def generator(self) -> TextGenerator:
-        """What makes text with this run's model; the model is loaded at first use, with its best weights where it was validated."""
+    def model(self) -> Model:
+        """This run's model with what belongs to it; loaded at first use, with its best weights where it was validated."""
         with self._opening:  # loaded once, whoever asks first
-            if self._generator is None:
-                self._generator = TextGenerator.of_run(self.folder)
-            return self._generator
+            if self._model is None:
+                self._model = open_model(self.folder)
+            return self._model
 
     @property
     def trainee(self) -> Trainee:
         """The model with its trained weights on the run's backend; ``trainee.native`` is the Keras or Lightning model itself."""
-        return self.generator.trainee
+        return self.model.trainee
 
     def record(self) -> dict[str, Any]:
         """``run.json``: status, digests, versions, sizes, times."""

@@ -1,4 +1,4 @@
-"""The data of a trained run, read again: with the run's own vocabulary, and from nowhere but where its user lets it be read.
+"""The data of a trained run, read again: with the run's own processor, and from nowhere but where its user lets it be read.
 
 A run's folder may come from somebody else, and its config may name any file of this machine.
 """
@@ -19,22 +19,27 @@ from framework.config.overrides import OverrideReader
 from framework.config.yaml_file import read_yaml
 from framework.data.download import DATA_VARIABLE
 from framework.data.files import find_files
-from framework.data.prepare import prepare, takes_vocabulary
+from framework.data.prepare import PREPARATIONS, prepare
 from framework.data.prepared import PreparedData
-from framework.data.vocabulary import Vocabulary
+from framework.data.processor import Processor
 from framework.engine.digest import resolved
 from framework.engine.folder import RunFolder
 from framework.errors import DataError, GateworkError, InputError, RunError, nearest
 from framework.files import expanded
-from framework.spec.data import TextDataSpec
+from framework.spec.data import DATA_KINDS, DataSpec
 from framework.spec.experiment import Experiment, PathsSpec
 from framework.spec.validate import validate_experiment
 
-_PLACES = ("data.path", "data.corpus")
-_SHAPES = ("data.encoding", "data.batch_size", "data.sequence_length")
 _FOLDERS = ("paths.data_dir", "paths.cache_dir")
-CHOICES = (*_PLACES, *_SHAPES, *_FOLDERS)
-"""Settings that may be given anew where a trained run's data is read."""
+
+
+def choices(spec: DataSpec) -> tuple[str, ...]:
+    """Settings that may be given anew where a trained run's data is read, by dotted key."""
+    return (*_keys(spec.sources), *_keys(spec.shapes), *_FOLDERS)
+
+
+def _keys(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"data.{name}" for name in names)
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class RunData:
 
     Attributes:
         experiment: the run's, with what was given anew.
-        data: prepared with the run's vocabulary.
+        data: prepared with the run's processor.
         own: whether it is what the run was trained on; other data is one part, all of it.
     """
 
@@ -52,31 +57,35 @@ class RunData:
     own: bool
 
 
-def read_choices(words: Sequence[str]) -> dict[str, Any]:
+def read_choices(words: Sequence[str], spec: DataSpec) -> dict[str, Any]:
     """What a person gave anew, as ``data.path=my.txt``, by key.
 
+    Args:
+        words: as typed.
+        spec: of the data that the run was trained on.
+
     Raises:
-        InputError: it is no setting of :data:`CHOICES`.
+        InputError: it is no setting of :func:`choices`.
     """
-    given = {}
+    given, known = {}, choices(spec)
     for one in OverrideReader(SearchPath.of()).read(words):
-        if one.key not in CHOICES or one.kind != "value":
-            close = nearest(one.key, CHOICES)
+        if one.key not in known or one.kind != "value":
+            close = nearest(one.key, known)
             guess = f"; did you mean {close}?" if close else ""
-            raise InputError(f"'{one.text}' cannot be given for a trained run; expected one of {', '.join(CHOICES)}{guess}")
+            raise InputError(f"'{one.text}' cannot be given for a trained run; expected one of {', '.join(known)}{guess}")
         given[one.key] = one.value
     return given
 
 
 def read_run_data(
-    folder: RunFolder, experiment: Experiment, vocabulary: Vocabulary, given: Mapping[str, Any], runs_dir: str, command: str
+    folder: RunFolder, experiment: Experiment, processor: Processor, given: Mapping[str, Any], runs_dir: str, command: str
 ) -> RunData:
     """The data that a run was trained on, or that ``given`` names.
 
     Args:
         folder: the run's.
         experiment: its config.
-        vocabulary: its own.
+        processor: its own.
         given: see :func:`read_choices`.
         runs_dir: folder of all runs of the user.
         command: what was typed, for messages, such as ``gatework evaluate last``.
@@ -84,15 +93,16 @@ def read_run_data(
     Raises:
         RunError: the data is not what the run was trained on any more.
         InputError: the config names files that its user may not mean to be read; they are listed.
-        DataError: the data cannot be read, or has tokens that the vocabulary lacks.
+        DataError: the data cannot be read, or has what the processor cannot read.
     """
-    named = any(key in given for key in _PLACES)
-    if not named and (shapes := [key for key in given if key in _SHAPES]):
-        raise InputError(f"{', '.join(shapes)} can be given with other data only; name it with data.path=…")
+    sources, reshaping = _keys(experiment.data.sources), _keys(experiment.data.shapes)
+    named = any(key in given for key in sources)
+    if not named and (shapes := [key for key in given if key in reshaping]):
+        raise InputError(f"{', '.join(shapes)} can be given with other data only; name it with {' or '.join(sources)}=…")
     own = _with(experiment, given)
     if not named:
         own = _allowed(folder, own, given, runs_dir, command)
-    data = _prepared(own, vocabulary) if not named else _or_none(own, vocabulary)
+    data = _prepared(own, processor) if not named else _or_none(own, processor)
     begun_with = folder.read_record().get("data_digest")
     if data is not None and data.digest == begun_with:
         return RunData(own, data, True)
@@ -103,14 +113,15 @@ def read_run_data(
             f"    hint: {_naming(command, own)} takes it as other data, as it is now"
         )
     other = _whole(own)
-    return RunData(other, prepare(other.data, other.paths, None, vocabulary), False)
+    return RunData(other, prepare(other.data, other.paths, None, processor), False)
 
 
 def _with(experiment: Experiment, given: Mapping[str, Any]) -> Experiment:
     """The experiment with other settings; a place takes the place of all others."""
     settings = resolved(experiment)
-    if any(key in given for key in _PLACES):
-        settings["data"].update({"path": None, "corpus": None, "declared_sizes": {}})
+    sources = experiment.data.sources
+    if any(key in given for key in _keys(sources)):
+        settings["data"].update({**dict.fromkeys(sources), "declared_sizes": {}})
     for key, value in given.items():
         section, name = key.split(".")
         settings[section][name] = value
@@ -124,24 +135,22 @@ def _with(experiment: Experiment, given: Mapping[str, Any]) -> Experiment:
 def _whole(experiment: Experiment) -> Experiment:
     """The experiment on all of its data: nothing held out, nothing left out at the end."""
     settings = resolved(experiment)
-    settings["data"]["validation_fraction"] = 0.0
-    if "max_tokens" in settings["data"]:
-        settings["data"]["max_tokens"] = None
+    settings["data"].update(experiment.data.whole())
     return validate_experiment(settings)
 
 
-def _prepared(experiment: Experiment, vocabulary: Vocabulary) -> PreparedData:
-    known = vocabulary if takes_vocabulary(experiment.data.kind) else None
+def _prepared(experiment: Experiment, processor: Processor) -> PreparedData:
+    known = processor if PREPARATIONS.named(experiment.data.kind).takes_processor else None
     data = prepare(experiment.data, experiment.paths, experiment.seed, known)
-    if data.vocabulary != vocabulary:
-        raise DataError(f"data of kind '{experiment.data.kind}' has another vocabulary than the run now, and cannot be read with the run's")
+    if data.processor != processor:
+        raise DataError(f"data of kind '{experiment.data.kind}' is prepared otherwise than the run's now, and not as the run prepared it")
     return data
 
 
-def _or_none(experiment: Experiment, vocabulary: Vocabulary) -> PreparedData | None:
+def _or_none(experiment: Experiment, processor: Processor) -> PreparedData | None:
     """The data as the run would take it; None where it is too short for the run's own way of cutting it, or wrong altogether."""
     try:
-        return _prepared(experiment, vocabulary)
+        return _prepared(experiment, processor)
     except DataError:
         return None
 
@@ -159,11 +168,11 @@ def _allowed(folder: RunFolder, experiment: Experiment, given: Mapping[str, Any]
     if outside:
         roots = _roots(folder, paths, runs_dir)
         outside = [place for place in outside if not _lies_in(place, roots)]
-    spec = experiment.data
-    if isinstance(spec, TextDataSpec) and spec.path is None and spec.corpus is None and spec.download is not None:
-        if spec.download.model_dump() not in user.downloads:
-            outside.append(f"{spec.download.url} (it would be fetched)")
-        elif paths.data_dir is None and _holds(experiment.paths.data_dir, spec.download.filename):
+    spec, download = experiment.data, getattr(experiment.data, "download", None)
+    if not spec.at_hand and download is not None:
+        if download.model_dump() not in user.downloads:
+            outside.append(f"{download.url} (it would be fetched)")
+        elif paths.data_dir is None and _holds(experiment.paths.data_dir, download.filename):
             paths = paths.model_copy(update={"data_dir": experiment.paths.data_dir})
     if outside:
         listed = "\n".join(f"    {place}" for place in outside)
@@ -227,6 +236,12 @@ def _naming(command: str, experiment: Experiment) -> str:
     return f"{command} {shlex.quote(f'data.path={value}')}"
 
 
+def _places(section: Mapping[str, Any]) -> list[Any]:
+    """What a config's section of data says of where it lies."""
+    spec = DATA_KINDS.get(str(section.get("kind")))
+    return [section[place] for place in (spec.places if spec else ()) if section.get(place)]
+
+
 @dataclass(frozen=True)
 class _UserSettings:
     """What the user's own configs, and the shipped ones, name.
@@ -260,7 +275,7 @@ class _UserSettings:
             except GateworkError:
                 continue
         known = [one for one in sections if isinstance(one, Mapping)]
-        listed = [one if isinstance(one, list) else [one] for one in (section.get("path") for section in known) if one]
+        listed = [one if isinstance(one, list) else [one] for section in known for one in _places(section)]
         downloads = [one for one in (section.get("download") for section in known) if isinstance(one, Mapping)]
         return cls(frozenset(str(place) for places in listed for place in places), tuple(dict(one) for one in downloads), paths)
 

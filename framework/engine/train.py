@@ -8,7 +8,6 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from framework.builder.planner import off_cudnn
-from framework.data.vocabulary import VOCABULARY_FILE
 from framework.engine.digest import config_digest, resolved
 from framework.engine.files import write_json, write_text
 from framework.engine.folder import RunFolder, remember_last
@@ -122,7 +121,7 @@ def _write_start(folder: RunFolder, experiment: Experiment, prepared: Prepared, 
     write_text(folder.config / "overrides.yaml", dump_yaml(list(overrides)))
     write_json(folder.environment, describe_environment(Path.cwd()))
     save_resolved(folder.config / "resolved.yaml", resolved(prepared.experiment))
-    prepared.data.vocabulary.save(folder.config / VOCABULARY_FILE)
+    prepared.data.processor.save(folder.config)
     folder.update_record(
         status="running",
         error=None,

@@ -12,8 +12,8 @@ from rich.table import Table
 from framework.builder.costs import layer_cost, model_cost
 from framework.builder.cudnn import CudnnVerdict
 from framework.builder.plan import ModelPlan, PlannedLayer, PlannedTensor
-from framework.builder.step import decoding_obstacles
 from framework.spec.experiment import Experiment
+from framework.tasks.decoding import obstacles
 
 
 def print_explanation(
@@ -39,10 +39,11 @@ def print_explanation(
         highlight=False,
         soft_wrap=True,
     )
-    obstacles = decoding_obstacles(plan)
-    out.print(
-        "decoding step: " + ("; ".join(f"{name}: {why}" for name, why in obstacles.items()) or "derived"), highlight=False, soft_wrap=True
+    found = obstacles(experiment, plan)
+    decoding = (
+        "none, the task decodes nothing" if found is None else "; ".join(f"{name}: {why}" for name, why in found.items()) or "derived"
     )
+    out.print(f"decoding step: {decoding}", highlight=False, soft_wrap=True)
     for layer in plan.layers:
         for backend, verdict in layer.cudnn.items():
             out.print(f"cuDNN {layer.name} on {backend}: {_verdict(verdict)}", highlight=False, markup=False, soft_wrap=True)
@@ -67,7 +68,7 @@ def explain_json(experiment: Experiment, plan: ModelPlan, sizes: Mapping[str, in
         "sizes": {name: {"value": size, "source": source} for name, size in sizes.items()},
         "parameters": plan.parameters,
         "training_step": {"rows": batch_size, "steps": time, "flops": cost.flops, "activation_bytes": cost.activation_bytes},
-        "decoding_obstacles": decoding_obstacles(plan),
+        "decoding_obstacles": obstacles(experiment, plan),
         "layers": [_layer_json(layer, batch_size, time) for layer in plan.layers],
     }
 

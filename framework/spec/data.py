@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from framework.registry import Registry
 from framework.spec.base import Spec
 
 UNKNOWN_TOKEN = "[UNK]"
@@ -23,6 +24,12 @@ class DataSpec(Spec):
     places: ClassVar[tuple[str, ...]] = ()
     """Settings that say where the data lies, not what it is: a run may go on where the same data lies elsewhere."""
 
+    sources: ClassVar[tuple[str, ...]] = ()
+    """Settings that name what is read. Each takes the place of the others where a trained run is given other data to read."""
+
+    shapes: ClassVar[tuple[str, ...]] = ("batch_size",)
+    """Settings that say how other data is read and cut, which may be given anew with it."""
+
     kind: str
     """Name of the kind of data."""
 
@@ -37,6 +44,15 @@ class DataSpec(Spec):
 
     declared_sizes: dict[str, Annotated[int, Field(gt=0)]] = {}
     """Sizes known without reading the data, for ``explain`` and ``check``; preparing fails if the real ones differ."""
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether it can be read without a download."""
+        return True
+
+    def whole(self) -> dict[str, object]:
+        """Settings under which all of other data is one part: nothing held out, nothing left out at the end."""
+        return {"validation_fraction": 0.0}
 
     def known_sizes(self) -> dict[str, int]:
         """The sizes that this config alone tells."""
@@ -64,6 +80,8 @@ class TextDataSpec(DataSpec):
 
     size_names: ClassVar[tuple[str, ...]] = ("tokens",)
     places: ClassVar[tuple[str, ...]] = ("path", "download.url", "download.filename")
+    sources: ClassVar[tuple[str, ...]] = ("path", "corpus")
+    shapes: ClassVar[tuple[str, ...]] = ("encoding", "batch_size", "sequence_length")
 
     kind: Literal["text"] = "text"
 
@@ -106,6 +124,15 @@ class TextDataSpec(DataSpec):
     declared_sizes: dict[str, Annotated[int, Field(gt=0)]] = {}
     """``tokens``: different tokens of the declared text, ``[UNK]`` not counted."""
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether it is read from files or from a corpus."""
+        return self.path is not None or self.corpus is not None
+
+    def whole(self) -> dict[str, object]:
+        """Nothing held out, and no limit to the tokens."""
+        return {**super().whole(), "max_tokens": None}
+
     def known_sizes(self) -> dict[str, int]:
         """``tokens`` as declared, ``[UNK]`` counted; nothing when ``path`` replaces the declared text."""
         if self.path is not None or "tokens" not in self.declared_sizes:
@@ -116,5 +143,6 @@ class TextDataSpec(DataSpec):
         return {"tokens": tokens + (self.unknown == "replace")}
 
 
-DATA_KINDS: dict[str, type[DataSpec]] = {"text": TextDataSpec}
+DATA_KINDS: Registry[type[DataSpec]] = Registry("data.kind", "kind of data")
 """Kinds of data by name."""
+DATA_KINDS.add("text", TextDataSpec)

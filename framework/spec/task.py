@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from framework.registry import Registry
 from framework.spec.base import Spec
 
 
@@ -23,5 +24,6 @@ class LanguageModelTaskSpec(TaskSpec):
     """When stateful layers start again from zeros; auto: at each epoch with contiguous batches, else never, as the tutorial does."""
 
 
-TASK_KINDS: dict[str, type[TaskSpec]] = {"language_model": LanguageModelTaskSpec}
+TASK_KINDS: Registry[type[TaskSpec]] = Registry("task.kind", "task")
 """Tasks by name."""
+TASK_KINDS.add("language_model", LanguageModelTaskSpec)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from framework.errors import Problem, SpecError, nearest
+from framework.registry import broken_plugins
 from framework.spec.backend import BackendSpec
 from framework.spec.base import SPEC_VERSION, Spec
 from framework.spec.data import DATA_KINDS
@@ -171,6 +172,7 @@ def parse_kind(collector: ProblemCollector, kinds: Mapping[str, type[AnySpec]], 
             f"unknown kind {render(kind)}",
             expected=choices(list(kinds)),
             suggestion=nearest(kind, kinds) if isinstance(kind, str) else None,
+            hint=broken_plugins(),
         )
         return None
     return collector.parse(kinds[kind], value, path)

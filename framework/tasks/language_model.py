@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from framework.backends.base.objective import Totals
 from framework.builder.plan import ModelPlan
-from framework.errors import DataError
+from framework.errors import DataError, InputError
 from framework.metrics.language import bits_per_character, perplexity
-from framework.spec.data import TextDataSpec
 from framework.spec.experiment import Experiment
+from framework.spec.layers.embedding import EmbeddingSpec
 from framework.spec.problems import ProblemCollector
 from framework.spec.task import LanguageModelTaskSpec
-from framework.tasks.task import task
+from framework.tasks.model import Model
+from framework.tasks.task import Interface, Row, Task, task
 
 if TYPE_CHECKING:
-    from framework.decoding.sampling import Sampling
-    from framework.decoding.stepper import Stepper
+    from framework.data.prepared import PreparedData
+    from framework.data.vocabulary import Vocabulary
+    from framework.decoding.generate import Generation
+    from framework.spec.decoding import DecodingSpec
 
 
-@task("language_model")
-class LanguageModelTask:
+@task(LanguageModelTaskSpec)
+class LanguageModelTask(Task):
     """Reads ``tokens: (batch, time) int32``, gives logits ``(batch, time, vocabulary)``; the target is the next token.
 
     Loss: sparse categorical cross-entropy from logits, mean over batch and time, in nats a token.
@@ -49,28 +52,86 @@ class LanguageModelTask:
         elif shape[-1] != sizes.get("tokens", shape[-1]):
             expected = f"{sizes['tokens']}, the number of tokens; write it as ${{size:tokens}}"
             collector.add(f"model.layers.{reference.node}", f"gives {shape[-1]} logits a step", expected=expected)
+        for layer in plan.layers:
+            if isinstance(layer.spec, EmbeddingSpec) and layer.references["inputs"][0].node in plan.inputs:
+                tokens = sizes.get("tokens", 0)
+                if int(layer.spec.input_dim) < tokens:
+                    expected = f"{tokens}, the number of tokens; write it as ${{size:tokens}}"
+                    collector.add(f"model.layers.{layer.name}.input_dim", f"has no place for {tokens} tokens", expected=expected)
+
+    def decoded(self, plan: ModelPlan) -> str:
+        """The tokens."""
+        return next(iter(plan.inputs))
 
     def reset_states_each_epoch(self, experiment: Experiment) -> bool:
         """As ``task.reset_states`` says; ``auto`` is at each epoch where batches go on from one another."""
-        spec = experiment.task
-        assert isinstance(spec, LanguageModelTaskSpec)
+        spec = cast(LanguageModelTaskSpec, experiment.task)
         if spec.reset_states == "auto":
-            return isinstance(experiment.data, TextDataSpec) and experiment.data.order == "contiguous"
+            return getattr(experiment.data, "order", None) == "contiguous"
         return spec.reset_states == "epoch"
 
-    def describe(self, totals: Totals, data: Any) -> dict[str, float]:
+    def describe(self, totals: Totals, data: PreparedData) -> dict[str, float]:
         """Perplexity, and bits a character (of a word model: by the characters that a token has in the mean)."""
-        return {"perplexity": perplexity(totals.loss), "bits_per_character": bits_per_character(totals.loss, data.characters_per_token)}
+        characters = data.figures.get("characters_per_token", 1.0)
+        return {"perplexity": perplexity(totals.loss), "bits_per_character": bits_per_character(totals.loss, characters)}
 
-    def sample(self, stepper: Stepper, data: Any, sampling: Sampling, experiment: Experiment, seed: int) -> str:
+    def sample(self, model: Model, data: PreparedData) -> str:
         """The configured prompt and what the model makes of it; the text's own first token where the prompt has unknown ones."""
-        from framework.decoding.generate import generate  # NumPy, which checking a config does not need
-
-        vocabulary = data.vocabulary
+        experiment = model.experiment
+        settings = experiment.decoding.model_copy(update={"length": experiment.decoding.sample_length})
+        vocabulary = _vocabulary(model)
         try:
-            prompt = vocabulary.encode(experiment.decoding.prompt)
+            prompt = vocabulary.encode(settings.prompt)
         except DataError:
-            prompt = next(iter(data.train.epoch(0))).inputs[next(iter(experiment.model.inputs))][0][:1]
-        tokens = [prompt]
-        tokens.extend(generate(stepper, [prompt], sampling, length=experiment.decoding.sample_length, seed=seed))
-        return str(vocabulary.decode([int(token) for piece in tokens for token in piece]))
+            prompt = next(iter(data.train.epoch(0))).inputs[self.decoded(model.plan)][0][:1]
+        tokens = [prompt, *self._generation(model, [prompt], settings, experiment.seed)]
+        return vocabulary.decode([int(token) for piece in tokens for token in piece])
+
+    def interface(self, experiment: Experiment) -> Interface:
+        """A prompt in, the prompt with what follows it out."""
+        settings = {"length": "long", "temperature": "double", "top_k": "long", "top_p": "double", "strategy": "string"}
+        return Interface({"prompt": "string"}, {"text": "string"}, settings)
+
+    def input_example(self, experiment: Experiment) -> Row:
+        """The configured prompt."""
+        return {"prompt": experiment.decoding.prompt}
+
+    def predict(self, model: Model, rows: Sequence[Row], settings: Mapping[str, Any], seed: int = 0) -> list[Row]:
+        """The whole text of each prompt, the prompt included.
+
+        Raises:
+            DataError: a prompt has tokens outside the vocabulary; they are named.
+            InputError: there is no prompt, one is empty, or a setting is out of range.
+            UnsupportedArgument: the model cannot be decoded step by step.
+        """
+        self.interface(model.experiment).check(rows)
+        texts = [str(row["prompt"]) for row in rows]
+        for pieces in self.stream(model, texts, model.decoding(**settings), seed):
+            texts = [text + piece for text, piece in zip(texts, pieces, strict=True)]
+        return [{"text": text} for text in texts]
+
+    def stream(self, model: Model, prompts: Sequence[str], settings: DecodingSpec, seed: int = 0) -> Iterator[list[str]]:
+        """The next token of each prompt as text, step by step, without the prompts.
+
+        Raises:
+            DataError: a prompt has tokens outside the vocabulary; they are named.
+            InputError: there is no prompt, or one is empty.
+            UnsupportedArgument: the model cannot be decoded step by step.
+        """
+        if not prompts or not all(prompts):
+            raise InputError("a prompt is empty; the model needs at least one token to begin with")
+        vocabulary = _vocabulary(model)
+        for tokens in self._generation(model, [vocabulary.encode(prompt) for prompt in prompts], settings, seed):
+            yield [vocabulary.decode([int(token)]) if token >= 0 else "" for token in tokens]
+
+    def _generation(self, model: Model, prompts: Sequence[Any], settings: DecodingSpec, seed: int) -> Generation:
+        from framework.decoding.generate import generate  # NumPy, which checking a config does not need
+        from framework.decoding.sampling import Sampling
+
+        sampling = Sampling.of(settings, model.processor.banned)
+        return generate(model.stepper, prompts, sampling, length=settings.length, seed=seed)
+
+
+def _vocabulary(model: Model) -> Vocabulary:
+    vocabulary: Vocabulary = model.processor.vocabulary  # type: ignore[attr-defined]
+    return vocabulary

@@ -2,50 +2,144 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from framework.backends.base.objective import Totals
+from framework.backends.base.objective import Objective, Totals
 from framework.builder.plan import ModelPlan
+from framework.errors import InputError, nearest
+from framework.registry import Registry
 from framework.spec.experiment import Experiment
 from framework.spec.problems import ProblemCollector
+from framework.spec.task import TASK_KINDS, TaskSpec
+from framework.tasks.model import Model
 
 if TYPE_CHECKING:
-    from framework.decoding.sampling import Sampling
-    from framework.decoding.stepper import Stepper
+    from framework.data.prepared import PreparedData
+
+Row = Mapping[str, Any]
+"""One raw input, or one prediction: values by column."""
 
 
-class Task(Protocol):
-    """One kind of task; stateless."""
+@dataclass(frozen=True)
+class Interface:
+    """What a trained model takes and gives, for the command line, MLflow and who calls it over HTTP.
+
+    Attributes:
+        inputs: type by column: ``string``, ``binary``, ``double`` or ``long``.
+        outputs: likewise.
+        settings: what may be given for all rows at once beside ``seed``, by name: its type.
+    """
+
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self, rows: Sequence[Row]) -> None:
+        """Makes sure that rows have the columns that are read.
+
+        Raises:
+            InputError: there is no row, or one lacks a column or has an unknown one; it is named.
+        """
+        if not rows:
+            raise InputError(f"there is nothing to predict; expected rows with {', '.join(self.inputs)}")
+        for number, row in enumerate(rows, start=1):
+            for name in self.inputs:
+                if name not in row:
+                    close = nearest(name, [one for one in row if one not in self.inputs])
+                    guess = f"; it has '{close}'" if close else ""
+                    raise InputError(f"row {number} has no '{name}'{guess}; expected {', '.join(self.inputs)}")
+
+
+class Task:
+    """One kind of task; stateless. A task of one's own derives from this and gives what differs."""
 
     def check(self, plan: ModelPlan, experiment: Experiment, sizes: Mapping[str, int], collector: ProblemCollector) -> None:
-        """Adds a problem for everything about the model that the task cannot be trained with."""
-        ...
+        """Adds a problem for everything about the model that the task cannot be trained with.
+
+        Args:
+            plan: of the model.
+            experiment: the config.
+            sizes: of the data, as far as known.
+            collector: gathers the problems.
+        """
+
+    def objective(self, experiment: Experiment) -> Objective:
+        """What the model is trained for; cross-entropy unless the task says otherwise."""
+        return Objective()
+
+    def decoded(self, plan: ModelPlan) -> str | None:
+        """The model input that is decoded token by token; None for a task that decodes nothing."""
+        return None
 
     def reset_states_each_epoch(self, experiment: Experiment) -> bool:
         """Whether stateful layers start each epoch from zeros."""
-        ...
+        return False
 
-    def describe(self, totals: Totals, data: Any) -> dict[str, float]:
+    def describe(self, totals: Totals, data: PreparedData) -> dict[str, float]:
         """What sums over batches mean in the task's units, by name; beside the mean loss itself."""
-        ...
+        return {}
 
-    def sample(self, stepper: Stepper, data: Any, sampling: Sampling, experiment: Experiment, seed: int) -> str:
-        """A piece of what the model makes, as text."""
-        ...
+    def sample(self, model: Model, data: PreparedData) -> str | None:
+        """A piece of what the model makes, as text, written while it trains; None for a task that has none to show."""
+        return None
+
+    def interface(self, experiment: Experiment) -> Interface:
+        """What a trained model takes and gives."""
+        raise NotImplementedError(f"{type(self).__name__} says nothing of what its models take and give")
+
+    def input_example(self, experiment: Experiment) -> Row:
+        """One row as :meth:`predict` reads it."""
+        empty = {"string": "", "binary": b"", "double": 0.0, "long": 0}
+        return {name: empty[kind] for name, kind in self.interface(experiment).inputs.items()}
+
+    def predict(self, model: Model, rows: Sequence[Row], settings: Mapping[str, Any], seed: int = 0) -> list[Row]:
+        """Predictions for raw input.
+
+        Args:
+            model: trained.
+            rows: as :meth:`interface` tells.
+            settings: likewise; what is not given is as the config says.
+            seed: of random draws, where there are any.
+
+        Returns:
+            A prediction for each row, in order.
+
+        Raises:
+            InputError: a row or a setting cannot be taken; it is named.
+        """
+        raise NotImplementedError(f"{type(self).__name__} makes no predictions")
+
+    def score(self, predictions: Sequence[Row], references: Sequence[Sequence[Any]]) -> dict[str, float]:
+        """Figures of predictions against all right answers of each; none unless the task has such."""
+        return {}
 
 
-TASKS: dict[str, Task] = {}
+TASKS: Registry[Task] = Registry("task.kind", "task")
 """Tasks by name; filled by :func:`task`."""
 
-AnyTask = TypeVar("AnyTask", bound=type[Any])
+AnyTask = TypeVar("AnyTask", bound=type[Task])
 
 
-def task(name: str) -> Callable[[AnyTask], AnyTask]:
-    """Makes a class the task that ``task.kind: name`` chooses."""
+def task(spec: type[TaskSpec]) -> Callable[[AnyTask], AnyTask]:
+    """Makes a class the task whose settings are ``spec``; the default of its field ``kind`` is what ``task.kind`` says."""
+    kind = str(spec.model_fields["kind"].default)
 
     def register(made: AnyTask) -> AnyTask:
-        TASKS[name] = made()
+        TASKS.add(kind, made(), made)
+        TASK_KINDS.add(kind, spec)
         return made
 
     return register
+
+
+def task_of(experiment: Experiment) -> Task:
+    """The task of an experiment.
+
+    Raises:
+        DataError: nothing registers it.
+    """
+    from framework.tasks import language_model  # noqa: F401 - makes itself known
+
+    return TASKS.named(experiment.task.kind)

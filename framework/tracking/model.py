@@ -1,4 +1,4 @@
-"""The trained model as MLflow keeps it: text in, text out, from code and safetensors; nothing is pickled."""
+"""The trained model as MLflow keeps it: raw input in, predictions out, from code and safetensors; nothing is pickled."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from framework.errors import GateworkError
+from framework.plugins import plugin_distributions
+from framework.spec.validate import validate_experiment
+from framework.tasks.task import Interface, Row, task_of
 from framework.tracking.store import KEY_TAG, MlflowStore
 
 CODE = "gatework.zip"
@@ -18,13 +22,24 @@ CODE = "gatework.zip"
 WEIGHTS = "weights.safetensors"
 
 _STATE_TAG = "gatework.model_state"
-_PROGRAMS = {"language_model": "text_model.py"}
-"""By task: the file here that becomes the model's code."""
+_PROGRAM = "served.py"
+"""The file here that becomes the model's code."""
 
 
 def is_logged(resolved: Mapping[str, Any]) -> bool:
-    """Whether a run's model can be logged as one that takes and gives text."""
-    return resolved.get("task", {}).get("kind") in _PROGRAMS
+    """Whether a run's model can be logged: its task says what it takes and gives."""
+    try:
+        _interface(resolved)
+    except (NotImplementedError, GateworkError):
+        return False
+    return True
+
+
+def _interface(resolved: Mapping[str, Any]) -> tuple[Interface, Row]:
+    """What the model takes and gives, and one row of it."""
+    experiment = validate_experiment(resolved)
+    task = task_of(experiment)
+    return task.interface(experiment), task.input_example(experiment)
 
 
 def model_state(folder: Path) -> list[int] | None:
@@ -58,12 +73,13 @@ def log_model(store: MlflowStore, experiment: str, run: str, key: str, folder: P
     with tempfile.TemporaryDirectory(prefix="gatework-") as scratch:
         code = Path(scratch) / CODE
         pack_code(code)
+        interface, row = _interface(resolved)
         size = code.stat().st_size + sum(file.stat().st_size for file in source.rglob("*") if file.is_file())
         arguments = {
-            "python_model": str(Path(__file__).with_name(_PROGRAMS[resolved["task"]["kind"]])),
+            "python_model": str(Path(__file__).with_name(_PROGRAM)),
             "artifacts": {"model": str(source), "code": str(code)},
-            "signature": _signature(),
-            "input_example": _example(resolved),
+            "signature": _signature(interface),
+            "input_example": _example(interface, row),
             "pip_requirements": requirements(resolved["backend"]["name"]),
         }
         model = store.make_model(experiment, run, {KEY_TAG: key, _STATE_TAG: state, "gatework.recipe": resolved["recipe"]})
@@ -94,7 +110,8 @@ def requirements(backend: str) -> list[str]:
         wanted = requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in ("", backend, "mlflow"))
         if wanted and requirement.name != "gatework":
             needed.extend(_pinned(requirement.name))
-    return list(dict.fromkeys([*needed, *_pinned("pandas")]))
+    plugged = [name for name in plugin_distributions() if name != "gatework"]
+    return list(dict.fromkeys([*needed, *_pinned("pandas"), *(one for name in plugged for one in _pinned(name))]))
 
 
 def _declared() -> list[str]:
@@ -112,22 +129,18 @@ def _pinned(name: str) -> Iterator[str]:
     yield f"{name}=={re.sub(r'[+].*', '', version)}"  # an index knows no local versions, such as 2.13.0+cpu
 
 
-def _signature() -> Any:
+def _signature(interface: Interface) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
-    params = [
-        ParamSpec("length", DataType.long, None),
-        ParamSpec("temperature", DataType.double, None),
-        ParamSpec("top_k", DataType.long, None),
-        ParamSpec("top_p", DataType.double, None),
-        ParamSpec("seed", DataType.long, 0),
-    ]
-    return ModelSignature(Schema([ColSpec(DataType.string, "prompt")]), Schema([ColSpec(DataType.string, "text")]), ParamSchema(params))
+    def columns(found: Mapping[str, str]) -> Schema:
+        return Schema([ColSpec(DataType[kind], name) for name, kind in found.items()])
+
+    params = [*(ParamSpec(name, DataType[kind], None) for name, kind in interface.settings.items()), ParamSpec("seed", DataType.long, 0)]
+    return ModelSignature(columns(interface.inputs), columns(interface.outputs), ParamSchema(params))
 
 
-def _example(resolved: Mapping[str, Any]) -> Any:
+def _example(interface: Interface, row: Row) -> Any:
     import pandas
 
-    decoding = resolved["decoding"]
-    return pandas.DataFrame({"prompt": [decoding["prompt"]]}), {"length": min(decoding["length"], 100)}
+    return pandas.DataFrame([dict(row)]), {"length": 100} if "length" in interface.settings else {}

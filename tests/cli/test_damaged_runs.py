@@ -151,4 +151,6 @@ def test_a_vocabulary_that_is_not_the_models_is_refused(
     tokens = Vocabulary.load(path).tokens
     Vocabulary.of([*tokens, "\u2603"]).save(path)
     assert main(["generate", "one"]) == 2
-    assert f"{path} has {len(tokens) + 1} tokens and the model {len(tokens)}: it is not the model's vocabulary" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"what {path.parent} keeps of its data ({len(tokens) + 1} tokens) is not the model's" in said
+    assert f"gives {len(tokens)} logits a step, expected {len(tokens) + 1}" in said

@@ -67,9 +67,11 @@ def test_a_benchmark_that_is_beyond_its_limit_fails(
         monkeypatch.setattr(module, "contestants", lambda shape, dtype, with_variants: {"it": (None, None)}.items())
     else:
         trainee = SimpleNamespace(weights=lambda: {"logits/kernel": SimpleNamespace(shape=(2, 3))})
-        generator = SimpleNamespace(settings=lambda **given: SimpleNamespace(prompt="a"), trainee=trainee)
+        task = SimpleNamespace(predict=lambda model, rows, settings: [], input_example=lambda experiment: {})
+        model = SimpleNamespace(experiment=None, trainee=trainee)
         monkeypatch.setattr("framework.engine.folder.find_run", lambda run, runs: tmp_path)
-        monkeypatch.setattr("framework.engine.text.TextGenerator.of_run", lambda folder, backend: generator)
+        monkeypatch.setattr("framework.engine.model.open_model", lambda folder, backend: model)
+        monkeypatch.setattr("framework.tasks.task.task_of", lambda experiment: task)
     words = ["benchmark.py", subject, "--busy", "--json", str(tmp_path / "it.json")]
     monkeypatch.setattr(sys, "argv", words)
     monkeypatch.setattr(benchmark, "require_quiet", lambda anyway: None)

@@ -18,5 +18,5 @@ def test_tokens_times_their_length_is_the_text(tmp_path: Path, level: str) -> No
     (tmp_path / "text.txt").write_text(TEXT)
     spec = TextDataSpec(path=str(tmp_path / "text.txt"), level=level, sequence_length=4, batch_size=2)  # type: ignore[arg-type]
     data = prepare(spec, PathsSpec(), 0)
-    assert data.characters_per_token * data.tokens == pytest.approx(len(TEXT))
-    assert (data.characters_per_token == 1.0) is (level == "character")
+    assert data.figures["characters_per_token"] * data.tokens == pytest.approx(len(TEXT))
+    assert (data.figures["characters_per_token"] == 1.0) is (level == "character")

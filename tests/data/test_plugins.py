@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from framework.data.registry import Registry
 from framework.errors import DataError
+from framework.registry import Registry
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,21 +38,22 @@ def test_a_strangers_corpus_and_kind_of_data_come_by_entry_point(tmp_path: Path)
             "letters": "from framework.data.corpus import corpus\n"
             "@corpus('letters')\ndef read():\n    yield from ('Dear reader,\\n', 'write back!\\n')\n",
             "pairs": "from typing import Literal\n"
-            "from framework.data.prepare import data_kind\nfrom framework.data.text import prepare_text\n"
+            "from framework.data.prepare import data_kind\nfrom framework.data.processor import TextProcessor\n"
+            "from framework.data.text import prepare_text\n"
             "from framework.spec.data import DataSpec, TextDataSpec\n"
             "class PairsSpec(DataSpec):\n    kind: Literal['pairs'] = 'pairs'\n"
-            "@data_kind(PairsSpec)\ndef prepare_pairs(spec, paths, seed):\n"
+            "@data_kind(PairsSpec, TextProcessor)\ndef prepare_pairs(spec, paths, seed):\n"
             "    text = TextDataSpec(corpus='letters', sequence_length=2, batch_size=2)\n    return prepare_text(text, paths, seed)\n",
         },
     )
     code = """
-from framework.data.plugins import load_plugins
+from framework.plugins import load_plugins
 from framework.data.prepare import prepare
 from framework.spec.data import DATA_KINDS
 from framework.spec.experiment import PathsSpec
 assert load_plugins() == {}, load_plugins()
 data = prepare(DATA_KINDS['pairs'](), PathsSpec(), 0)
-print(data.vocabulary.decode(data.train.stream), data.train.steps)
+print(data.processor.vocabulary.decode(data.train.stream), data.train.steps)
 try:
     prepare(DATA_KINDS['pairs'](declared_sizes={'tokens': 5}), PathsSpec(), 0)
 except Exception as error:
@@ -70,10 +71,10 @@ def test_a_broken_plugin_is_named_where_its_name_is_missed_and_stops_nothing_els
     )
     code = """
 from framework.data.corpus import CORPORA
-CORPORA.get('fine')
-CORPORA.get('python_source')
+CORPORA.named('fine')
+CORPORA.named('python_source')
 try:
-    CORPORA.get('fin')
+    CORPORA.named('fin')
 except Exception as error:
     print(error)
 """
@@ -91,9 +92,9 @@ import sys
 import framework.data.prepare
 assert not any('recipes' in name for name in sys.modules), 'loaded too early'
 from framework.data.corpus import CORPORA
-from framework.data.plugins import load_plugins
+from framework.plugins import load_plugins
 assert load_plugins() == {}, load_plugins()
-assert CORPORA.names() == ['python_source']
+assert sorted(CORPORA) == ['python_source']
 heavy = 'torch', 'tensorflow', 'keras', 'pytorch_lightning', 'mlflow', 'hydra', 'omegaconf', 'yaml', 'matplotlib', 'pooch', 'requests'
 print([name for name in heavy if name in sys.modules])
 """

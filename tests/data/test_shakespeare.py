@@ -34,14 +34,14 @@ def test_numbers_of_the_tutorial() -> None:
     assert data.sizes == {"tokens": 65}
     assert data.tokens == len(text) == 1_115_394
     assert data.source == str(FILE)
-    assert data.vocabulary.tokens == tuple(sorted(set(text)))
-    assert data.vocabulary.encode("\n !z").tolist() == [0, 1, 2, 64]
-    assert data.vocabulary.encode("First Citizen").tolist() == [18, 47, 56, 57, 58, 1, 15, 47, 58, 47, 64, 43, 52]
+    assert data.processor.vocabulary.tokens == tuple(sorted(set(text)))
+    assert data.processor.vocabulary.encode("\n !z").tolist() == [0, 1, 2, 64]
+    assert data.processor.vocabulary.encode("First Citizen").tolist() == [18, 47, 56, 57, 58, 1, 15, 47, 58, 47, 64, 43, 52]
     assert isinstance(data.train, ShuffledWindows)
     assert data.train.windows == 11_043
     assert data.train.steps == 172
     assert data.train.stream.dtype == np.uint8
-    assert data.vocabulary.decode(data.train.stream) == text
+    assert data.processor.vocabulary.decode(data.train.stream) == text
 
 
 def test_an_epoch_is_172_batches_of_the_texts_own_chunks() -> None:
@@ -53,15 +53,15 @@ def test_an_epoch_is_172_batches_of_the_texts_own_chunks() -> None:
     assert {batch.targets.shape for batch in batches} == {(64, 100)}
     for batch in batches[::20]:
         for row, target in zip(batch.inputs["tokens"], batch.targets, strict=True):
-            assert data.vocabulary.decode([*row, target[-1]]) in chunks
+            assert data.processor.vocabulary.decode([*row, target[-1]]) in chunks
     assert limit(data.train, 5).steps == 5
 
 
 def test_the_later_tutorial_puts_the_unknown_token_first() -> None:
     data = shakespeare(unknown="replace")
     assert data.sizes == {"tokens": 66}
-    assert data.vocabulary.tokens[:3] == ("[UNK]", "\n", " ")
-    assert data.vocabulary.encode("z€").tolist() == [65, 0]
+    assert data.processor.vocabulary.tokens[:3] == ("[UNK]", "\n", " ")
+    assert data.processor.vocabulary.encode("z€").tolist() == [65, 0]
 
 
 def test_the_usual_split_is_the_last_tenth() -> None:

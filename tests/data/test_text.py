@@ -47,7 +47,7 @@ def prepared(file: Path, seed: int = 0, **changes: Any) -> PreparedData:
 
 def windows_of(data: PreparedData, epoch: int = 0) -> list[str]:
     return [
-        data.vocabulary.decode([*row, target[-1]])
+        data.processor.vocabulary.decode([*row, target[-1]])
         for batch in data.train.epoch(epoch)
         for row, target in zip(batch.inputs["tokens"], batch.targets, strict=True)
     ]
@@ -55,7 +55,7 @@ def windows_of(data: PreparedData, epoch: int = 0) -> list[str]:
 
 def test_prepared_text_says_what_it_is(file: Path) -> None:
     data = prepared(file)
-    assert data.sizes == {"tokens": len(set(TEXT))} == {"tokens": data.vocabulary.size}
+    assert data.sizes == {"tokens": len(set(TEXT))} == {"tokens": data.processor.vocabulary.size}
     assert data.tokens == len(TEXT)
     assert data.source == str(file)
     assert data.validation is None
@@ -87,7 +87,7 @@ def test_a_corpus_may_be_a_path(file: Path) -> None:
         return file.parent
 
     data = prepare_text(TextDataSpec(corpus="test_folder", batch_size=2, sequence_length=5), PATHS, 0)
-    assert data.vocabulary.decode(data.train.stream) == TEXT  # type: ignore[attr-defined]
+    assert data.processor.vocabulary.decode(data.train.stream) == TEXT  # type: ignore[attr-defined]
 
 
 def test_many_files_are_described_by_number_and_ends(tmp_path: Path, file: Path) -> None:
@@ -130,7 +130,7 @@ def test_validation_is_the_same_for_every_seed_and_epoch_and_training_is_not(fil
 def test_contiguous_text_is_read_on(file: Path) -> None:
     data = prepared(file, order="contiguous", batch_size=2, sequence_length=10)
     assert isinstance(data.train, ContiguousWindows)
-    rows = ["".join(data.vocabulary.decode(batch.inputs["tokens"][row]) for batch in data.train.epoch(0)) for row in (0, 1)]
+    rows = ["".join(data.processor.vocabulary.decode(batch.inputs["tokens"][row]) for batch in data.train.epoch(0)) for row in (0, 1)]
     assert TEXT.startswith(rows[0] + rows[1])
     assert len(rows[0]) == (len(TEXT) - 1) // 20 * 10
 

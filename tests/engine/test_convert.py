@@ -84,11 +84,13 @@ def test_the_command_converts_and_exports(small: Small, tmp_path: Path, capsys: 
 
 
 def check_file(run: Run, file: Path) -> None:
+    from framework.engine.model import trained_model
     from framework.engine.weight_files import load_any
 
-    weights = load_any(file, run.generator.model.plan)
-    assert weights.keys() == dict(run.generator.model.weights).keys()
-    for name, array in run.generator.model.weights.items():
+    model = trained_model(run.folder)
+    weights = load_any(file, model.plan)
+    assert weights.keys() == dict(model.weights).keys()
+    for name, array in model.weights.items():
         np.testing.assert_array_equal(weights[name], array, err_msg=f"{file} {name}")
 
 

@@ -29,7 +29,7 @@ def evaluate(run: Run, *overrides: str, split: str = "auto") -> dict[str, Any]:
 def by_hand(run: Run, text: str) -> float:
     """The loss over whole windows of a text in order, of the run's weights by plain NumPy in float64."""
     model = read_portable(run.path / "model")
-    vocabulary: Vocabulary = model.vocabulary
+    vocabulary: Vocabulary = model.processor.vocabulary  # type: ignore[attr-defined]
     numbers = {token: number for number, token in enumerate(vocabulary.tokens)}
     unknown = 0 if vocabulary.unknown else None
     ids = np.array([numbers.get(one, unknown) for one in text])

@@ -54,7 +54,7 @@ READERS: dict[str, tuple[tuple[str, ...], ...]] = {
 PRELOAD = (
     "torch", "pytorch_lightning", "mlflow", "mlflow.store.tracking.sqlalchemy_store", "sqlalchemy", "matplotlib.figure",
     "matplotlib.backends.backend_agg", "framework.backends.torch.backend", "framework.engine.train", "framework.engine.evaluate",
-    "framework.engine.text", "framework.engine.export", "framework.engine.sync", "framework.engine.prune", "framework.cli.train",
+    "framework.engine.model", "framework.engine.export", "framework.engine.sync", "framework.engine.prune", "framework.cli.train",
     "framework.cli.generate", "framework.cli.evaluate", "framework.cli.runs", "framework.cli.sync", "framework.cli.convert",
 )  # fmt: skip
 

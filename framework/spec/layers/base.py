@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, TypeVar
 
 from pydantic import Field
 
+from framework.registry import Registry
 from framework.spec.base import Spec
 
 References = Annotated[str | Annotated[list[str], Field(min_length=1)], Field(union_mode="left_to_right")]
@@ -44,7 +45,7 @@ class LayerSpec(Spec):
                 yield field, reference
 
 
-LAYER_KINDS: dict[str, type[LayerSpec]] = {}
+LAYER_KINDS: Registry[type[LayerSpec]] = Registry("model.layers", "layer kind")
 """Layer kinds by name; filled by :func:`layer_kind`, read by the validator, the schema and the builder."""
 
 Kind = TypeVar("Kind", bound=type[LayerSpec])
@@ -54,12 +55,11 @@ def layer_kind(name: str) -> Callable[[Kind], Kind]:
     """Makes a :class:`LayerSpec` known to YAML as ``kind: name``.
 
     Raises:
-        ValueError: another class has that name already.
+        DataError: another class has that name already.
     """
 
     def register(spec: Kind) -> Kind:
-        if LAYER_KINDS.setdefault(name, spec) is not spec:
-            raise ValueError(f"layer kind '{name}' is taken by {LAYER_KINDS[name].__qualname__}")
+        LAYER_KINDS.add(name, spec)
         return spec
 
     return register

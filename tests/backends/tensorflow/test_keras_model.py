@@ -10,10 +10,12 @@ import keras
 import numpy as np
 import pytest
 
+from framework.backends.base.layer_builders import LAYER_BUILDERS
 from framework.backends.tensorflow import GRU
-from framework.backends.tensorflow.layers import BuildContext, builds, registry
+from framework.backends.tensorflow.layers import BuildContext, builds
 from framework.backends.tensorflow.model import build_model
-from framework.errors import CheckpointError, InputError, UnsupportedArgument
+from framework.errors import CheckpointError, DataError, InputError, UnsupportedArgument
+from framework.registry import Registry
 from framework.spec.layers.base import LayerSpec
 
 pytestmark = pytest.mark.tensorflow
@@ -160,11 +162,15 @@ def test_a_kind_without_a_keras_layer(kit: Any) -> None:
 
     plan = kit.plan(kit.single(2, kind="dropout", rate=0.5))
     unknown = replace(plan, layers=(replace(plan.layers[0], spec=Unheard()),))
-    with pytest.raises(UnsupportedArgument, match=r"model\.layers\.layer\.kind: no 'unheard' on TensorFlow; it has embedding, dense"):
+    with pytest.raises(
+        UnsupportedArgument, match=r"model\.layers\.layer\.kind: the tensorflow backend builds no kind 'unheard', only .*dense"
+    ):
         build_model(unknown, BuildContext("float32", 0))
 
 
-def test_a_kind_of_ones_own(kit: Any) -> None:
+def test_a_kind_of_ones_own(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LAYER_BUILDERS["tensorflow"], "_builders", Registry("model.layers", "tensorflow layer"))
+
     class Doubled(LayerSpec):
         kind: str = "doubled"
 
@@ -172,14 +178,11 @@ def test_a_kind_of_ones_own(kit: Any) -> None:
     def build_doubled(planned: Any, context: BuildContext) -> keras.layers.Layer:
         return keras.layers.Rescaling(2.0, **context.shared(planned))
 
-    try:
-        plan = kit.plan(kit.single(2, kind="dropout", rate=0.5))
-        native, _ = build_model(replace(plan, layers=(replace(plan.layers[0], spec=Doubled()),)), BuildContext("float32", 0))
-        np.testing.assert_array_equal(native(np.ones((1, 1, 2))), np.full((1, 1, 2), 2.0))
-        with pytest.raises(ValueError, match="has a Keras builder already"):
-            builds("doubled")(lambda planned, context: keras.layers.Identity())
-    finally:
-        del registry.BUILDERS["doubled"]
+    plan = kit.plan(kit.single(2, kind="dropout", rate=0.5))
+    native, _ = build_model(replace(plan, layers=(replace(plan.layers[0], spec=Doubled()),)), BuildContext("float32", 0))
+    np.testing.assert_array_equal(native(np.ones((1, 1, 2))), np.full((1, 1, 2), 2.0))
+    with pytest.raises(DataError, match="two plug-ins register the tensorflow layer 'doubled'"):
+        builds("doubled")(lambda planned, context: keras.layers.Identity())
 
 
 def test_a_wrong_shape_of_targets_is_told(kit: Any) -> None:

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from framework.backends.base.layer_builders import LAYER_BUILDERS
 from framework.backends.torch.backend import TorchBackend
 from framework.backends.torch.layers.base import Layer, Setting, single
-from framework.backends.torch.layers.table import BUILDERS, build_layer, builds
+from framework.backends.torch.layers.table import build_layer, builds
 from framework.backends.torch.signal import Signal
 from framework.builder.plan import PlannedLayer, PlannedTensor, Reference
-from framework.errors import BackendUnavailable, CheckpointError, UnsupportedArgument
+from framework.errors import BackendUnavailable, CheckpointError, DataError, UnsupportedArgument
+from framework.registry import Registry
 from framework.spec.backend import BackendSpec
 from framework.spec.layers.base import LayerSpec
 from framework.spec.trainer import TrainerSpec
@@ -179,16 +181,18 @@ def planned(kind: str) -> PlannedLayer:
 
 
 def test_a_kind_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framework.backends.torch.layers.table.BUILDERS", dict(BUILDERS))
+    monkeypatch.setattr(LAYER_BUILDERS["torch"], "_builders", Registry("model.layers", "torch layer"))
     builds("twice")(Twice)
     layer = build_layer(planned("twice"), Setting())
     assert dropped(layer, torch.ones(2, 3)).tolist() == [[2.0] * 3] * 2
-    with pytest.raises(ValueError, match="'twice' is built by"):
+    with pytest.raises(DataError, match="two plug-ins register the torch layer 'twice'"):
         builds("twice")(lambda one, setting: Twice(one, setting))
 
 
 def test_an_unknown_kind_names_the_nearest() -> None:
-    with pytest.raises(UnsupportedArgument, match=r"layer 'own': the torch backend builds no kind 'denze', only .*did you mean 'dense'\?"):
+    with pytest.raises(
+        UnsupportedArgument, match=r"model\.layers\.own\.kind: the torch backend builds no kind 'denze', only .*did you mean 'dense'\?"
+    ):
         build_layer(planned("denze"), Setting())
 
 

@@ -8,9 +8,9 @@ from types import ModuleType
 import pytest
 
 from framework.data.corpus import CORPORA
-from framework.data.plugins import load_plugins
 from framework.data.prepare import prepare
 from framework.errors import DataError
+from framework.plugins import load_plugins
 from framework.spec.data import TextDataSpec
 from framework.spec.experiment import PathsSpec
 
@@ -22,12 +22,12 @@ def dataset() -> ModuleType:
 
 
 def test_the_offline_text_is_ascii_at_most_a_megabyte_and_always_the_same(dataset: ModuleType) -> None:
-    pieces = list(CORPORA.get("python_source")())
+    pieces = list(CORPORA.named("python_source")())
     assert len(pieces) == len(dataset.MODULES)
     text = "".join(pieces)
     assert text.isascii()
     assert 900_000 < len(text) <= 1_000_000
-    assert text == "".join(CORPORA.get("python_source")())
+    assert text == "".join(CORPORA.named("python_source")())
     assert pieces[0] == Path(argparse.__file__).read_text(encoding="utf-8")
     assert all(piece.endswith("\n") for piece in pieces)
 
@@ -37,7 +37,7 @@ def test_it_trains_at_the_tutorials_size_without_network_or_data_folder(monkeypa
     data = prepare(TextDataSpec(corpus="python_source", validation_fraction=0.1), PathsSpec(), 0)
     assert data.source == "corpus python_source"
     assert data.train.steps > 100 and data.validation is not None and data.validation.steps > 10
-    assert set("\n" + "".join(map(chr, range(32, 127)))) >= set(data.vocabulary.tokens)
+    assert set("\n" + "".join(map(chr, range(32, 127)))) >= set(data.processor.vocabulary.tokens)
 
 
 def test_lines_that_are_not_ascii_and_what_is_over_a_megabyte_are_left_out(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import keras
 
 from framework.backends.base.dropout import dropout_seed
+from framework.backends.base.layer_builders import LAYER_BUILDERS
 from framework.builder.plan import PlannedLayer
 from framework.errors import UnsupportedArgument
 from framework.spec.backend import BackendSpec
@@ -71,26 +71,8 @@ def keras_name(name: str) -> str:
     return valid if re.match(r"[A-Za-z0-9.]", valid) else f"layer{valid}"
 
 
-Builder = Callable[[PlannedLayer, BuildContext], keras.layers.Layer]
-AnyBuilder = TypeVar("AnyBuilder", bound=Builder)
-
-BUILDERS: dict[str, Builder] = {}
-"""Builders by kind; filled by :func:`builds`."""
-
-
-def builds(kind: str) -> Callable[[AnyBuilder], AnyBuilder]:
-    """Makes a function the builder of a layer kind: it takes the planned layer and the context, and gives an unbuilt Keras layer.
-
-    Raises:
-        ValueError: the kind has another builder already.
-    """
-
-    def register(builder: AnyBuilder) -> AnyBuilder:
-        if BUILDERS.setdefault(kind, builder) is not builder:
-            raise ValueError(f"layer kind '{kind}' has a Keras builder already")
-        return builder
-
-    return register
+builds = LAYER_BUILDERS["tensorflow"].builds
+"""Makes a function of (planned layer, context) that gives an unbuilt Keras layer the builder of a layer kind."""
 
 
 def build_layer(planned: PlannedLayer, context: BuildContext) -> keras.layers.Layer:
@@ -99,9 +81,7 @@ def build_layer(planned: PlannedLayer, context: BuildContext) -> keras.layers.La
     Raises:
         UnsupportedArgument: there is no builder for the kind, or Keras refuses an argument; the layer is named.
     """
-    builder = BUILDERS.get(planned.kind)
-    if builder is None:
-        raise UnsupportedArgument(f"model.layers.{planned.name}.kind: no '{planned.kind}' on TensorFlow; it has {', '.join(BUILDERS)}")
+    builder = LAYER_BUILDERS["tensorflow"].builder(planned.kind, planned.name)
     try:
         return builder(planned, context)
     except (TypeError, ValueError) as error:

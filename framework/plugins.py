@@ -43,6 +43,12 @@ def _declared() -> dict[str, str]:
     return {point.name: point.module for point in importlib.metadata.entry_points(group=GROUP)}
 
 
+def plugin_distributions() -> list[str]:
+    """Names of the installed distributions that bring plug-ins."""
+    found = (point.dist.name for point in importlib.metadata.entry_points(group=GROUP) if point.dist is not None)
+    return list(dict.fromkeys(found))
+
+
 def _shipped() -> dict[str, str]:
     """The shipped recipes' modules: an installation made before a recipe was added does not list it as an entry point."""
     folder = _recipes_folder()
@@ -55,7 +61,7 @@ def _recipes_folder() -> Path | None:
     """Where the shipped recipes lie; in a checkout that is not installed, the folder beside the package becomes importable."""
     spec = sys.modules[RECIPES].__spec__ if RECIPES in sys.modules else importlib.util.find_spec(RECIPES)
     if spec is None:
-        folder = Path(__file__).parents[2] / "recipes"
+        folder = Path(__file__).parents[1] / "recipes"
         if not (folder / "__init__.py").is_file():
             return None
         spec = importlib.util.spec_from_file_location(RECIPES, folder / "__init__.py", submodule_search_locations=[str(folder)])

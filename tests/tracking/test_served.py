@@ -65,7 +65,7 @@ def test_the_model_makes_the_same_text_as_the_run(trained: tuple[Run, str]) -> N
     settings = {"length": 30, "temperature": 0.7, "top_k": 5, "top_p": 0.9, "seed": 3}
     made = model.predict(prompts, params=settings)
     assert list(made.columns) == ["text"]
-    expected = run.generator.generate(["import os", "d"], run.generator.settings(length=30, temperature=0.7, top_k=5, top_p=0.9), seed=3)
+    expected = [row["text"] for row in run.predict([{"prompt": "import os"}, {"prompt": "d"}], **settings)]
     assert list(made["text"]) == expected
     assert len(made["text"][0]) == len("import os") + 30
     assert list(model.predict(prompts, params={"length": 30})["text"]) != expected
@@ -80,7 +80,7 @@ def test_what_is_logged_can_be_served_without_gatework_and_without_trust(trained
     run, address = trained
     folder = Path(address)
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert {"MLmodel", "text_model.py", "requirements.txt", "input_example.json", "artifacts/gatework.zip"} <= files
+    assert {"MLmodel", "served.py", "requirements.txt", "input_example.json", "artifacts/gatework.zip"} <= files
     assert {f"artifacts/model/{name.name}" for name in (run.path / "model").iterdir()} <= files
     assert not [name for name in files if re.search(r"\.(pkl|pickle|pt|pth|bin)$", name)]
     pinned = (folder / "requirements.txt").read_text().splitlines()
@@ -105,7 +105,7 @@ def test_the_packed_sources_are_imported_from_the_archive(tmp_path: Path) -> Non
     pack_code(archive)
     assert archive.stat().st_size < 2_000_000
     code = "import sys; sys.path.insert(0, sys.argv[1])\n"
-    code += "import framework, framework.engine.portable, framework.engine.text, framework.backends.base.registry\n"
+    code += "import framework, framework.engine.portable, framework.engine.model, framework.backends.base.registry\n"
     code += "print({name for name, module in sys.modules.items() if name.startswith('framework') and sys.argv[1] not in module.__file__})"
     done = subprocess.run([sys.executable, "-c", code, str(archive)], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
@@ -148,7 +148,7 @@ def test_a_served_model_answers_over_http_with_text(backend: str, tmp_path: Path
         settings = {"length": 20, "seed": 1}
         status, answer = ask(address, {"dataframe_records": [{"prompt": "import "}, {"prompt": "x"}], "params": settings})
         assert status == 200
-        expected = run.generator.generate(["import ", "x"], run.generator.settings(length=20), seed=1)
+        expected = [row["text"] for row in run.predict([{"prompt": "import "}, {"prompt": "x"}], **settings)]
         assert [row["text"] for row in answer["predictions"]] == expected
         status, answer = ask(address, {"dataframe_records": [{"prompt": "☃"}]})
         assert status == 400

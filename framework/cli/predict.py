@@ -1,0 +1,96 @@
+"""Predict with a trained model, whatever its task: rows in, a prediction for each out, in order.
+
+gatework predict last "Good morning"            one row of a model that reads one text
+gatework predict last < rows.txt > answers.txt  a row a line: plain text, or a JSON object of the model's columns
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from framework.errors import EXIT_DONE, InputError, nearest
+
+_READERS = {"string": str, "long": int, "double": float}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("run", metavar="RUN", help="run folder, its name, MLflow run id, or last")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help="text or JSON object; standard input, a row a line, when none is given")
+    parser.add_argument("--file", metavar="FILE", help="read rows from a file, a row a line")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the task, such as length=200")
+    parser.add_argument("--seed", type=int, default=0, help="seed of random draws (%(default)s)")
+    parser.add_argument("--backend", choices=("torch", "tensorflow"), help="backend to run on; the run's own when not given")
+    parser.add_argument("--runs-dir", default="runs", metavar="DIR", help="folder of all runs (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print a JSON object a line, also where there is one text to print")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the verb."""
+    from framework.cli.warning import warn
+    from framework.engine.folder import find_run
+    from framework.engine.model import open_model
+    from framework.tasks.task import task_of
+
+    if arguments.seed < 0:
+        raise InputError(f"--seed is {arguments.seed}; expected 0 or more")
+    model = open_model(find_run(arguments.run, arguments.runs_dir), arguments.backend, warn)
+    task = task_of(model.experiment)
+    interface = task.interface(model.experiment)
+    rows = [_row(line, interface.inputs) for line in _lines(arguments)]
+    settings = dict(_setting(word, interface.settings) for word in arguments.set)
+    for prediction in task.predict(model, rows, settings, arguments.seed):
+        print(_shown(prediction, arguments.json))
+    return EXIT_DONE
+
+
+def _lines(arguments: argparse.Namespace) -> Iterable[str]:
+    if arguments.rows and arguments.file:
+        raise InputError("rows are given both as arguments and by --file; expected one of the two")
+    if arguments.rows:
+        return arguments.rows  # type: ignore[no-any-return]
+    if arguments.file is None:
+        return sys.stdin.read().splitlines()
+    try:
+        with open(arguments.file, encoding="utf-8") as file:
+            return file.read().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--file {arguments.file} cannot be read: {error}") from error
+
+
+def _row(line: str, columns: Mapping[str, str]) -> Mapping[str, Any]:
+    """A row as JSON, or the text of the only column."""
+    if line.lstrip().startswith("{"):
+        try:
+            found = json.loads(line)
+        except json.JSONDecodeError:
+            found = None
+        if isinstance(found, dict):
+            return found
+    if len(columns) != 1:
+        raise InputError(f"a row is {line!r}; expected a JSON object with {', '.join(columns)}")
+    (name,) = columns
+    return {name: line}
+
+
+def _setting(word: str, known: Mapping[str, str]) -> tuple[str, Any]:
+    name, sign, value = word.partition("=")
+    if not sign or name not in known:
+        close = nearest(name, known)
+        guess = f"; did you mean '{close}'?" if close else ""
+        raise InputError(f"--set {word}: expected NAME=VALUE with one of {', '.join(known) or 'no settings'}{guess}")
+    try:
+        return name, _READERS[known[name]](value)
+    except ValueError as error:
+        raise InputError(f"--set {word}: {name} is of type {known[name]}") from error
+
+
+def _shown(prediction: Mapping[str, Any], as_json: bool) -> str:
+    values: Sequence[Any] = list(prediction.values())
+    if len(values) == 1 and isinstance(values[0], str) and not as_json:
+        return values[0]
+    return json.dumps(dict(prediction), ensure_ascii=False)

@@ -1,0 +1,60 @@
+"""A model in use: what a task is given to make predictions and samples with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from framework.backends.base.backend import Trainee
+    from framework.builder.plan import ModelPlan
+    from framework.data.processor import Processor
+    from framework.decoding.stepper import Stepper
+    from framework.spec.decoding import DecodingSpec
+    from framework.spec.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Model:
+    """A built model with what belongs to it.
+
+    Attributes:
+        experiment: the config, sizes filled in.
+        plan: of the model.
+        processor: of the data that it is, or was, trained on.
+        trainee: the native model behind its backend's floor.
+    """
+
+    experiment: Experiment
+    plan: ModelPlan
+    processor: Processor
+    trainee: Trainee
+
+    @cached_property
+    def stepper(self) -> Stepper:
+        """The decoding step, with the weights of the first use.
+
+        Raises:
+            UnsupportedArgument: a layer cannot be decoded step by step; it is named.
+        """
+        from framework.tasks.task import task_of
+
+        return self.trainee.stepper(task_of(self.experiment).decoded(self.plan))
+
+    def decoding(self, **changes: Any) -> DecodingSpec:
+        """The config's decoding with what is given (not None) changed.
+
+        Raises:
+            InputError: a value is out of range, or there is no such setting.
+        """
+        from framework.errors import InputError
+        from framework.spec.decoding import DecodingSpec
+        from framework.spec.problems import ProblemCollector
+
+        given = {key: value for key, value in changes.items() if value is not None}
+        collector = ProblemCollector()
+        settings = collector.parse(DecodingSpec, {**self.experiment.decoding.model_dump(), **given}, "")
+        if settings is None:
+            raise InputError("\n".join(str(problem) for problem in collector.problems))
+        return settings

@@ -1,0 +1,1 @@
+"""A sequence classifier for Gatework."""
