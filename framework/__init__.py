@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from framework.engine.api import build, load, train
-    from framework.engine.run import Run, open_run
+    from framework.engine.model.run import Run, open_run
 
 _PLACES = {
     "load": "framework.engine.api",
     "build": "framework.engine.api",
     "train": "framework.engine.api",
-    "open_run": "framework.engine.run",
-    "Run": "framework.engine.run",
+    "open_run": "framework.engine.model.run",
+    "Run": "framework.engine.model.run",
 }
 
 __all__ = ["Run", "build", "load", "open_run", "train"]

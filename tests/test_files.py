@@ -14,8 +14,8 @@ import pytest
 
 from framework.config.saved import save_resolved
 from framework.data.vocabulary import Vocabulary
-from framework.engine.files import write_json, write_text
-from framework.engine.folder import RunFolder, remember_last
+from framework.engine.run.files import write_json, write_text
+from framework.engine.run.folder import RunFolder, remember_last
 from framework.files import open_plain, parse_json, read_plain, replace_text, replacing
 from framework.report.curves import plot_curves
 from framework.tracking.note import NOTE, Note
@@ -95,7 +95,7 @@ def test_threads_that_write_one_file_do_not_meet(kind: str, tmp_path: Path) -> N
 WRITE = """
 import sys, threading
 from pathlib import Path
-from framework.engine.files import write_text
+from framework.engine.run.files import write_text
 def write():
     for number in range(100):
         write_text(Path(sys.argv[1]), sys.argv[2] * 5000)

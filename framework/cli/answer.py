@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from framework.config.compose import Composed
-from framework.engine.digest import resolved
+from framework.engine.run.digest import resolved
 from framework.errors import InputError, SpecError, nearest
 from framework.secrets import conceal, concealed
 from framework.spec.problems import render

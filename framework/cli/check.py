@@ -84,7 +84,7 @@ def check_model(experiment: Experiment, locate: Locate) -> tuple[int | None, lis
     Returns:
         The number of parameters, where the sizes are declared; and what the trained model will not be able to do.
     """
-    from framework.engine.planning import plan_experiment, with_sizes
+    from framework.engine.run.planning import plan_experiment, with_sizes
     from framework.tasks.decoding import obstacle_lines
 
     known = experiment.data.known_sizes()

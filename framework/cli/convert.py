@@ -33,13 +33,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.export:
         if arguments.overrides:
             raise InputError(f"'{arguments.overrides[0]}': --export reads no data, so there is nothing to say of it")
-        from framework.engine.export import export_run
+        from framework.engine.model.export import export_run
 
         source = export_run(arguments.run, arguments.export, arguments.runs_dir, warn)
         result = {"run": str(source.path), "file": arguments.export}
         print(json.dumps(result, indent=2) if arguments.json else f"wrote the weights of {source.path} to {arguments.export}")
         return EXIT_DONE
-    from framework.engine.convert import convert_run
+    from framework.engine.model.convert import convert_run
 
     converted = convert_run(arguments.run, arguments.to, arguments.name, arguments.runs_dir, warn, arguments.overrides)
     if arguments.json:

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
     from framework.cli.warning import warn
-    from framework.engine.evaluate import evaluate_run
+    from framework.engine.model.evaluate import evaluate_run
 
     result = evaluate_run(arguments.run, arguments.split, arguments.runs_dir, warn, arguments.overrides)
     if arguments.json:

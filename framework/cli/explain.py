@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
-    from framework.engine.planning import plan_only, with_sizes
-    from framework.engine.prepare import local_sizes
+    from framework.engine.run.planning import plan_only, with_sizes
+    from framework.engine.run.prepare import local_sizes
     from framework.report.explain import explain_json, print_explanation
 
     loaded = load(arguments.overrides, arguments.config_dir)
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print_explanation(experiment, plan, sizes, source)
     if arguments.proof:
-        from framework.engine.proof import prove_verdicts
+        from framework.engine.compare.proof import prove_verdicts
 
         for name, eligible, kernel in prove_verdicts(loaded.experiment, loaded.composed.locate):
             verdict = "cuDNN on a GPU" if eligible else "not cuDNN"

@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
     from framework.cli.warning import warn
-    from framework.engine.folder import find_run
-    from framework.engine.model import open_model
+    from framework.engine.model.opening import open_model
+    from framework.engine.run.folder import find_run
     from framework.tasks.task import task_of
 
     if arguments.num < 1:

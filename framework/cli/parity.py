@@ -22,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
-    from framework.engine.parity import compare, measure_backends, table
-    from framework.engine.parity_record import parity_result, record_parity
-    from framework.engine.spec_file import spec_text
+    from framework.engine.compare.parity import compare, measure_backends, table
+    from framework.engine.compare.parity_record import parity_result, record_parity
+    from framework.engine.compare.spec_file import spec_text
     from framework.report.parity import parity_lines
     from framework.tracking.environment import describe_environment
 

@@ -96,8 +96,8 @@ def reproduce_composed(plan: Plan, composed: Composed) -> dict[str, Any]:
 def _conclude(plan: Plan, run: Path) -> Any:
     from rich.console import Console
 
-    from framework.engine.folder import RunFolder
-    from framework.engine.reproduce import conclude
+    from framework.engine.compare.reproduce import conclude
+    from framework.engine.run.folder import RunFolder
 
     console = Console(soft_wrap=True, highlight=False, markup=False)
     done = conclude(RunFolder(run), plan.name, plan.variant, plan.reference, plan.keep, lambda text: console.print(f"warning: {text}"))
@@ -108,7 +108,7 @@ def _conclude(plan: Plan, run: Path) -> Any:
 
 def _published(variant: Variant, folder: Path, config_dirs: Sequence[Path]) -> dict[str, Any]:
     """The variant's own resolved config; of a shipped recipe from the shipped configs alone, whatever the user's folders hide."""
-    from framework.engine.digest import resolved
+    from framework.engine.run.digest import resolved
 
     shipped = folder.parent == shipped_recipes()
     words = [f"recipe={variant.recipe}", *variant.overrides]
@@ -123,7 +123,7 @@ def _from_seeds(plan: Plan, config_dirs: list[Path], count: int) -> int:
 
     from framework.config.jobs import Job, JobOutcome
     from framework.config.launch import RunJobs, multirun, report
-    from framework.engine.multirun import record_multirun
+    from framework.engine.many.multirun import record_multirun
     from framework.report.progress import ConsoleReporter
 
     composed = compose(list(plan.words), config_dirs)
@@ -146,7 +146,7 @@ def _from_seeds(plan: Plan, config_dirs: list[Path], count: int) -> int:
 
 def _results(outcomes: Sequence[Any]) -> list[Any]:
     """What the runs of a multirun measured; jobs that failed have measured nothing."""
-    from framework.engine.results import read_result
+    from framework.engine.compare.results import read_result
     from framework.tracking.outbox import REPRODUCTION
 
     return [read_result(Path(one.value["run"]) / REPRODUCTION) for one in outcomes if isinstance(one.value, dict)]
@@ -171,7 +171,7 @@ def _reproduced_on_average(plan: Plan, outcomes: Sequence[Any]) -> bool:
 
 
 def _rewrite(folder: Path, targets: Targets, own: bool) -> int:
-    from framework.engine.recipe_page import write_page
+    from framework.engine.compare.recipe_page import write_page
 
     if not own:
         raise InputError(f"{folder} is the installed recipe; --recipes-dir names the folder of recipes to write into")

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
     from framework.cli.warning import warn
-    from framework.engine.listing import list_runs
+    from framework.engine.many.listing import list_runs
     from framework.report.runs import print_runs
 
     if arguments.yes and not arguments.prune:
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _prune(arguments: argparse.Namespace) -> int:
-    from framework.engine.prune import find_prunable, prune
+    from framework.engine.many.prune import find_prunable, prune
     from framework.report.runs import size
 
     found = find_prunable(arguments.runs_dir, arguments.recipe)
@@ -77,7 +77,7 @@ def _again(arguments: argparse.Namespace) -> str:
 
 def _check_recipe(recipe: str | None, runs_dir: str) -> None:
     """A recipe without runs is most likely a typing error."""
-    from framework.engine.folder import all_runs
+    from framework.engine.run.folder import all_runs
 
     if recipe is None:
         return

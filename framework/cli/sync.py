@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
-    from framework.engine.sync import folders_to_sync
+    from framework.engine.many.sync import folders_to_sync
     from framework.tracking.outbox import is_tracked
 
     if arguments.timeout <= 0:
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _sync(folder: Path, arguments: argparse.Namespace) -> bool:
     """Delivers one run and says what came of it; whether all is there."""
-    from framework.engine.sync import sync
+    from framework.engine.many.sync import sync
     from framework.tracking.address import without_password
 
     name = f"{folder.parent.name}/{folder.name}"

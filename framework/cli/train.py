@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     def around(runs_dir: Path, job: Job, run_jobs: RunJobs) -> list[JobOutcome]:
         from rich.console import Console
 
-        from framework.engine.multirun import record_multirun
+        from framework.engine.many.multirun import record_multirun
         from framework.report.progress import ConsoleReporter
 
         return record_multirun(runs_dir, arguments.overrides, job, run_jobs, ConsoleReporter(Console()).warn)
@@ -58,7 +58,7 @@ def train_composed(composed: Composed) -> dict[str, Any]:
     """
     from rich.console import Console
 
-    from framework.engine.train import train
+    from framework.engine.run.train import train
     from framework.report.progress import ConsoleReporter
 
     experiment = composed.experiment()
@@ -84,6 +84,6 @@ def _pruning(composed: Composed) -> Any:
     folder = os.environ.get(PARENT)
     if folder is None or composed.job is None:
         return None
-    from framework.engine.search import pruning
+    from framework.engine.many.search import pruning
 
     return pruning(Path(folder), composed.job)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from framework.config.compose import compose
-from framework.engine.prepare import build_trainee, prepare_experiment
-from framework.engine.run import Run
-from framework.engine.train import train as train_experiment
+from framework.engine.model.run import Run
+from framework.engine.run.prepare import build_trainee, prepare_experiment
+from framework.engine.run.train import train as train_experiment
 from framework.report.progress import Reporter
 from framework.spec.experiment import Experiment
 
@@ -52,4 +52,4 @@ def train(experiment: Experiment, reporter: Reporter | None = None) -> Run:
     Raises:
         GateworkError: the run cannot be started, or training failed.
     """
-    return train_experiment(experiment, reporter=reporter)
+    return Run(train_experiment(experiment, reporter=reporter))

@@ -24,8 +24,8 @@ class ServedModel(PythonModel):
         """Reads the portable model, and Gatework's sources where it is not imported yet."""
         if "framework" not in sys.modules:
             sys.path.insert(0, str(context.artifacts["code"]))
-        from framework.engine.model import built
-        from framework.engine.portable import read_portable
+        from framework.engine.model.opening import built
+        from framework.engine.run.portable import read_portable
         from framework.tasks.task import task_of
 
         self._model = built(read_portable(Path(context.artifacts["model"])))

@@ -69,7 +69,7 @@ def plain_step(recipe: str, backend: str, overrides: list[str]) -> Callable[[], 
 
 def _prepared(recipe: str, backend: str, overrides: list[str]) -> Any:
     import framework
-    from framework.engine.prepare import prepare_experiment
+    from framework.engine.run.prepare import prepare_experiment
 
     words = [f"backend={backend}", "tracking=none", "trainer.max_epochs=1000", *overrides]
     return prepare_experiment(framework.load(recipe, overrides=words))
@@ -85,7 +85,7 @@ class _Turns:
     def __init__(self, prepared: Any, steps: int) -> None:
         from framework.backends.base.training import Position, Training
         from framework.builder.schedule import learning_rate
-        from framework.engine.prepare import build_trainee
+        from framework.engine.run.prepare import build_trainee
 
         experiment = prepared.experiment
         _, self.trainee = build_trainee(prepared)

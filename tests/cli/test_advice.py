@@ -11,7 +11,7 @@ import pytest
 
 import framework
 from framework.cli.main import main
-from framework.engine.prepare import prepare_experiment
+from framework.engine.run.prepare import prepare_experiment
 from framework.errors import GateworkError
 
 TEXT = "The gate is shut, the state is kept; reset it, and it forgets.\n" * 120

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from framework.cli.main import main
-from framework.engine.results import read_result
+from framework.engine.compare.results import read_result
 from framework.errors import RunError, SpecError
 
 pytestmark = pytest.mark.torch
@@ -266,7 +266,7 @@ def test_a_readme_without_a_place_loses_nothing(own_folder: Path, capsys: pytest
 
 
 def test_a_shorter_run_never_replaces_a_longer_one(own_folder: Path) -> None:
-    from framework.engine.results import write_result
+    from framework.engine.compare.results import write_result
 
     assert reproduce() == 0
     whole = read_result(own_folder / "recipes/mine/results/plain-torch-seed0.json")

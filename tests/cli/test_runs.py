@@ -11,8 +11,8 @@ from tracking.run_on_disk import RECIPE, RunOnDisk
 
 import framework
 from framework.cli.main import main
-from framework.engine.checkpoint import PROGRESS, STATE
-from framework.engine.lock import RunLock
+from framework.engine.run.checkpoint import PROGRESS, STATE
+from framework.engine.run.lock import RunLock
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from tracking.run_on_disk import RECIPE, RunOnDisk
 
 import framework
 from framework.cli.main import main
-from framework.engine.lock import RunLock
+from framework.engine.run.lock import RunLock
 from framework.tracking.outbox import Outbox
 
 

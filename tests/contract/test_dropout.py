@@ -15,7 +15,7 @@ from framework.backends.tensorflow import dropout_masks as of_tensorflow
 from framework.backends.torch import dropout_masks as of_torch
 from framework.builder.planner import plan_model
 from framework.data.batches import Batch
-from framework.engine.state_names import translate_state
+from framework.engine.model.state_names import translate_state
 from framework.spec.backend import BackendSpec
 from framework.spec.optimizer import SGDSpec
 from framework.spec.trainer import TrainerSpec

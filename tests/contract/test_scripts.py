@@ -69,8 +69,8 @@ def test_a_benchmark_that_is_beyond_its_limit_fails(
         trainee = SimpleNamespace(weights=lambda: {"logits/kernel": SimpleNamespace(shape=(2, 3))})
         task = SimpleNamespace(predict=lambda model, rows, settings: [], input_example=lambda experiment: {})
         model = SimpleNamespace(experiment=None, trainee=trainee)
-        monkeypatch.setattr("framework.engine.folder.find_run", lambda run, runs: tmp_path)
-        monkeypatch.setattr("framework.engine.model.open_model", lambda folder, backend: model)
+        monkeypatch.setattr("framework.engine.run.folder.find_run", lambda run, runs: tmp_path)
+        monkeypatch.setattr("framework.engine.model.opening.open_model", lambda folder, backend: model)
         monkeypatch.setattr("framework.tasks.task.task_of", lambda experiment: task)
     words = ["benchmark.py", subject, "--busy", "--json", str(tmp_path / "it.json")]
     monkeypatch.setattr(sys, "argv", words)

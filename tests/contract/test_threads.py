@@ -19,8 +19,8 @@ from framework.backends.base.registry import load_backend
 from framework.builder.planner import plan_model
 from framework.decoding.generate import generate
 from framework.decoding.sampling import Sampling
-from framework.engine import run as run_module
-from framework.engine.run import Run
+from framework.engine.model import run as run_module
+from framework.engine.model.run import Run
 from framework.spec.backend import BackendSpec
 from framework.spec.trainer import TrainerSpec
 from framework.spec.validate import validate_model

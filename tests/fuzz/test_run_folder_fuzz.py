@@ -53,8 +53,9 @@ READERS: dict[str, tuple[tuple[str, ...], ...]] = {
 
 PRELOAD = (
     "torch", "pytorch_lightning", "mlflow", "mlflow.store.tracking.sqlalchemy_store", "sqlalchemy", "matplotlib.figure",
-    "matplotlib.backends.backend_agg", "framework.backends.torch.backend", "framework.engine.train", "framework.engine.evaluate",
-    "framework.engine.model", "framework.engine.export", "framework.engine.sync", "framework.engine.prune", "framework.cli.train",
+    "matplotlib.backends.backend_agg", "framework.backends.torch.backend", "framework.engine.run.train", "framework.engine.model.evaluate",
+    "framework.engine.model.opening", "framework.engine.model.export", "framework.engine.many.sync", "framework.engine.many.prune",
+    "framework.cli.train",
     "framework.cli.generate", "framework.cli.evaluate", "framework.cli.runs", "framework.cli.sync", "framework.cli.convert",
 )  # fmt: skip
 

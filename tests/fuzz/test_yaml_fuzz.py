@@ -19,7 +19,8 @@ VERBS = (
 )  # fmt: skip
 PRELOAD = [
     "framework.cli.check", "framework.cli.explain", "framework.cli.why", "framework.cli.new", "framework.cli.train", "framework.cli.answer",
-    "framework.engine.planning", "framework.engine.prepare", "framework.report.explain", "framework.data.look", "framework.config.new",
+    "framework.engine.run.planning", "framework.engine.run.prepare", "framework.report.explain", "framework.data.look",
+    "framework.config.new",
 ]  # fmt: skip
 SHARDS = 14
 EACH = 100

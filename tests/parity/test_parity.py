@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from framework.cli.main import main
-from framework.engine.digest import resolved
-from framework.engine.parity import Comparison, compare, measure
+from framework.engine.compare.parity import Comparison, compare, measure
+from framework.engine.run.digest import resolved
 from framework.weights import initializers
 
 pytestmark = [pytest.mark.torch, pytest.mark.tensorflow]
@@ -64,7 +64,7 @@ def test_a_wrong_gate_order_is_caught(settings: dict[str, Any], keras: Mapping[s
             weights[name] = np.concatenate([r, z, h], axis=-1)
         return weights
 
-    monkeypatch.setattr("framework.engine.prepare.initial_weights", swapped)
+    monkeypatch.setattr("framework.engine.run.prepare.initial_weights", swapped)
     assert missed(measure(settings, "torch", STEPS), keras) >= {"initial weights", "outputs", "gradients"}
 
 

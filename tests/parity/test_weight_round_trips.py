@@ -15,7 +15,7 @@ from framework.backends.base.backend import Trainee
 from framework.backends.base.registry import load_backend
 from framework.builder.plan import ModelPlan
 from framework.builder.planner import plan_model
-from framework.engine.weight_files import export_weights, load_any
+from framework.engine.model.weight_files import export_weights, load_any
 from framework.errors import CheckpointError, InputError
 from framework.spec.backend import BackendSpec
 from framework.spec.trainer import TrainerSpec

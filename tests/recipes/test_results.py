@@ -8,9 +8,9 @@ import pytest
 
 import framework
 from framework.config.recipe_files import read_targets
-from framework.engine.digest import config_digest
-from framework.engine.recipe_page import WRITER, page_parts, page_text
-from framework.engine.results import RESULTS, read_result
+from framework.engine.compare.recipe_page import WRITER, page_parts, page_text
+from framework.engine.compare.results import RESULTS, read_result
+from framework.engine.run.digest import config_digest
 from framework.report.marked import marked_names
 from framework.report.reproduction import picture_name
 

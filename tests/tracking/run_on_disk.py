@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from framework.config.saved import dump_yaml, save_resolved
-from framework.engine.digest import resolved
-from framework.engine.recorder import Recorder
+from framework.engine.run.digest import resolved
+from framework.engine.run.recorder import Recorder
 from framework.spec.experiment import Experiment
 
 RECIPE = ["data=python_source", "debug=small", "model.layers.gru.units=8"]

@@ -20,7 +20,7 @@ from tracking.mlflow_server import wait_until
 from tracking.run_on_disk import RunOnDisk
 
 from framework.cli.main import main
-from framework.engine.sync import sync
+from framework.engine.many.sync import sync
 from framework.errors import RunError
 from framework.tracking import courier, store
 from framework.tracking.deliver import Delivery

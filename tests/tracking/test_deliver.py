@@ -27,7 +27,7 @@ NewRun = Callable[..., RunOnDisk]
 KILLED = """
 import os, pickle, sys, time
 from pathlib import Path
-from framework.engine.recorder import Recorder
+from framework.engine.run.recorder import Recorder
 from framework.tracking.tracker import open_tracker
 folder = Path(sys.argv[1])
 experiment = pickle.loads(bytes.fromhex(sys.argv[2]))

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from framework.config.jobs import Job, JobOutcome
-from framework.engine import multirun
-from framework.engine.multirun import record_multirun
+from framework.engine.many import multirun
+from framework.engine.many.multirun import record_multirun
 from framework.errors import RunError
 from framework.tracking.note import Note
 from framework.tracking.outbox import MULTIRUN

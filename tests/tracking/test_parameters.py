@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import framework
-from framework.engine.digest import resolved
+from framework.engine.run.digest import resolved
 from framework.tracking.parameters import KEY_LENGTH, PARAMETER_LENGTH, flatten, whole
 
 names = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=8)

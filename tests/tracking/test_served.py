@@ -20,7 +20,7 @@ import pytest
 from tracking.mlflow_server import answers, free_port
 
 import framework
-from framework.engine.run import Run
+from framework.engine.model.run import Run
 from framework.tracking.model import pack_code, requirements
 from framework.tracking.outbox import Outbox
 
@@ -105,7 +105,7 @@ def test_the_packed_sources_are_imported_from_the_archive(tmp_path: Path) -> Non
     pack_code(archive)
     assert archive.stat().st_size < 2_000_000
     code = "import sys; sys.path.insert(0, sys.argv[1])\n"
-    code += "import framework, framework.engine.portable, framework.engine.model, framework.backends.base.registry\n"
+    code += "import framework, framework.engine.run.portable, framework.engine.model.opening, framework.backends.base.registry\n"
     code += "print({name for name, module in sys.modules.items() if name.startswith('framework') and sys.argv[1] not in module.__file__})"
     done = subprocess.run([sys.executable, "-c", code, str(archive)], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

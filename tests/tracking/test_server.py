@@ -19,7 +19,7 @@ from tracking.run_on_disk import RunOnDisk
 
 import framework
 from framework.cli.main import main
-from framework.engine.recorder import read_records
+from framework.engine.run.recorder import read_records
 from framework.tracking.parameters import flatten
 from framework.tracking.tracker import open_tracker
 
@@ -79,9 +79,10 @@ def test_a_whole_run_is_read_back_value_by_value(server: Server, client: Any, tm
     overrides += [f"tracking.uri={server.uri}", "tracking.register_as=speaker", "tracking.tags.team=alpha", "name=whole"]
     overrides += ["tracking.timeout=60"]  # on a busy machine a server takes its time
     told = Told()
-    from framework.engine.train import train
+    from framework.engine.model.run import Run
+    from framework.engine.run.train import train
 
-    run = train(framework.load("text_generation", overrides=overrides), overrides=overrides, reporter=told)
+    run = Run(train(framework.load("text_generation", overrides=overrides), overrides=overrides, reporter=told))
     assert told.warnings == []
     note = json.loads((run.path / "tracking.json").read_text())
     found = client.get_run(note["run_id"])

@@ -12,8 +12,8 @@ from small_experiments import small, text  # noqa: F401 - fixtures
 
 import framework
 from framework.backends.base.training import StepResult
-from framework.engine.checkpoint import CheckpointStore
-from framework.engine.evaluate import evaluate_run
+from framework.engine.model.evaluate import evaluate_run
+from framework.engine.run.checkpoint import CheckpointStore
 from framework.report.progress import SilentReporter
 
 pytestmark = pytest.mark.torch

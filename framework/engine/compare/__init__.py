@@ -1,0 +1,1 @@
+"""Runs beside publications and beside each other: reproduction and parity."""

@@ -1,0 +1,1 @@
+"""Many runs: sweeps, searches, the list of all, what is cleared away and delivered."""

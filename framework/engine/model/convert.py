@@ -1,0 +1,243 @@
+"""A trained run of one backend as a run of the other, its outputs compared before anything is written."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framework.backends.base.backend import Backend, Trainee
+from framework.backends.base.registry import BACKENDS, load_backend
+from framework.data.batches import Batch
+from framework.data.prepare import load_processor
+from framework.engine.model.run_data import read_choices, read_run_data
+from framework.engine.model.state_names import translate_state
+from framework.engine.run.checkpoint import Checkpoint, CheckpointStore
+from framework.engine.run.digest import config_digest, resolved
+from framework.engine.run.files import write_text
+from framework.engine.run.folder import RunFolder, find_run
+from framework.engine.run.links import refuse_links
+from framework.engine.run.portable import chosen_checkpoint, model_weights, write_portable
+from framework.engine.run.prepare import Prepared, with_data
+from framework.engine.run.summary import NEEDED, write_summary
+from framework.errors import CheckpointError, InputError, ParityError, RunError, nearest
+from framework.files import PART
+from framework.spec.backend import BackendSpec
+from framework.spec.experiment import Experiment
+from framework.spec.validate import validate_experiment
+
+TOLERANCE = 1e-5
+"""Largest allowed difference of an output, as a share of the largest absolute value of that output."""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A run that was converted.
+
+    Attributes:
+        folder: the new run.
+        source: the run that it was made of.
+        difference: largest difference of the outputs on one batch, as a share of their largest absolute value.
+        notes: what could not be taken over, a sentence each.
+    """
+
+    folder: RunFolder
+    source: RunFolder
+    difference: float
+    notes: tuple[str, ...]
+
+
+def convert_run(
+    name: str,
+    to: str,
+    new_name: str | None = None,
+    runs_dir: str = "runs",
+    warn: Callable[[str], None] = warnings.warn,
+    overrides: Sequence[str] = (),
+) -> Converted:
+    """Makes a run of the other backend from a run's checkpoints: it generates, is measured, and trains on as if it had begun there.
+
+    Weights, optimizer slots, recurrent states and the position are taken over; MLflow's run is not.
+
+    Args:
+        name: run folder, its name, MLflow run id, or ``last``.
+        to: the other backend.
+        new_name: name of the new run; ``<name>-<backend>`` when not given. It lies beside the other.
+        runs_dir: folder of all runs.
+        warn: told of damaged checkpoints that another one takes the place of.
+        overrides: where the run's data lies now, such as ``data.path=my.txt``; where its config says when not given.
+
+    Raises:
+        InputError: the run is of that backend already, or has no checkpoint; or its data is not at hand, or its config names files
+            that its user may not mean to be read.
+        RunError: there is a run of the new name, or the data is not what the run was trained on.
+        ParityError: the two models disagree on a batch by more than :data:`TOLERANCE`; nothing is written.
+    """
+    if to not in BACKENDS:
+        close = nearest(to, BACKENDS)
+        raise InputError(f"there is no backend '{to}', only {' and '.join(BACKENDS)}" + (f"; did you mean '{close}'?" if close else ""))
+    source = find_run(name, runs_dir)
+    refuse_links(source.path)
+    before = _experiment(source)
+    if before.backend.name == to:
+        raise InputError(f"run {source.path} is of backend {to} already")
+    source.read_record(*NEEDED)
+    folder = RunFolder(source.path.parent / (new_name or f"{source.name}-{to}"))
+    if folder.path.parent != source.path.parent:
+        raise InputError(f"--name is '{new_name}'; expected a name for a folder beside {source.path}")
+    if folder.path.exists():
+        raise RunError(f"{folder.path} is there already; give the new run another name with --name")
+    processor, command = load_processor(before.data, source.config), f"gatework convert {name} --to {to}"
+    found = read_run_data(source, before, processor, read_choices(overrides, before.data), runs_dir, command)
+    if not found.own:
+        raise RunError(f"{found.data.source} is not what run {source.path} was trained on; converting compares the outputs on that")
+    after = _moved(found.experiment, to, folder.name)
+    prepared = with_data(after, found.data)
+    store = _checkpoints(source)
+    chosen = chosen_checkpoint(store, prepared.data.validation is not None, warn)
+    theirs = _built(prepared, before.backend, model_weights(chosen))[1]
+    backend, ours = _built(prepared, after.backend, model_weights(chosen))
+    difference = compare_outputs(theirs, ours, next(prepared.data.train.epoch(0)), (before.backend.name, to))
+    writer = _Writer(source, folder, prepared, (before.backend.name, ours))
+    writer.write(after, store, backend, difference)
+    return Converted(folder, source, difference, tuple(writer.notes))
+
+
+def compare_outputs(one: Trainee, other: Trainee, batch: Batch, names: tuple[str, str]) -> float:
+    """The largest difference between two models' outputs on a batch, as a share of the first's largest absolute value.
+
+    Args:
+        one: a model.
+        other: one with the same outputs.
+        batch: to compare on.
+        names: what the two are called in the message.
+
+    Raises:
+        ParityError: it is more than :data:`TOLERANCE`, or not a number; a table shows each output.
+    """
+    left, right = one.predict(batch.inputs), other.predict(batch.inputs)
+    rows = [("output", "shape", *(f"largest on {name}" for name in names), "difference", "share")]
+    worst = 0.0
+    for output, values in left.items():
+        first, second = values.astype(np.float64), right[output].astype(np.float64)
+        largest = float(np.abs(first).max(initial=0.0))
+        difference = float(np.abs(first - second).max(initial=0.0))
+        share = difference / largest if largest else difference
+        worst = max(worst, share) if np.isfinite(share) else np.inf
+        numbers = [largest, float(np.abs(second).max(initial=0.0)), difference, share]
+        rows.append((output, str(values.shape), *(f"{number:.3g}" for number in numbers)))
+    if worst <= TOLERANCE:
+        return worst
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    table = ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    title = f"the models on {names[0]} and {names[1]} disagree by more than {TOLERANCE:g} of the outputs; nothing was written"
+    raise ParityError("\n".join([title, *table]))
+
+
+def _experiment(folder: RunFolder) -> Experiment:
+    settings = folder.read_record().get("settings")
+    if not settings:
+        raise RunError(f"{folder.path / 'run.json'} holds no settings; it is not a run that can be converted")
+    return validate_experiment(settings)
+
+
+def _moved(experiment: Experiment, backend: str, name: str) -> Experiment:
+    """The same experiment on the other backend, under another name."""
+    settings = resolved(experiment)
+    return validate_experiment({**settings, "backend": {**settings["backend"], "name": backend}, "name": name})
+
+
+def _built(prepared: Prepared, spec: BackendSpec, weights: Mapping[str, NDArray[Any]]) -> tuple[Backend, Trainee]:
+    """A model to compare: in float32 where the run computed in less, so that only a real difference is seen."""
+    experiment = prepared.experiment
+    precision = "64-true" if experiment.trainer.precision == "64-true" else "32-true"
+    backend = load_backend(spec.name)
+    backend.configure(spec, experiment.seed)
+    trainer = experiment.trainer.model_copy(update={"precision": precision})
+    return backend, backend.build(prepared.plan, weights, trainer, spec, prepared.task.objective(experiment))
+
+
+def _checkpoints(source: RunFolder) -> CheckpointStore:
+    store = CheckpointStore(source.checkpoints)
+    if not store.has("last"):
+        raise InputError(f"run {source.path} has no checkpoint yet, so there is nothing to convert")
+    return store
+
+
+class _Writer:
+    """Writes the new run into a folder apart, which gets the run's name once it is whole."""
+
+    def __init__(self, source: RunFolder, folder: RunFolder, prepared: Prepared, models: tuple[str, Trainee]) -> None:
+        self.source, self.folder, self.prepared = source, folder, prepared
+        self.backend, ours = models
+        self.fresh = ours.state()
+        self.notes: list[str] = []
+        self.part = RunFolder(folder.path.with_name(f"{PART}{secrets.token_hex(6)}-{folder.name[-40:]}"))
+
+    def write(self, experiment: Experiment, store: CheckpointStore, backend: Backend, difference: float) -> None:
+        """Everything of the run; the report is written last."""
+        try:
+            self._write_files(experiment)
+            new = CheckpointStore(self.part.checkpoints)
+            self._write_checkpoints(store, new)
+            write_portable(self.part, self.prepared, new, self.notes.append)
+            self.part.update_record(**self._record(experiment, backend, difference))
+            self.part.path.rename(self.folder.path)
+        except OSError as error:
+            raise RunError(f"cannot write {self.folder.path}: {error.strerror or error}") from error
+        finally:
+            shutil.rmtree(self.part.path, ignore_errors=True)
+        write_summary(self.folder)
+
+    def _write_files(self, experiment: Experiment) -> None:
+        from framework.config.saved import dump_yaml, save_resolved
+
+        write_text(self.part.config / "composed.yaml", dump_yaml(resolved(experiment)))
+        write_text(self.part.config / "overrides.yaml", dump_yaml([]))
+        save_resolved(self.part.config / "resolved.yaml", resolved(self.prepared.experiment))
+        self.prepared.data.processor.save(self.part.config)
+        if self.source.metrics.is_file():
+            shutil.copy2(self.source.metrics, self.part.metrics)
+        if self.source.samples.is_dir():
+            shutil.copytree(self.source.samples, self.part.samples)
+
+    def _write_checkpoints(self, store: CheckpointStore, new: CheckpointStore) -> None:
+        # Each save makes the one before it "previous": what comes last must be "last".
+        written = []
+        for name in ("best", "previous", "last"):
+            if not store.has(name):
+                continue
+            try:
+                checkpoint = store.load(name)
+            except CheckpointError as error:
+                self.notes.append(f"checkpoint '{name}' is left out: {error}")
+                continue
+            new.save(self._translated(checkpoint), checkpoint.progress, best=name == "best")
+            written.append(name)
+        if "previous" not in written:
+            shutil.rmtree(new.folder / "previous", ignore_errors=True)
+
+    def _translated(self, checkpoint: Checkpoint) -> dict[str, NDArray[np.generic]]:
+        state, notes = translate_state(checkpoint.state, self.fresh, self.backend, self.prepared.experiment.backend.name)
+        self.notes += [note for note in notes if note not in self.notes]
+        return state
+
+    def _record(self, experiment: Experiment, backend: Backend, difference: float) -> dict[str, Any]:
+        before = self.source.read_record()
+        status = before.get("status")
+        return {
+            **before,
+            "status": status if status == "finished" else "stopped",
+            "error": None,
+            "backend": backend.name,
+            "digest": config_digest(experiment),
+            "settings": resolved(experiment),
+            "versions": backend.versions(),
+            "converted_from": {"run": self.source.name, "backend": self.backend, "difference": difference},
+        }

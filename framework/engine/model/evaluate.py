@@ -1,0 +1,68 @@
+"""A trained run's loss, measured again."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from framework.data.batches import Batches
+from framework.engine.model.opening import built, trained_model
+from framework.engine.model.run_data import RunData, read_choices, read_run_data
+from framework.engine.run.folder import RunFolder, find_run
+from framework.engine.run.planning import plan_experiment
+from framework.errors import InputError
+from framework.tasks.task import task_of
+
+WHOLE = "whole"
+"""The part that other data than the run's is."""
+
+
+def evaluate_run(
+    name: str,
+    split: str = "auto",
+    runs_dir: str = "runs",
+    warn: Callable[[str], None] = warnings.warn,
+    overrides: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Loss of a run's model on one part of its data, or on all of other data; read with the run's own processor.
+
+    Args:
+        name: run folder, its name, MLflow run id, or ``last``.
+        split: a part of its own data, such as ``train``, ``validation`` or ``test``; ``auto``: validation where there is one, else train.
+        runs_dir: folder of all runs.
+        warn: told of damaged files that another one takes the place of.
+        overrides: what to read, such as ``data.path=other.txt``; the run's own data when not given.
+
+    Returns:
+        ``run``, ``data`` (where it was read), ``split``, ``batches``, ``loss`` (mean over the
+        targets; nats a token for a language model), and the task's other units.
+
+    Raises:
+        RunError: the data is not what the run was trained on any more.
+        InputError: there is no such part; or the run's config names files that its user may not mean to be read.
+        DataError: the data cannot be read, or has what the processor cannot read.
+    """
+    folder = find_run(name, runs_dir)
+    model = trained_model(folder, warn)
+    given = read_choices(overrides, model.experiment.data)
+    found = read_run_data(folder, model.experiment, model.processor, given, runs_dir, f"gatework evaluate {name}")
+    chosen, batches = _part(folder, found, split)
+    if not found.own:
+        model = replace(model, experiment=found.experiment, plan=plan_experiment(found.experiment, model.processor.sizes))
+    totals = built(model).trainee.evaluate(batches)
+    metrics = task_of(model.experiment).describe(totals, found.data)
+    return {"run": str(folder.path), "data": found.data.source, "split": chosen, "batches": batches.steps, "loss": totals.loss, **metrics}
+
+
+def _part(folder: RunFolder, found: RunData, split: str) -> tuple[str, Batches]:
+    if not found.own:
+        if split != "auto":
+            raise InputError(f"--split {split} is a part of the run's own data; all of other data is measured")
+        return WHOLE, found.data.train
+    if split == "auto":
+        split = "train" if found.data.validation is None else "validation"
+    if split == "validation" and found.data.validation is None:
+        raise InputError(f"run {folder.path} was trained with nothing held out (data.validation_fraction=0); ask for --split train")
+    return split, found.data.split(split)

@@ -1,0 +1,131 @@
+"""A run as its user holds it: what it measured, and what its model makes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from framework.backends.base.backend import Trainee
+from framework.engine.model.opening import open_model
+from framework.engine.run.folder import RunFolder, find_run
+from framework.engine.run.recorder import read_records
+from framework.errors import InputError, RunError
+from framework.spec.decoding import DecodingSpec
+from framework.tasks.model import Model
+from framework.tasks.task import Row, task_of
+
+
+class Run:
+    """One run, finished or not. Several threads may use it at the same time.
+
+    Args:
+        folder: its folder.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self._model: Model | None = None
+        self._opening = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, status={self.status!r})"
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self.folder.path
+
+    @property
+    def status(self) -> str:
+        """``running``, ``finished``, ``stopped``, ``failed`` or ``killed``."""
+        return self.folder.status
+
+    def metrics(self) -> dict[str, list[tuple[int, float]]]:
+        """Everything recorded: by metric name, (step, value) in order."""
+        found: dict[str, list[tuple[int, float]]] = {}
+        for record in read_records(self.folder.metrics):
+            for name, value in record.values.items():
+                found.setdefault(name, []).append((record.step, value))
+        return found
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        length: int | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+    ) -> str:
+        """Text that the model makes of ``prompt``, the prompt included.
+
+        Args:
+            prompt: at least one token.
+            length: tokens to generate; the config's when not given, as for the settings below.
+            temperature: logits are divided by this before drawing.
+            top_k: draw among the k most likely tokens only.
+            top_p: draw among the most likely tokens that together reach this probability.
+            seed: seed of the draws.
+
+        Raises:
+            DataError: the prompt has tokens outside the vocabulary; they are named.
+        """
+        settings = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+        return str(self.predict([{"prompt": prompt}], seed=seed, **settings)[0]["text"])
+
+    def stream(self, prompts: Sequence[str], settings: DecodingSpec | None = None, seed: int = 0) -> Iterator[list[str]]:
+        """As :meth:`generate` for many prompts in one batch, piece by piece: a list with each prompt's next piece of text.
+
+        Raises:
+            InputError: the run's task makes no running text.
+        """
+        task = task_of(self.model.experiment)
+        if not hasattr(task, "stream"):
+            raise InputError(f"a model of task '{self.model.experiment.task.kind}' makes no running text; use predict")
+        pieces: Iterator[list[str]] = task.stream(self.model, prompts, settings or self.model.decoding(), seed)
+        return pieces
+
+    def predict(self, rows: Sequence[Row], *, seed: int = 0, **settings: Any) -> list[Row]:
+        """Predictions for raw input, whatever the run's task.
+
+        Args:
+            rows: each with the columns that the task reads, such as ``{"prompt": "ROMEO: "}``.
+            seed: of random draws.
+            **settings: of the task, such as ``length``; the config's where not given.
+
+        Raises:
+            InputError: a row or a setting cannot be taken; it is named.
+        """
+        return task_of(self.model.experiment).predict(self.model, rows, settings, seed)
+
+    @property
+    def model(self) -> Model:
+        """This run's model with what belongs to it; loaded at first use, with its best weights where it was validated."""
+        with self._opening:  # loaded once, whoever asks first
+            if self._model is None:
+                self._model = open_model(self.folder)
+            return self._model
+
+    @property
+    def trainee(self) -> Trainee:
+        """The model with its trained weights on the run's backend; ``trainee.native`` is the Keras or Lightning model itself."""
+        return self.model.trainee
+
+    def record(self) -> dict[str, Any]:
+        """``run.json``: status, digests, versions, sizes, times."""
+        record = self.folder.read_record()
+        if not record:
+            raise RunError(f"{self.path} is no run: run.json is not there")
+        return record
+
+
+def open_run(name: str, runs_dir: str = "runs") -> Run:
+    """A run by its folder, its name, ``<recipe>/<name>``, its MLflow run id, or ``last``.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    return Run(find_run(name, runs_dir))

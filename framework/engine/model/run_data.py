@@ -1,0 +1,284 @@
+"""The data of a trained run, read again: with the run's own processor, and from nowhere but where its user lets it be read.
+
+A run's folder may come from somebody else, and its config may name any file of this machine.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from framework.config.compose import compose
+from framework.config.location import SearchPath
+from framework.config.overrides import OverrideReader
+from framework.config.yaml_file import read_yaml
+from framework.data.download import DATA_VARIABLE
+from framework.data.files import find_files
+from framework.data.prepare import PREPARATIONS, prepare
+from framework.data.prepared import PreparedData
+from framework.data.processor import Processor
+from framework.engine.run.digest import resolved
+from framework.engine.run.folder import RunFolder
+from framework.errors import DataError, GateworkError, InputError, RunError, nearest
+from framework.files import expanded
+from framework.spec.data import DATA_KINDS, DataSpec
+from framework.spec.experiment import Experiment, PathsSpec
+from framework.spec.validate import validate_experiment
+
+_FOLDERS = ("paths.data_dir", "paths.cache_dir")
+
+
+def choices(spec: DataSpec) -> tuple[str, ...]:
+    """Settings that may be given anew where a trained run's data is read, by dotted key."""
+    return (*_keys(spec.sources), *_keys(spec.shapes), *_FOLDERS)
+
+
+def _keys(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"data.{name}" for name in names)
+
+
+@dataclass(frozen=True)
+class RunData:
+    """What a trained run's model is given to read.
+
+    Attributes:
+        experiment: the run's, with what was given anew.
+        data: prepared with the run's processor.
+        own: whether it is what the run was trained on; other data is one part, all of it.
+    """
+
+    experiment: Experiment
+    data: PreparedData
+    own: bool
+
+
+def read_choices(words: Sequence[str], spec: DataSpec) -> dict[str, Any]:
+    """What a person gave anew, as ``data.path=my.txt``, by key.
+
+    Args:
+        words: as typed.
+        spec: of the data that the run was trained on.
+
+    Raises:
+        InputError: it is no setting of :func:`choices`.
+    """
+    given, known = {}, choices(spec)
+    for one in OverrideReader(SearchPath.of()).read(words):
+        if one.key not in known or one.kind != "value":
+            close = nearest(one.key, known)
+            guess = f"; did you mean {close}?" if close else ""
+            raise InputError(f"'{one.text}' cannot be given for a trained run; expected one of {', '.join(known)}{guess}")
+        given[one.key] = one.value
+    return given
+
+
+def read_run_data(
+    folder: RunFolder, experiment: Experiment, processor: Processor, given: Mapping[str, Any], runs_dir: str, command: str
+) -> RunData:
+    """The data that a run was trained on, or that ``given`` names.
+
+    Args:
+        folder: the run's.
+        experiment: its config.
+        processor: its own.
+        given: see :func:`read_choices`.
+        runs_dir: folder of all runs of the user.
+        command: what was typed, for messages, such as ``gatework evaluate last``.
+
+    Raises:
+        RunError: the data is not what the run was trained on any more.
+        InputError: the config names files that its user may not mean to be read; they are listed.
+        DataError: the data cannot be read, or has what the processor cannot read.
+    """
+    sources, reshaping = _keys(experiment.data.sources), _keys(experiment.data.shapes)
+    named = any(key in given for key in sources)
+    if not named and (shapes := [key for key in given if key in reshaping]):
+        raise InputError(f"{', '.join(shapes)} can be given with other data only; name it with {' or '.join(sources)}=…")
+    own = _with(experiment, given)
+    if not named:
+        own = _allowed(folder, own, given, runs_dir, command)
+    data = _prepared(own, processor) if not named else _or_none(own, processor)
+    begun_with = folder.read_record().get("data_digest")
+    if data is not None and data.digest == begun_with:
+        return RunData(own, data, True)
+    if data is not None and not named:
+        digest = f"digest {begun_with[:12]}…, now {data.digest[:12]}…" if begun_with else "the run holds no digest of it"
+        raise RunError(
+            f"the data is not what run {folder.path} was trained on ({digest})\n"
+            f"    hint: {_naming(command, own)} takes it as other data, as it is now"
+        )
+    other = _whole(own)
+    return RunData(other, prepare(other.data, other.paths, None, processor), False)
+
+
+def _with(experiment: Experiment, given: Mapping[str, Any]) -> Experiment:
+    """The experiment with other settings; a place takes the place of all others."""
+    settings = resolved(experiment)
+    sources = experiment.data.sources
+    if any(key in given for key in _keys(sources)):
+        settings["data"].update({**dict.fromkeys(sources), "declared_sizes": {}})
+    for key, value in given.items():
+        section, name = key.split(".")
+        settings[section][name] = value
+    if "data.batch_size" in given:
+        for one in settings["model"]["inputs"].values():
+            if one["batch_size"] is not None:
+                one["batch_size"] = given["data.batch_size"]
+    return validate_experiment(settings)
+
+
+def _whole(experiment: Experiment) -> Experiment:
+    """The experiment on all of its data: nothing held out, nothing left out at the end."""
+    settings = resolved(experiment)
+    settings["data"].update(experiment.data.whole())
+    return validate_experiment(settings)
+
+
+def _prepared(experiment: Experiment, processor: Processor) -> PreparedData:
+    known = processor if PREPARATIONS.named(experiment.data.kind).takes_processor else None
+    data = prepare(experiment.data, experiment.paths, experiment.seed, known)
+    if data.processor != processor:
+        raise DataError(f"data of kind '{experiment.data.kind}' is prepared otherwise than the run's now, and not as the run prepared it")
+    return data
+
+
+def _or_none(experiment: Experiment, processor: Processor) -> PreparedData | None:
+    """The data as the run would take it; None where it is too short for the run's own way of cutting it, or wrong altogether."""
+    try:
+        return _prepared(experiment, processor)
+    except DataError:
+        return None
+
+
+def _allowed(folder: RunFolder, experiment: Experiment, given: Mapping[str, Any], runs_dir: str, command: str) -> Experiment:
+    """The experiment with the user's own folders for data, if what it names may be read.
+
+    Raises:
+        InputError: it may not.
+    """
+    user = _UserSettings.of(experiment.recipe)
+    folders = {name: given.get(f"paths.{name}", getattr(user.paths, name)) for name in ("data_dir", "cache_dir")}
+    paths = experiment.paths.model_copy(update=folders)
+    outside = [place for place in _named(experiment) if not user.names(place)]
+    if outside:
+        roots = _roots(folder, paths, runs_dir)
+        outside = [place for place in outside if not _lies_in(place, roots)]
+    spec, download = experiment.data, getattr(experiment.data, "download", None)
+    if not spec.at_hand and download is not None:
+        if download.model_dump() not in user.downloads:
+            outside.append(f"{download.url} (it would be fetched)")
+        elif paths.data_dir is None and _holds(experiment.paths.data_dir, download.filename):
+            paths = paths.model_copy(update={"data_dir": experiment.paths.data_dir})
+    if outside:
+        listed = "\n".join(f"    {place}" for place in outside)
+        raise InputError(
+            f"the config of run {folder.path} names data that nothing of your own settings names; it is read only where you name it:\n"
+            f"{listed}\n    hint: if that is what you mean: {_naming(command, experiment)}"
+        )
+    return experiment.model_copy(update={"paths": paths})
+
+
+def _holds(data_dir: str | None, filename: str) -> bool:
+    """Whether a folder that the run used has the file, whose name and checksum are the user's own."""
+    return data_dir is not None and (expanded(data_dir) / filename).is_file()
+
+
+def _named(experiment: Experiment) -> Iterator[str]:
+    """Paths that the config of the data names, as they are written."""
+    for place in experiment.data.places:
+        value = getattr(experiment.data, place, None)
+        for one in [value] if isinstance(value, str) else value or []:
+            yield str(one)
+
+
+def _roots(folder: RunFolder, paths: PathsSpec, runs_dir: str) -> list[Path]:
+    """Folders whose files may be read: the run's own, the user's data, and the user's project where the run is one of its own."""
+    data_dir = paths.data_dir or os.environ.get(DATA_VARIABLE)
+    found = [folder.path, *([expanded(data_dir)] if data_dir else [])]
+    runs = expanded(runs_dir).resolve()
+    if folder.path.resolve().is_relative_to(runs):
+        found += [Path.cwd(), runs.parent]
+    return [one.resolve() for one in found]
+
+
+def _lies_in(place: str, roots: Sequence[Path]) -> bool:
+    """Whether a path, glob or folder means files in ``roots`` alone, wherever links lead, and none that is hidden there."""
+    start = expanded(place)
+    while glob.has_magic(start.name):
+        start = start.parent
+    if not _is_in(start, roots):
+        return False  # before anything is looked up there
+    try:
+        return all(_is_in(file, roots) for file in find_files(place))
+    except DataError:
+        return True  # nothing is there to be read, and reading says so
+
+
+def _is_in(path: Path, roots: Sequence[Path]) -> bool:
+    real = path.resolve()
+    inside = [real.relative_to(root) for root in roots if real.is_relative_to(root)]
+    return any(not any(part.startswith(".") for part in one.parts) for one in inside)
+
+
+def _naming(command: str, experiment: Experiment) -> str:
+    """The command with the data named, as one can type it."""
+    places = list(_named(experiment)) if getattr(experiment.data, "path", None) else []
+    corpus = getattr(experiment.data, "corpus", None)
+    if corpus and not places:
+        return f"{command} data.corpus={corpus}"
+    quoted = [f"'{place}'" if any(sign in place for sign in ",[]{}()=:' \\") else place for place in places]
+    value = "FILE" if not places else quoted[0] if isinstance(getattr(experiment.data, "path", None), str) else f"[{','.join(quoted)}]"
+    return f"{command} {shlex.quote(f'data.path={value}')}"
+
+
+def _places(section: Mapping[str, Any]) -> list[Any]:
+    """What a config's section of data says of where it lies."""
+    spec = DATA_KINDS.get(str(section.get("kind")))
+    return [section[place] for place in (spec.places if spec else ()) if section.get(place)]
+
+
+@dataclass(frozen=True)
+class _UserSettings:
+    """What the user's own configs, and the shipped ones, name.
+
+    Attributes:
+        places: paths of data, as written.
+        downloads: files to fetch.
+        paths: folders.
+    """
+
+    places: frozenset[str]
+    downloads: tuple[dict[str, Any], ...]
+    paths: PathsSpec
+
+    @classmethod
+    def of(cls, recipe: str) -> _UserSettings:
+        """Of the recipe of that name, and of every choice of data."""
+        search = SearchPath.of()
+        sections: list[Any] = []
+        paths = PathsSpec()
+        try:
+            mapping = compose([f"recipe={recipe}"]).mapping
+            sections.append(mapping.get("data"))
+            paths = PathsSpec.model_validate(mapping.get("paths") or {})
+        except (GateworkError, ValueError):  # a recipe of somebody else
+            pass
+        for name in search.options("data"):
+            file = search.find(f"data/{name}")
+            try:
+                sections.append(read_yaml(file) if file else None)
+            except GateworkError:
+                continue
+        known = [one for one in sections if isinstance(one, Mapping)]
+        listed = [one if isinstance(one, list) else [one] for section in known for one in _places(section)]
+        downloads = [one for one in (section.get("download") for section in known) if isinstance(one, Mapping)]
+        return cls(frozenset(str(place) for places in listed for place in places), tuple(dict(one) for one in downloads), paths)
+
+    def names(self, place: str) -> bool:
+        """Whether a path is one of the user's own; relative ones count from the working folder for both."""
+        return place in self.places or str(expanded(place).absolute()) in {str(expanded(one).absolute()) for one in self.places}

@@ -1,0 +1,1 @@
+"""A run's life: prepared, found again, trained, recorded, finished in order."""

@@ -1,0 +1,169 @@
+"""One stretch of a run's training: from the latest checkpoint, or the start, to the end or a stop."""
+
+from __future__ import annotations
+
+import time
+
+from framework.backends.base.backend import Backend, Trainee
+from framework.backends.base.training import Position, Training
+from framework.builder.schedule import learning_rate
+from framework.data.limit import limit
+from framework.engine.run.checkpoint import CheckpointStore, Progress
+from framework.engine.run.folder import RunFolder
+from framework.engine.run.monitor import Monitor, Prune
+from framework.engine.run.portable import write_portable
+from framework.engine.run.prepare import Prepared, build_trainee
+from framework.engine.run.recorder import Recorder
+from framework.engine.run.samples import sample_maker
+from framework.engine.run.signals import StopSignals
+from framework.engine.run.summary import write_summary
+from framework.errors import TrainingError
+from framework.report.progress import Reporter
+from framework.spec.experiment import Experiment
+
+
+class Session:
+    """A training in progress.
+
+    Args:
+        experiment: the config.
+        folder: the run's folder, locked.
+        prepared: the experiment with its data.
+        signals: asked whether somebody wants to stop.
+        reporter: told what a person may want to see.
+        prune: told each epoch's values; True ends the run.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        folder: RunFolder,
+        prepared: Prepared,
+        signals: StopSignals,
+        reporter: Reporter,
+        prune: Prune | None,
+    ) -> None:
+        self.experiment = experiment
+        self.folder = folder
+        self.prepared = prepared
+        self.reporter = reporter
+        self.store = CheckpointStore(folder.checkpoints)
+        self.backend, self.trainee, progress = self._restore()
+        self.recorder = Recorder(folder.metrics, reporter.warn)
+        self._tell_of_lost_values(progress.position.step)
+        self.training = self._training(progress.position)
+        self.monitor = Monitor(
+            experiment.trainer,
+            self.trainee,
+            self.store,
+            self.recorder,
+            reporter,
+            progress,
+            signals.requested,
+            lambda totals: prepared.task.describe(totals, prepared.data),
+            sample_maker(prepared, self.trainee, folder, reporter.warn),
+            prune,
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether all epochs are done, or early stopping ended them."""
+        return self.monitor.stopped_early or self.monitor.progress.position.epoch >= self.experiment.trainer.max_epochs
+
+    def run(self) -> None:
+        """Trains; a stop asked for in the middle of an epoch leaves a checkpoint there."""
+        if self.monitor.progress.position.step == 0 and not self.recorder.has("epoch/untrained_loss"):
+            self._measure_untrained()
+        self.folder.update_record(versions=self.backend.versions())
+        begun = time.monotonic()
+        try:
+            if not self.complete:  # a kill may have come between the last epoch and the run's end
+                self.trainee.fit(self.training, self.monitor)
+        except TrainingError as error:
+            raise TrainingError(f"{error}\n    hint: {self._way_back()}") from error
+        finally:
+            self.reporter.end()
+            self.recorder.close()
+            self.folder.update_record(wall_seconds=self.folder.read_record().get("wall_seconds", 0.0) + time.monotonic() - begun)
+        if not (self.complete or self.monitor.pruned):
+            self.monitor.checkpoint()
+
+    def finish(self, status: str) -> None:
+        """Writes the portable model, plots and report, and marks the run."""
+        progress = self.monitor.progress
+        write_portable(self.folder, self.prepared, self.store, self.reporter.warn)
+        self.folder.update_record(
+            status=status,
+            epochs=progress.position.epoch,
+            steps=progress.position.step,
+            best=progress.best,
+            best_epoch=progress.best_epoch,
+            stopped_early=self.monitor.stopped_early,
+            pruned_after_epoch=progress.position.epoch if status == "pruned" else None,
+            ended=time.time(),
+        )
+        write_summary(self.folder)
+        for line in self._outcome(status):
+            self.reporter.message(line)
+
+    def _outcome(self, status: str) -> list[str]:
+        """How the training ended, for people, and what goes on with it."""
+        progress = self.monitor.progress
+        epoch, step = progress.position.epoch, progress.position.step
+        if status == "pruned":
+            return [f"pruned after epoch {epoch}: other trials were better by then"]
+        if status == "stopped":
+            name = f", with name={self.folder.name} in place of resume=never," if self.experiment.resume == "never" else ""
+            return [f"stopped at step {step}; the same command{name} goes on from there"]
+        early = [f"stopped early after epoch {epoch}, best was {progress.best_epoch}"] if self.monitor.stopped_early else []
+        return [*early, f"finished {self.folder.path}"]
+
+    def _way_back(self) -> str:
+        """What is left of a training that failed, and how to try again."""
+        step = self.store.step("last")
+        if step is None:
+            left = "there is no checkpoint yet; trainer.checkpoint.every_n_steps=100 writes one within an epoch"
+        else:
+            left = f"the last good checkpoint is {self.store.folder / 'last'}, after step {step:,}"
+        again = "; with other settings it is another run, which needs another name=…, or resume=never"
+        return left + (again if self.experiment.name else "")
+
+    def _restore(self) -> tuple[Backend, Trainee, Progress]:
+        checkpoint = self.store.latest(self.reporter.warn)
+        backend, trainee = build_trainee(self.prepared)
+        if checkpoint is None:
+            return backend, trainee, Progress(Position())
+        trainee.load_state(checkpoint.state)
+        at = checkpoint.progress.position
+        self.reporter.message(f"from checkpoint '{checkpoint.name}': epoch {at.epoch}, step {at.step}")
+        return backend, trainee, checkpoint.progress
+
+    def _tell_of_lost_values(self, step: int) -> None:
+        """What was measured before a checkpoint is on the disk before it; where it is gone, somebody shall know."""
+        kept, due = self.recorder.last_step, step - step % self.experiment.trainer.log_every_n_steps
+        if step > 0 and kept < due:
+            self.reporter.warn(
+                f"{self.folder.metrics} ends {f'at step {kept}' if kept >= 0 else 'before the first step'}, and the checkpoint is of "
+                f"step {step}: what was measured between is lost"
+            )
+
+    def _training(self, start: Position) -> Training:
+        experiment, data = self.experiment, self.prepared.data
+        train_batches = limit(data.train, experiment.trainer.limit_train_batches)
+        validation = None if data.validation is None else limit(data.validation, experiment.trainer.limit_val_batches)
+        total = train_batches.steps * experiment.trainer.max_epochs
+        return Training(
+            trainer=experiment.trainer,
+            optimizer=experiment.optimizer,
+            learning_rate=learning_rate(experiment.optimizer, total),
+            train=train_batches,
+            validation=validation,
+            start=start,
+            reset_states_each_epoch=self.prepared.task.reset_states_each_epoch(experiment),
+        )
+
+    def _measure_untrained(self) -> None:
+        """The first batch's loss before any step: near ln(vocabulary) where the set-up is right."""
+        loss = self.trainee.evaluate(self.training.train, limit=1).loss
+        self.recorder.record(0, 0.0, {"epoch/untrained_loss": loss})
+        self.reporter.message(f"untrained loss {loss:.4f}")

@@ -1,0 +1,135 @@
+"""Trains an experiment as a run: found again, gone on with, recorded, finished in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from framework.builder.planner import off_cudnn
+from framework.engine.run.digest import config_digest, resolved
+from framework.engine.run.files import write_json, write_text
+from framework.engine.run.folder import RunFolder, remember_last
+from framework.engine.run.lock import RunLock
+from framework.engine.run.monitor import Prune
+from framework.engine.run.naming import choose_folder, refuse_another
+from framework.engine.run.prepare import Prepared, prepare_experiment
+from framework.engine.run.session import Session
+from framework.engine.run.signals import StopSignals
+from framework.errors import GateworkError
+from framework.report.progress import GuardedReporter, Reporter, SilentReporter
+from framework.secrets import concealed
+from framework.spec.experiment import Experiment
+from framework.spec.problems import Locate, nowhere
+from framework.tracking.environment import describe_environment
+from framework.tracking.tracker import NoTracker, Tracker, open_tracker
+
+_EPOCHS = "trainer.max_epochs"
+
+
+def train(
+    experiment: Experiment,
+    *,
+    composed: str | None = None,
+    overrides: Sequence[str] = (),
+    locate: Locate = nowhere,
+    reporter: Reporter | None = None,
+    prune: Prune | None = None,
+    apart: Collection[str] = (),
+) -> RunFolder:
+    """Trains an experiment to its end, or goes on where its run was left.
+
+    Args:
+        experiment: a validated config.
+        composed: the composed YAML, kept in the run's folder; written from the experiment when not given.
+        overrides: the overrides as typed, kept likewise.
+        locate: where each key was set, for messages.
+        reporter: who is told what happens; nobody when not given.
+        prune: told each epoch's values; True ends the run.
+        apart: keys that make another run although a run may be gone on with another value of theirs, such as those of a sweep.
+
+    Returns:
+        The run's folder; its ``status`` is ``finished``, ``stopped`` after Ctrl-C, SIGTERM or SIGHUP, or ``pruned``.
+
+    Raises:
+        GateworkError: the run cannot be started or gone on with, or training failed; the run's record holds the error.
+    """
+    told = GuardedReporter(reporter or SilentReporter())
+    prepared = prepare_experiment(experiment, locate)
+    folder, fresh = choose_folder(experiment, prepared.data.digest, apart)
+    over = None if fresh else _why_over(folder, experiment, apart)
+    if over is not None:
+        told.message(over)
+        return folder
+    with RunLock(folder.path), StopSignals() as signals:
+        if fresh and folder.exists():  # begun by another process in between
+            refuse_another(folder, experiment, prepared.data.digest)
+        told.message(f"{'run' if fresh else 'going on with'} {folder.path}")
+        for line in off_cudnn(prepared.plan, experiment.backend.name):
+            told.message(line)
+        _write_start(folder, experiment, prepared, composed, overrides)
+        _train_locked(experiment, folder, prepared, signals, told, prune)
+    return folder
+
+
+def _why_over(folder: RunFolder, experiment: Experiment, apart: Collection[str]) -> str | None:
+    """What a run that has ended for good says of itself; None where it goes on."""
+    record = folder.read_record()
+    epochs, anew = record.get("epochs", 0), "resume=never starts a new one"
+    if record.get("status") == "pruned":
+        return f"run {folder.path} was pruned after epoch {epochs}: other trials were better by then; {anew}"
+    if record.get("status") != "finished":
+        return None
+    if record.get("stopped_early"):
+        return f"run {folder.path} is finished: it stopped early after epoch {epochs}, best was {record.get('best_epoch')}; {anew}"
+    if epochs < experiment.trainer.max_epochs:
+        return None
+    longer = "" if _EPOCHS in apart else f", a larger {_EPOCHS} goes on"
+    return f"run {folder.path} is finished already; {anew}{longer}"
+
+
+def _train_locked(
+    experiment: Experiment, folder: RunFolder, prepared: Prepared, signals: StopSignals, reporter: Reporter, prune: Prune | None
+) -> None:
+    """Trains, and marks the run by how that ended."""
+    tracker: Tracker = NoTracker()
+    with ExitStack() as stack:
+        try:
+            remember_last(folder, experiment.paths.runs_dir)
+            tracker = stack.enter_context(open_tracker(folder.path, experiment, reporter.warn))
+            session = Session(experiment, folder, prepared, signals, reporter, prune)
+            session.run()
+            status = "pruned" if session.monitor.pruned else "finished" if session.complete else "stopped"
+            session.finish(status)
+        except BaseException as error:
+            status = "killed" if isinstance(error, KeyboardInterrupt) else "failed"
+            with suppress(GateworkError):  # on a full disk the error itself is what there is to say
+                folder.update_record(status=status, error=concealed(f"{type(error).__name__}: {error}"), ended=time.time())
+            with signals.at_once():
+                tracker.finish(status, concealed(str(error)))
+            raise
+        with signals.at_once():
+            tracker.finish(status)
+
+
+def _write_start(folder: RunFolder, experiment: Experiment, prepared: Prepared, composed: str | None, overrides: Sequence[str]) -> None:
+    from framework.config.saved import dump_yaml, save_resolved
+
+    write_text(folder.config / "composed.yaml", composed if composed is not None else dump_yaml(resolved(experiment)))
+    write_text(folder.config / "overrides.yaml", dump_yaml(list(overrides)))
+    write_json(folder.environment, describe_environment(Path.cwd()))
+    save_resolved(folder.config / "resolved.yaml", resolved(prepared.experiment))
+    prepared.data.processor.save(folder.config)
+    folder.update_record(
+        status="running",
+        error=None,
+        backend=experiment.backend.name,
+        digest=config_digest(experiment),
+        data_digest=prepared.data.digest,
+        data_source=prepared.data.source,
+        settings=resolved(experiment),
+        sizes=dict(prepared.data.sizes),
+        parameters=prepared.plan.parameters,
+        started=folder.read_record().get("started", time.time()),
+    )
