@@ -84,12 +84,13 @@ class Monitor:
     def on_epoch_end(self, result: EpochResult) -> None:
         """Records the epoch, judges it, writes checkpoints and a sample."""
         self.epochs.append(result)
-        metrics = self._describe(result.validation or result.training)
-        prefix = "" if result.validation is None else "val_"
+        metrics = self._describe(result.training)
+        if result.validation is not None:
+            metrics.update({f"val_{name}": value for name, value in self._describe(result.validation).items()})
         values = {"epoch/loss": result.loss, "epoch/tokens": result.training.count, **_speed(result)}
         if result.val_loss is not None:
             values["epoch/val_loss"] = result.val_loss
-        values.update({f"epoch/{prefix}{name}": value for name, value in metrics.items()})
+        values.update({f"epoch/{name}": value for name, value in metrics.items()})
         epoch = result.position.epoch
         self.recorder.record(result.position.step, epoch, values)
         improved = self._judge(result)
