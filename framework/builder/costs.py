@@ -44,7 +44,13 @@ def layer_cost(layer: PlannedLayer, batch_size: int, time: int) -> LayerCost:
     """
     count = positions(layer.inputs[0], batch_size, time)
     width = _BYTES.get(layer.outputs["output"].dtype, 4)
-    return LayerCost(TRAINING_FACTOR * layer.flops * count, layer.activations * count * width)
+    flops, kept = layer.flops * count, layer.activations * count
+    if layer.places is not None:
+        places = positions(layer.places.memory, batch_size, time)
+        steps = count // batch_size
+        flops += places * (layer.places.flops + steps * layer.places.step_flops)
+        kept += places * (layer.places.activations + steps * layer.places.step_activations)
+    return LayerCost(TRAINING_FACTOR * flops, kept * width)
 
 
 def model_cost(plan: ModelPlan, batch_size: int, time: int) -> LayerCost:

@@ -25,6 +25,7 @@ class GRUTraits:
         device: ``gpu``, ``cpu``, or ``auto`` where it is not known yet.
         dtype: data type of the computation.
         masked: whether a mask comes with the input.
+        attends: whether an attention stands between one step and the next.
     """
 
     backend: str
@@ -43,15 +44,19 @@ class GRUTraits:
     go_backwards: bool = False
     zero_output_for_mask: bool = False
     use_cudnn: bool | Literal["auto"] = "auto"
+    attends: bool = False
 
     @classmethod
-    def from_spec(cls, spec: GRUSpec, backend: str, device: str, dtype: str, masked: bool, use_cudnn: bool | str) -> GRUTraits:
+    def from_spec(
+        cls, spec: GRUSpec, backend: str, device: str, dtype: str, masked: bool, use_cudnn: bool | str, attends: bool = False
+    ) -> GRUTraits:
         """The traits of a layer of a config; a layer's ``auto`` is the run's ``use_cudnn``."""
         return cls(
             backend=backend,
             device=device,
             dtype=dtype,
             masked=masked,
+            attends=attends,
             activation=activation_name(spec.activation),
             recurrent_activation=activation_name(spec.recurrent_activation),
             use_cudnn=spec.use_cudnn if spec.use_cudnn != "auto" else use_cudnn,  # type: ignore[arg-type]
@@ -94,6 +99,12 @@ CONDITIONS = (
     Condition("use_cudnn", lambda gru: gru.use_cudnn is not False, "the config switches cuDNN off", "use_cudnn: auto"),
     Condition(
         "device", lambda gru: gru.device != "cpu", "cuDNN runs on CUDA GPUs only", "run on a machine with a GPU, backend.device=auto"
+    ),
+    Condition(
+        "attend",
+        lambda gru: not gru.attends,
+        "cuDNN runs all steps in one call, and the attention stands between one step and the next",
+        "attend: after_cell without input_feeding",
     ),
     Condition(
         "dtype",

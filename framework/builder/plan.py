@@ -69,6 +69,25 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class AttendedPlaces:
+    """What attention adds to a layer's costs.
+
+    Attributes:
+        memory: what is attended to, ``(batch, places, width)``.
+        flops: operations of a forward pass for one row and one place: keys.
+        activations: values kept for the backward pass, likewise.
+        step_flops: operations of a forward pass for one row, one step and one place: scores and contexts.
+        step_activations: values kept for the backward pass, likewise.
+    """
+
+    memory: PlannedTensor
+    flops: int
+    activations: int
+    step_flops: int
+    step_activations: int
+
+
+@dataclass(frozen=True)
 class PlannedLayer:
     """One layer, placed and sized.
 
@@ -83,6 +102,7 @@ class PlannedLayer:
         step: whether it has a step form.
         flops: floating-point operations of a forward pass for one row and one step (one row where there is no time).
         activations: values kept for the backward pass, for one row and one step.
+        places: what attending to a memory adds to that, or None.
         cudnn: verdict by backend, for kinds that have a cuDNN path.
     """
 
@@ -96,6 +116,7 @@ class PlannedLayer:
     step: bool = True
     flops: int = 0
     activations: int = 0
+    places: AttendedPlaces | None = None
     cudnn: Mapping[str, CudnnVerdict] = field(default_factory=dict)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import framework.builder.kinds  # noqa: F401 - makes the rules known
 from framework.builder.cudnn import BACKENDS, CudnnVerdict, GRUTraits, judge
@@ -10,7 +10,8 @@ from framework.builder.plan import ModelPlan, PlannedLayer, PlannedTensor, Refer
 from framework.builder.rule import RULES, Inferred, ShapeProblem, Surroundings
 from framework.errors import SpecError
 from framework.spec.backend import BackendSpec
-from framework.spec.base import size_name
+from framework.spec.base import Spec, size_name
+from framework.spec.layers.attention import AttentionDecoderSpec
 from framework.spec.layers.base import LayerSpec
 from framework.spec.model import ModelSpec, previous_names
 from framework.spec.problems import Locate, ProblemCollector, nowhere
@@ -128,15 +129,17 @@ class _Planner:
             step=inferred.step,
             flops=inferred.flops,
             activations=inferred.activations,
+            places=inferred.places,
             cudnn=self._verdicts(spec, around),
         )
 
     def _verdicts(self, spec: LayerSpec, around: Surroundings) -> dict[str, CudnnVerdict]:
         masked = around.inputs[0].masked
+        attends = isinstance(spec, AttentionDecoderSpec) and spec.attends_within
         verdicts: dict[str, CudnnVerdict] = {}
         for backend in BACKENDS:
             for _, gru in recurrent_layers(spec):
-                traits = GRUTraits.from_spec(gru, backend, self.backend.device, around.dtype, masked, self.backend.use_cudnn)
+                traits = GRUTraits.from_spec(gru, backend, self.backend.device, around.dtype, masked, self.backend.use_cudnn, attends)
                 verdict = judge(traits)
                 if backend not in verdicts or not verdict.eligible:
                     verdicts[backend] = verdict
@@ -149,13 +152,23 @@ class _Planner:
         return None if layer is None else layer.outputs[reference.output]
 
     def _open_sizes(self, name: str, spec: LayerSpec) -> bool:
-        found = False
-        for field in type(spec).model_fields:
-            size = size_name(getattr(spec, field))
-            if size is not None:
-                self.collector.add(f"model.layers.{name}.{field}", f"the size '{size}' is not known yet", hint="prepare the data first")
-                found = True
-        return found
+        found = list(_sizes(spec, f"model.layers.{name}"))
+        for path, size in found:
+            self.collector.add(path, f"the size '{size}' is not known yet", hint="prepare the data first")
+        return bool(found)
+
+
+def _sizes(value: object, path: str) -> Iterator[tuple[str, str]]:
+    """The sizes that a spec, and the specs within it, leave open, each with its path."""
+    size = size_name(value)
+    if size is not None:
+        yield path, size
+    elif isinstance(value, Spec):
+        for field in type(value).model_fields:
+            yield from _sizes(getattr(value, field), f"{path}.{field}")
+    elif isinstance(value, (list, tuple)):
+        for number, part in enumerate(value):
+            yield from _sizes(part, f"{path}.{number}")
 
 
 def required_cudnn(plan: ModelPlan, backend: str, use_cudnn: bool | str = "auto") -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from framework.builder.plan import PlannedTensor, PlannedWeight, Shape
+from framework.builder.plan import AttendedPlaces, PlannedTensor, PlannedWeight, Shape
 from framework.spec.layers.base import LayerSpec
 
 
@@ -53,6 +53,7 @@ class Inferred:
     step: bool = True
     flops: int = 0
     activations: int = 0
+    places: AttendedPlaces | None = None
 
 
 Rule = Callable[[Any, Surroundings], Inferred]

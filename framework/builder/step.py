@@ -57,11 +57,17 @@ def decoded_input(plan: ModelPlan) -> str:
         UnsupportedArgument: there is none, or several could be; they are named.
     """
     tokens = [name for name, tensor in plan.inputs.items() if tensor.dtype.startswith("int") and len(tensor.shape) == 2]
-    possible = [name for name in tokens if not derive_step(plan, name).obstacles] or tokens
-    if len(possible) != 1:
-        found = f"{' and '.join(possible)} could be" if possible else f"none of {', '.join(plan.inputs)} is (batch, time) of whole numbers"
-        raise UnsupportedArgument(f"decoding step by step needs one model input of tokens: {found}")
-    return possible[0]
+    obstacles = {name: derive_step(plan, name).obstacles for name in tokens}
+    possible = [name for name in tokens if not obstacles[name]]
+    if len(possible or tokens) == 1:
+        return (possible or tokens)[0]
+    if possible:
+        found = f"{' and '.join(possible)} could be"
+    elif tokens:
+        found = "; ".join(f"not '{name}', as layer '{layer}': {why}" for name in tokens for layer, why in obstacles[name].items())
+    else:
+        found = f"none of {', '.join(plan.inputs)} is (batch, time) of whole numbers"
+    raise UnsupportedArgument(f"decoding step by step needs one model input of tokens: {found}")
 
 
 def derive_step(plan: ModelPlan, decoded: str | None = None) -> DecodingStep:
@@ -85,7 +91,7 @@ def derive_step(plan: ModelPlan, decoded: str | None = None) -> DecodingStep:
     once = tuple(layer for layer in needed if layer.name not in dependent)
     fixed = (one for layer in per_step for field, found in layer.references.items() if field != "initial_state" for one in found)
     memory = tuple(dict.fromkeys(one for one in fixed if one.node not in dependent))
-    first = {f"{layer.name}/{name}": _start(layer) for layer in per_step for name in layer.state}
+    first = {f"{layer.name}/{name}": start for layer in per_step for name, start in _starts(layer).items()}
     folded = {layer.name: source for layer in per_step if (source := _foldable(plan, layer, decoded)) is not None}
     unread = frozenset(_unread(per_step, folded, output))
     step = DecodingStep(decoded, output, once, per_step, memory, first, folded, unread, {})
@@ -113,9 +119,12 @@ def _ancestors(plan: ModelPlan, output: Reference) -> list[PlannedLayer]:
     return [layer for layer in plan.layers if layer.name in needed]
 
 
-def _start(layer: PlannedLayer) -> Reference | None:
+def _starts(layer: PlannedLayer) -> dict[str, Reference | None]:
+    """Where each state of a layer starts: ``initial_state`` gives one for each recurrent state in order, or one for all."""
     given = layer.references.get("initial_state", ())
-    return given[0] if given else None
+    recurrent = [name for name in layer.state if name.startswith("state")]
+    found = dict(zip(recurrent, given * (len(recurrent) if len(given) == 1 else 1), strict=False))
+    return {name: found.get(name) for name in layer.state}
 
 
 def _foldable(plan: ModelPlan, layer: PlannedLayer, decoded: str) -> PlannedLayer | None:
@@ -152,11 +161,11 @@ def _obstacles(plan: ModelPlan, step: DecodingStep, dependent: set[str]) -> dict
         found[step.output.node] = f"the output does not depend on '{step.decoded}'"
     for layer in step.per_step:
         whole = [one for one in layer.references["inputs"] if one.node not in dependent]
-        start = _start(layer)
+        made_of_tokens = [field for field, read in layer.references.items() if field != "inputs" and {one.node for one in read} & dependent]
         if not layer.step:
             found[layer.name] = _why_no_step(layer)
-        elif start is not None and start.node in dependent:
-            found[layer.name] = "its initial_state is made from the tokens that are still to be decoded"
+        elif made_of_tokens:
+            found[layer.name] = f"its {made_of_tokens[0]} is made from the tokens that are still to be decoded"
         elif whole:
             found[layer.name] = f"it reads '{whole[0]}' beside the decoded tokens, step by step, which has steps of its own"
     return found

@@ -8,6 +8,7 @@ from framework.errors import nearest
 from framework.spec.base import size_name
 from framework.spec.data import DataSpec, TextDataSpec
 from framework.spec.experiment import Experiment
+from framework.spec.layers.attention import AttentionDecoderSpec
 from framework.spec.layers.base import LayerSpec
 from framework.spec.layers.bidirectional import BidirectionalSpec
 from framework.spec.layers.gru import GRUSpec
@@ -55,6 +56,9 @@ def recurrent_layers(layer: LayerSpec) -> Iterator[tuple[str, GRUSpec]]:
         yield ".layer", layer.layer
         if layer.backward_layer is not None:
             yield ".backward_layer", layer.backward_layer
+    elif isinstance(layer, AttentionDecoderSpec):
+        names = [".cell"] if layer.cell is not None else [f".cells.{number}" for number in range(len(layer.all_cells))]
+        yield from zip(names, layer.all_cells, strict=True)
 
 
 def _check_batches(collector: ProblemCollector, experiment: Experiment) -> None:
@@ -102,8 +106,8 @@ def _check_sizes(collector: ProblemCollector, experiment: Experiment) -> None:
 def _strings(value: object, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         yield path, value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
+    elif isinstance(value, (dict, list, tuple)):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _strings(inner, f"{path}.{key}")
 
 
@@ -129,7 +133,8 @@ def check_bidirectional(collector: ProblemCollector, path: str, layer: Bidirecti
             collector.add(f"{path}{rest}.{field}", "a layer inside bidirectional reads what the bidirectional layer reads")
         if inner.return_state or inner.stateful:
             field = "return_state" if inner.return_state else "stateful"
-            collector.add(f"{path}{rest}.{field}", "not supported inside bidirectional", value="true", expected="false")
+            hint = f"set {path}.return_state: true instead" if inner.return_state else None
+            collector.add(f"{path}{rest}.{field}", "not supported inside bidirectional", value="true", expected="false", hint=hint)
         if inner.time_major:
             collector.add(f"{path}{rest}.time_major", "not supported inside bidirectional", value="true", expected="false")
     backward = layer.backward_layer

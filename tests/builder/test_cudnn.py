@@ -16,6 +16,7 @@ PLAIN = GRUTraits("torch", device="gpu")
 OBSTACLES: dict[str, dict[str, Any]] = {
     "use_cudnn": {"use_cudnn": False},
     "device": {"device": "cpu"},
+    "attend": {"attends": True},
     "dtype": {"dtype": "int8"},
     "activation": {"activation": "relu"},
     "recurrent_activation": {"recurrent_activation": "hard_sigmoid"},

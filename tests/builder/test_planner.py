@@ -197,7 +197,9 @@ def test_a_model_that_cannot_be_decoded_says_why() -> None:
         "outputs": "sum",
     }
     planned = plan_model(validate_model(two), seed=0)
-    assert "one and other could be" in decoding_obstacles(planned)["model.inputs"]
+    why = decoding_obstacles(planned)["model.inputs"]
+    assert "not 'one', as layer 'sum': it reads 'right' beside the decoded tokens" in why
+    assert "not 'other', as layer 'sum': it reads 'left'" in why
     assert "reads 'right' beside the decoded tokens" in derive_step(planned, "one").obstacles["sum"]
     numbers = plan({"gru": {**GRU, "return_sequences": True}}, "gru")
     assert "none of x is (batch, time) of whole numbers" in decoding_obstacles(numbers)["model.inputs"]

@@ -134,7 +134,7 @@ def run_layer(planned: PlannedLayer, layer: Layer, wires: dict[Reference, Signal
     """Runs one layer on what it reads, and puts its outputs beside it."""
     signals = {field: tuple(wires[one] for one in found) for field, found in planned.references.items()}
     read = signals.pop("inputs")
-    for name, signal in layer(read, {field: found[0] for field, found in signals.items()}).items():
+    for name, signal in layer(read, signals).items():
         wires[Reference(planned.name, name)] = signal
 
 

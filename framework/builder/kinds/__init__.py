@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from framework.builder.kinds import dense, elementwise, merging, recurrent
+from framework.builder.kinds import attention, dense, elementwise, merging, recurrent
 
-__all__ = ["dense", "elementwise", "merging", "recurrent"]
+__all__ = ["attention", "dense", "elementwise", "merging", "recurrent"]

@@ -8,11 +8,11 @@ from dataclasses import replace
 from framework.builder.kinds.dense import GLOROT
 from framework.builder.plan import PlannedTensor, PlannedWeight
 from framework.builder.rule import Inferred, ShapeProblem, Surroundings, features, plans, show, single_input
-from framework.spec.identifiers import Identifier
 from framework.spec.layers.bidirectional import BidirectionalSpec
 from framework.spec.layers.gru import GRUSpec
 
-ORTHOGONAL = Identifier(class_name="orthogonal")
+GRU_KEPT = 5
+"""Values of a step of one row that the backward pass needs, a unit: the gates, what the reset gate multiplied, and the state."""
 
 
 @plans(GRUSpec)
@@ -38,9 +38,14 @@ def plan_gru(spec: GRUSpec, around: Surroundings) -> Inferred:
         gru_weights(spec, width),
         state={"state": (units,)},
         step=not spec.go_backwards,
-        flops=2 * 3 * units * (width + units) + 13 * units,
-        activations=5 * units,
+        flops=gru_flops(units, width),
+        activations=GRU_KEPT * units,
     )
+
+
+def gru_flops(units: int, width: int) -> int:
+    """Operations of one step of one row: the products with inputs and state, and about 13 a unit beside them."""
+    return 2 * 3 * units * (width + units) + 13 * units
 
 
 def gru_weights(spec: GRUSpec, width: int) -> list[PlannedWeight]:
@@ -79,9 +84,12 @@ def plan_bidirectional(spec: BidirectionalSpec, around: Surroundings) -> Inferre
     backward = plan_gru(backward_spec, around)
     one, other = forward.outputs["output"], backward.outputs["output"]
     width = features(one) + features(other) if spec.merge_mode == "concat" else features(one)
-    weights = [*_prefixed("forward", forward.weights), *_prefixed("backward", backward.weights)]
+    weights = [*prefixed("forward", forward.weights), *prefixed("backward", backward.weights)]
+    outputs = {"output": replace(one, shape=(*one.shape[:-1], width))}
+    if spec.return_state:
+        outputs["state"] = PlannedTensor((one.shape[0], width), around.dtype)
     return Inferred(
-        {"output": replace(one, shape=(*one.shape[:-1], width))},
+        outputs,
         weights,
         step=False,
         flops=forward.flops + backward.flops,
@@ -89,5 +97,6 @@ def plan_bidirectional(spec: BidirectionalSpec, around: Surroundings) -> Inferre
     )
 
 
-def _prefixed(prefix: str, weights: Iterable[PlannedWeight]) -> list[PlannedWeight]:
+def prefixed(prefix: str, weights: Iterable[PlannedWeight]) -> list[PlannedWeight]:
+    """The weights of a layer within another one, under names that say so."""
     return [replace(weight, name=f"{prefix}/{weight.name}") for weight in weights]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from framework.backends.torch.signal import Signal
 
 States = Mapping[str, Tensor]
-"""A layer's states by name, each ``(rows, …)``."""
+"""A layer's states by name, each ``(rows, …)``; beside them its constants, if it has any, one row for each group of rows."""
 
 
 class Formed(NamedTuple):
@@ -39,5 +39,19 @@ class StepForm(Protocol):
         Args:
             inputs: ``(rows, time, …)``.
             states: before its first step.
+        """
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A step form that reads what was made before the first step, and that makes its own constants of it."""
+
+    def constants(self, references: Mapping[str, Sequence[Signal]], like: Tensor) -> States:
+        """What its steps find among their states by these names, and what stays as it is.
+
+        Args:
+            references: what fields other than ``inputs`` name and was made before the first step, ``(rows, …)``.
+            like: in whose data type.
         """
         ...

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from framework.backends.base.training import Arrays
 from framework.backends.torch.arrays import as_tensor
-from framework.backends.torch.decoding.form import Formed, StepForm
+from framework.backends.torch.decoding.form import Formed, Remembering, StepForm
 from framework.backends.torch.graph import Graph, run_layer
 from framework.backends.torch.layers.base import Layer
 from framework.backends.torch.signal import Signal
@@ -25,6 +25,13 @@ Wires = dict[Reference, Signal]
 
 CHUNK = 256
 """Steps of a prompt that are read at once; bounds the memory that a long prompt takes."""
+
+
+class _Held(NamedTuple):
+    """What a step finds: what goes from step to step, and what stays as it is; by names of the model."""
+
+    carried: Mapping[str, Tensor]
+    constant: Mapping[str, Tensor]
 
 
 class _Part(NamedTuple):
@@ -42,16 +49,28 @@ class _Part(NamedTuple):
     folded: bool
     states: Mapping[str, str]
 
-    def step(self, wires: Wires, tokens: Tensor, carried: Mapping[str, Tensor], new: dict[str, Tensor]) -> None:
+    def step(self, wires: Wires, tokens: Tensor, held: _Held, new: dict[str, Tensor]) -> None:
         read = () if self.folded else [wires[one] for one in self.planned.references["inputs"]]
-        self._write(self.form.step(read, tokens, self._own(carried)), wires, new)
+        self._write(self.form.step(read, tokens, self._own(held)), wires, new)
 
-    def read(self, wires: Wires, carried: Mapping[str, Tensor], new: dict[str, Tensor]) -> None:
+    def read(self, wires: Wires, held: _Held, new: dict[str, Tensor]) -> None:
         read = [wires[one] for one in self.planned.references["inputs"]]
-        self._write(self.form.read(read, self._own(carried)), wires, new)
+        self._write(self.form.read(read, self._own(held)), wires, new)
 
-    def _own(self, carried: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        return {name: carried[key] for name, key in self.states.items()}
+    def constants(self, wires: Wires, like: Tensor) -> Mapping[str, Tensor]:
+        """What its steps read and what stays as it is, by its names in the model."""
+        if not isinstance(self.form, Remembering):
+            return {}
+        fields = {field: found for field, found in self.planned.references.items() if field not in ("inputs", "initial_state")}
+        made = self.form.constants({field: [wires[one] for one in found] for field, found in fields.items()}, like)
+        return {f"{self.planned.name}/{name}": value for name, value in made.items()}
+
+    def _own(self, held: _Held) -> Mapping[str, Tensor]:
+        own = {name: held.carried[key] for name, key in self.states.items()}
+        if isinstance(self.form, Remembering):
+            prefix = f"{self.planned.name}/"
+            own.update({key.removeprefix(prefix): value for key, value in held.constant.items() if key.startswith(prefix)})
+        return own
 
     def _write(self, formed: Formed, wires: Wires, new: dict[str, Tensor]) -> None:
         for name, signal in formed.outputs.items():
@@ -84,7 +103,8 @@ class TorchStepper:
         for planned in derived.per_step:
             like = next(layers[planned.name].parameters(), torch.empty(0, device=self.device))
             self._zeros.update({f"{planned.name}/{name}": like.new_empty((0, *shape)) for name, shape in planned.state.items()})
-        parts = [self._part(planned, layers) for planned in derived.per_step]
+        self._like = next(graph.parameters()).new_empty(0)
+        self._parts = parts = [self._part(planned, layers) for planned in derived.per_step]
         self._step_parts = [part for part in parts if part.planned.name not in derived.unread]
         last = max((place for place, planned in enumerate(derived.per_step) if planned.state), default=-1)
         self._read_parts, self._rest_parts = parts[: last + 1], parts[last + 1 :]
@@ -96,7 +116,9 @@ class TorchStepper:
             wires: Wires = {Reference(name): Signal(as_tensor(value, self.device)) for name, value in inputs.items()}
             for planned, layer in self._once:
                 run_layer(planned, layer, wires)
-            constant = {str(one): wires[one] for one in self.derived.memory}
+            constant: dict[str, Tensor] = {}
+            for part in self._parts:
+                constant.update(part.constants(wires, self._like))
             carried = {key: self._first(key, wires, rows) for key in self._zeros}
         return State(constant, carried, rows)
 
@@ -109,8 +131,9 @@ class TorchStepper:
                 return self._read(given, state)
             wires: Wires = {Reference(self.derived.decoded): Signal(given)}
             new: dict[str, Tensor] = {}
+            held = _Held(state.carried, state.constant)
             for part in self._step_parts:
-                part.step(wires, given, state.carried, new)
+                part.step(wires, given, held, new)
             return self._stepped(wires, new, state)
 
     def select(self, state: State, rows: NDArray[np.integer[Any]], width: int = 1) -> State:
@@ -118,8 +141,6 @@ class TorchStepper:
         return state.select(rows, width, self._take)
 
     def _take(self, value: Any, rows: NDArray[np.integer[Any]]) -> Any:
-        if isinstance(value, Signal):
-            return Signal(self._take(value.value, rows), None if value.mask is None else self._take(value.mask, rows))
         index = torch.from_numpy(np.ascontiguousarray(rows, dtype=np.int64)).to(self.device)
         return value.index_select(0, index)
 
@@ -135,21 +156,28 @@ class TorchStepper:
             wires = {Reference(self.derived.decoded): Signal(chunk)}
             before, new = new, {}
             for part in self._read_parts:
-                part.read(wires, before, new)
+                part.read(wires, _Held(before, state.constant), new)
         # What follows the last recurrent layer is needed for the last step alone.
         wires = {reference: signal if reference.output == "state" else _last_step(signal) for reference, signal in wires.items()}
         for part in self._rest_parts:
-            part.step(wires, tokens[:, -1], {}, {})
+            part.step(wires, tokens[:, -1], _Held({}, state.constant), {})
         return self._stepped(wires, new, state)
 
     def _stepped(self, wires: Wires, carried: Mapping[str, Tensor], before: State) -> Stepped:
-        logits: NDArray[np.float32] = wires[self.derived.output].value.to(device="cpu", dtype=torch.float32).numpy()
-        return Stepped(logits, State(before.constant, carried, before.rows, before.width), {})
+        logits = _array(wires[self.derived.output].value)
+        attending = (part.planned.name for part in self._parts if "attention" in part.planned.outputs)
+        watched = {name: _array(wires[Reference(name, "attention")].value) for name in attending}
+        return Stepped(logits, State(before.constant, carried, before.rows, before.width), watched)
 
     def _part(self, planned: PlannedLayer, layers: Mapping[str, Layer]) -> _Part:
         source = self.derived.folded.get(planned.name)
         form = layers[planned.name].step_form(None if source is None else layers[source.name])
         return _Part(planned, form, source is not None, {name: f"{planned.name}/{name}" for name in planned.state})
+
+
+def _array(value: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = value.to(device="cpu", dtype=torch.float32).numpy()
+    return array
 
 
 def _apart(layer: Layer) -> Layer:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from framework.backends.torch.gru.products import Product, matmul, matmul_turned
 
@@ -22,13 +23,34 @@ class StateProduct:
         rows: of the batch.
         steps: of the sequence.
         backward: whether the products are those of the backward pass.
+        beside: ``(units, width)``, one more matrix that multiplies the state as it is, or None; its gradient comes behind the gates'.
+
+    Attributes:
+        query: the last product with ``beside``, ``(batch, width)``.
     """
 
+    query: Tensor | None = None
+
     def __init__(
-        self, kernel: Tensor, bias: Tensor | None, masks: Sequence[Tensor], rows: int, steps: int, *, backward: bool = False
+        self,
+        kernel: Tensor,
+        bias: Tensor | None,
+        masks: Sequence[Tensor],
+        rows: int,
+        steps: int,
+        *,
+        backward: bool = False,
+        beside: Tensor | None = None,
     ) -> None:
         self.units = kernel.shape[0]
+        self.gates = kernel.shape[1]
         self.masks = masks
+        self.beside: Product | None = None
+        if beside is not None and masks:
+            self.beside = Product(beside.t() if backward else beside, None, rows, steps)
+        elif beside is not None:
+            kernel = torch.cat([kernel, beside], dim=1)
+            bias = None if bias is None else functional.pad(bias, (0, beside.shape[1]))
         kernels = kernel.chunk(len(masks), dim=1) if masks else (kernel,)
         biases: Sequence[Tensor | None] = [None] * len(kernels) if bias is None else bias.chunk(len(masks)) if masks else (bias,)
         if backward:
@@ -43,25 +65,57 @@ class StateProduct:
         if not self.masks:
             inner = self.products[0](state)
             gates.add_(inner[:, :width])
-            return inner[:, width:]
+            self.query = inner[:, self.gates :]
+            return inner[:, width : self.gates]
+        if self.beside is not None:
+            self.query = self.beside(state)
         for part, gate in zip(gates.chunk(2, dim=1), range(2), strict=True):
             part.add_(self._dropped_product(gate, state))
         return self._dropped_product(2, state) if len(self.products) == 3 else gates[:, width:]
 
     def back(self, gradient: Tensor) -> Tensor:
-        """The gradient of the state ``(batch, units)``, from ``gradient (batch, gates·units)``."""
+        """The gradient of the state ``(batch, units)``, from ``gradient (batch, gates·units)``, that of ``beside`` behind it."""
         if not self.masks:
             return self.products[0](gradient)
-        parts = gradient.chunk(len(self.masks), dim=1)
+        parts = gradient[:, : self.gates].chunk(len(self.masks), dim=1)
         total = torch.mul(self.products[0](parts[0]), self.masks[0], out=self.dropped)
         for product, part, mask in zip(self.products[1:], parts[1:], self.masks[1:], strict=True):
             total.addcmul_(product(part), mask)
-        return total
+        return total if self.beside is None else total.add_(self.beside(gradient[:, self.gates :]))
 
     def _dropped_product(self, gate: int, state: Tensor) -> Tensor:
         torch.mul(state, self.masks[gate], out=self.dropped)
         assert self.dropped is not None
         return self.products[gate](self.dropped)
+
+
+class NoStateProduct:
+    """What stands for :class:`StateProduct` where each step starts from zeros: the bias, and the product beside it.
+
+    Args:
+        bias: ``(3·units,)``, what the product with zeros leaves.
+        beside: ``(units, width)``, what multiplies the state before the step, or None for the state itself.
+        rows: of the batch.
+        steps: of the sequence.
+        backward: whether the products are those of the backward pass.
+    """
+
+    query: Tensor | None = None
+
+    def __init__(self, bias: Tensor, beside: Tensor | None, rows: int, steps: int, *, backward: bool = False) -> None:
+        units = len(bias) // 3
+        self.of_gates, self.of_new = bias[: 2 * units], bias[2 * units :].expand(rows, units)
+        self.beside = None if beside is None else Product(beside.t() if backward else beside, None, rows, steps)
+
+    def add_to(self, gates: Tensor, state: Tensor) -> Tensor:
+        """Adds the bias of z and r to ``gates (batch, 2·units)``; gives that of the candidate, ``(batch, units)``."""
+        gates.add_(self.of_gates)
+        self.query = state if self.beside is None else self.beside(state)
+        return self.of_new
+
+    def back(self, gradient: Tensor) -> Tensor:
+        """The gradient of the state ``(batch, units)``, from that of the query ``(batch, width)``."""
+        return gradient if self.beside is None else self.beside(gradient)
 
 
 def project(x: Tensor, kernel: Tensor, bias: Tensor | None, masks: Sequence[Tensor]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from framework.backends.torch.gru.loop import Cell, Masks, Weights, loop
 from framework.backends.torch.gru.products import turned
 from framework.backends.torch.gru.slopes import slope_of
 from framework.backends.torch.gru.tape import Recurrence, Tape, run, run_back
+from framework.backends.torch.second_order import plain_gradients
 from framework.backends.torch.tracing import ordinary
 
 
@@ -52,13 +54,21 @@ def scan(
         inputs = inputs.masked_fill(~mask[:, :, None], 0.0)
     tensors = (inputs, state, weights.kernel, weights.recurrent_kernel, weights.bias)
     keep = torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in tensors)
-    settings = _Settings(cell, mask, tuple(input_masks or ()), tuple(recurrent_masks or ()), keep)
+    settings = ScanSettings(cell, mask, tuple(input_masks or ()), tuple(recurrent_masks or ()), keep)
     states, last = _Scan.apply(*tensors, settings)  # type: ignore[no-untyped-call]
     return states, last
 
 
-class _Settings:
-    """What of a scan is not differentiated."""
+class ScanSettings:
+    """What of a scan is not differentiated.
+
+    Args:
+        cell: of the layer.
+        mask: ``(time, batch) bool``, or None.
+        input_masks: dropout on the inputs, for each gate.
+        recurrent_masks: dropout on the state, for each gate.
+        keep: whether a backward pass is to come.
+    """
 
     def __init__(
         self, cell: Cell, mask: Tensor | None, input_masks: tuple[Tensor, ...], recurrent_masks: tuple[Tensor, ...], keep: bool
@@ -66,6 +76,7 @@ class _Settings:
         self.cell, self.mask, self.input_masks, self.recurrent_masks, self.keep = cell, mask, input_masks, recurrent_masks, keep
 
     def recurrence(self, weights: Weights) -> Recurrence:
+        """What the loops over time need."""
         activation, recurrent_activation = slope_of(self.cell.activation), slope_of(self.cell.recurrent_activation)
         assert activation is not None and recurrent_activation is not None
         skipped = None if self.mask is None else ~self.mask[:, :, None]
@@ -77,7 +88,7 @@ class _Settings:
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, state: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None, settings: _Settings
+        ctx: Any, inputs: Tensor, state: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None, settings: ScanSettings
     ) -> tuple[Tensor, Tensor]:
         weights = Weights(kernel, recurrent_kernel, bias)
         gates = project(inputs, kernel, weights.input_bias, settings.input_masks)
@@ -93,34 +104,46 @@ class _Scan(torch.autograd.Function):
         inputs, state, kernel, recurrent_kernel, bias, states, gates, inner = ctx.saved_tensors
         if d_states is None and d_last is None:
             return (None,) * 6
-        settings: _Settings = ctx.settings
+        settings: ScanSettings = ctx.settings
         weights = Weights(kernel, recurrent_kernel, bias)
         needed: tuple[bool, ...] = ctx.needs_input_grad
         if torch.is_grad_enabled() or not ordinary(d_states, d_last):
-            return _plain_backward(inputs, state, weights, settings, needed, d_states, d_last)
+            again = partial(_plain, settings=settings)
+            return (*plain_gradients(again, (inputs, state, kernel, recurrent_kernel, bias), needed, (d_states, d_last)), None)
         recurrence = settings.recurrence(weights)
         gradients, d_state = run_back(Tape(states, gates, inner), recurrence, d_states, d_last, to_state=needed[1])
-        return (*_weight_gradients(inputs, states, gates, weights, settings, gradients, d_state, needed), None)
+        return (*weight_gradients(inputs, states, gates, weights, settings, gradients, d_state, needed), None)
 
 
-def _weight_gradients(
+def weight_gradients(
     inputs: Tensor,
     states: Tensor,
     gates: Tensor,
     weights: Weights,
-    settings: _Settings,
+    settings: ScanSettings,
     gradients: Tensor,
     d_state: Tensor | None,
     needed: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
-    """Gradients of inputs, first state, kernel, recurrent kernel and bias; one product each."""
+    """Gradients of inputs, first state, kernel, recurrent kernel and bias; one product each.
+
+    Args:
+        inputs: ``(time, batch, features)``.
+        states: ``(time + 1, batch, units)``, the first one before the first step.
+        gates: ``(time, batch, 3·units)``, as the forward pass left them.
+        weights: of the layer.
+        settings: of the scan.
+        gradients: of the pre-activations, as :func:`~framework.backends.torch.gru.tape.run_back` gives them.
+        d_state: of the first state.
+        needed: which of them are wanted, in this order; the others are None.
+    """
     units, before = weights.units, states[:-1]
     input_masks = (settings.input_masks[2], *settings.input_masks[:2]) if settings.input_masks else ()
     d_inputs = d_kernel = d_recurrent = d_bias = None
     if needed[0] and not input_masks and gradients[..., 0].numel() < len(weights.kernel):  # what is smaller is put in the other's order
-        d_inputs = project_back(_first_last(gradients[..., : 3 * units], units), weights.kernel, ())
+        d_inputs = project_back(first_last(gradients[..., : 3 * units], units), weights.kernel, ())
     elif needed[0]:
-        d_inputs = project_back(gradients[..., : 3 * units], _last_first(weights.kernel, units), input_masks)
+        d_inputs = project_back(gradients[..., : 3 * units], last_first(weights.kernel, units), input_masks)
     by_gate = turned(gradients.flatten(0, 1)) if needed[2] or needed[3] else gradients  # n, z, r, and the product that r multiplied
     if needed[2]:
         d_kernel = weights.kernel.new_empty(weights.kernel.shape)
@@ -141,42 +164,25 @@ def _weight_gradients(
             kernel_gradient(reset, by_gate[:units], masks[2:], d_recurrent[:, 2 * units :])
     if weights.bias is not None and needed[4]:
         summed = gradients.sum((0, 1))
-        d_input_bias = _first_last(summed[: 3 * units], units)
+        d_input_bias = first_last(summed[: 3 * units], units)
         d_bias = torch.stack([d_input_bias, summed[units:]]) if settings.cell.reset_after else d_input_bias
     return d_inputs, d_state, d_kernel, d_recurrent, d_bias
 
 
-def _last_first(kernel: Tensor, units: int) -> Tensor:
+def last_first(kernel: Tensor, units: int) -> Tensor:
     """Gates z, r, h to h, z, r."""
     return torch.cat([kernel[..., 2 * units :], kernel[..., : 2 * units]], dim=-1)
 
 
-def _first_last(kernel: Tensor, units: int) -> Tensor:
+def first_last(kernel: Tensor, units: int) -> Tensor:
     """Gates h, z, r to z, r, h."""
     return torch.cat([kernel[..., units:], kernel[..., :units]], dim=-1)
 
 
-def _plain_backward(
-    inputs: Tensor,
-    state: Tensor,
-    weights: Weights,
-    settings: _Settings,
-    needed: tuple[bool, ...],
-    d_states: Tensor | None,
-    d_last: Tensor | None,
-) -> tuple[Tensor | None, ...]:
-    """The gradients by plain operations alone: the sequence is run once more as the plain loop. They can be differentiated again."""
-    again = torch.is_grad_enabled()
-    with torch.enable_grad():
-        # Each stands for itself: the inputs may have been made with the kernel, and a gradient of one must not run on into another.
-        inputs, state, kernel, recurrent_kernel = (one.view_as(one) for one in (inputs, state, weights.kernel, weights.recurrent_kernel))
-        bias = None if weights.bias is None else weights.bias.view_as(weights.bias)
-        tensors = (inputs, state, kernel, recurrent_kernel, bias)
-        wanted = [one.requires_grad_() for one, need in zip(tensors, needed, strict=False) if need and one is not None]
-        weights = Weights(kernel, recurrent_kernel, bias)
-        states = loop(inputs, state, weights, settings.cell, settings.mask, settings.input_masks, settings.recurrent_masks)
-        outputs = [(states, d_states), (states[-1], d_last)]
-        given = [(output, gradient) for output, gradient in outputs if gradient is not None]
-        results, gradients = [output for output, _ in given], [gradient for _, gradient in given]
-        found = iter(torch.autograd.grad(results, wanted, gradients, create_graph=again, allow_unused=True))
-    return (*(next(found) if need and one is not None else None for one, need in zip(tensors, needed, strict=False)), None)
+def _plain(
+    inputs: Tensor, state: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None, settings: ScanSettings
+) -> tuple[Tensor, Tensor]:
+    """What the scan gives, by the plain loop."""
+    weights = Weights(kernel, recurrent_kernel, bias)
+    states = loop(inputs, state, weights, settings.cell, settings.mask, settings.input_masks, settings.recurrent_masks)
+    return states, states[-1]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from framework.backends.torch.layers import (
     activation,
     add,
+    attention,
+    attention_decoder,
     bidirectional,
     concatenate,
     dense,
@@ -19,6 +21,8 @@ from framework.backends.torch.layers.table import build_layer, builds
 __all__ = [
     "activation",
     "add",
+    "attention",
+    "attention_decoder",
     "bidirectional",
     "build_layer",
     "builds",

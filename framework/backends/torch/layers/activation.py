@@ -21,7 +21,7 @@ class Activation(Layer):
         assert isinstance(planned.spec, ActivationSpec)
         self.activation = activation(planned.spec.activation)
 
-    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Signal]) -> dict[str, Signal]:
+    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Sequence[Signal]]) -> dict[str, Signal]:
         """The shape stays, the mask goes through."""
         value, mask = inputs[0]
         return single(Signal(self.activation(value), mask))

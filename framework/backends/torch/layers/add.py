@@ -15,7 +15,7 @@ from framework.backends.torch.signal import Signal
 class Add(Layer):
     """The sum of its inputs, which have one shape."""
 
-    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Signal]) -> dict[str, Signal]:
+    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Sequence[Signal]]) -> dict[str, Signal]:
         """A step counts where it counts in any input; one input without a mask makes every step count, as in Keras."""
         total = inputs[0].value
         for signal in inputs[1:]:

@@ -95,7 +95,7 @@ class Layer(nn.Module):
         for name, place in self.places():
             yield name, read_weight(*place)
 
-    def forward(self, inputs: Sequence[Signal], references: Mapping[str, Signal] | None = None) -> dict[str, Signal]:
+    def forward(self, inputs: Sequence[Signal], references: Mapping[str, Sequence[Signal]] | None = None) -> dict[str, Signal]:
         """Runs the layer over a batch of sequences, or over one decoding step where it carries no state.
 
         Args:
@@ -112,7 +112,7 @@ class Layer(nn.Module):
         with self._own_precision(device):
             return self.compute(cast, references or {})
 
-    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Signal]) -> dict[str, Signal]:
+    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Sequence[Signal]]) -> dict[str, Signal]:
         """What :meth:`forward` does once data types are settled."""
         raise NotImplementedError
 

@@ -32,12 +32,13 @@ class Bidirectional(Layer):
     def __init__(self, planned: PlannedLayer, setting: Setting) -> None:
         super().__init__(planned, setting)
         assert isinstance(planned.spec, BidirectionalSpec)
-        self.merge_mode = planned.spec.merge_mode
+        self.merge_mode, self.return_state = planned.spec.merge_mode, planned.spec.return_state
         forward = planned.spec.layer
         backward = planned.spec.backward_layer or forward.model_copy(update={"go_backwards": not forward.go_backwards, "seed": None})
         for field, inner in (("layer", forward), ("backward_layer", backward)):
             _refuse(planned.name, field, inner)
         zeros = forward.return_sequences
+        forward, backward = (one.model_copy(update={"return_state": self.return_state}) for one in (forward, backward))
         self.forward_layer = native_gru(forward, f"{planned.name}/forward", setting, zero_output_for_mask=zeros)
         self.backward_layer = native_gru(backward, f"{planned.name}/backward", setting, zero_output_for_mask=zeros)
         self.create_weights()
@@ -52,13 +53,18 @@ class Bidirectional(Layer):
         inner = self.forward_layer if name.startswith("forward/") else self.backward_layer
         return self.planned.spec.trainable and inner.arguments.spec.trainable
 
-    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Signal]) -> dict[str, Signal]:
-        """``(batch, time, features)`` to ``(batch, units)`` or ``(batch, time, units)``, twice the units with ``concat``."""
+    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Sequence[Signal]]) -> dict[str, Signal]:
+        """``(batch, time, features)`` to ``(batch, units)`` or ``(batch, time, units)``, twice the units with ``concat``; and the state."""
         value, mask = inputs[0]
         one, other = self.forward_layer(value, mask=mask), self.backward_layer(value, mask=mask)
-        if self.forward_layer.return_sequences:
-            other = other.flip(1)
-        return single(Signal(self._merged(one, other), self.forward_layer.compute_mask(value, mask)))
+        through = self.forward_layer.compute_mask(value, mask)
+        if not self.return_state:
+            return single(Signal(self._joined(one, other), through))
+        state = self._merged(one[1], other[1])
+        return {"output": Signal(self._joined(one[0], other[0]), through[0]), "state": Signal(state)}
+
+    def _joined(self, one: Tensor, other: Tensor) -> Tensor:
+        return self._merged(one, other.flip(1) if self.forward_layer.return_sequences else other)
 
     def _merged(self, one: Tensor, other: Tensor) -> Tensor:
         if self.merge_mode == "concat":

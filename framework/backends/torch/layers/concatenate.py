@@ -25,7 +25,7 @@ class Concatenate(Layer):
         # Counted from the end, the last axis has one number with and without time, so the step form needs no other.
         self.axis = axis if axis < 0 else axis - rank
 
-    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Signal]) -> dict[str, Signal]:
+    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Sequence[Signal]]) -> dict[str, Signal]:
         """A step counts where any of its joined values counts; an input without a mask counts everywhere, as in Keras."""
         value = torch.cat([signal.value for signal in inputs], dim=self.axis)
         if all(signal.mask is None for signal in inputs):

@@ -36,7 +36,7 @@ class Dense(Layer):
         self.activity_penalties = ActivityPenalties()
         self.create_weights()
 
-    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Signal]) -> dict[str, Signal]:
+    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Sequence[Signal]]) -> dict[str, Signal]:
         """``(batch, …, features)`` to ``(batch, …, units)``; the mask goes through."""
         value, mask = inputs[0]
         output = self.activation(functional.linear(value, self.kernel.t(), self.bias if self.spec.use_bias else None))

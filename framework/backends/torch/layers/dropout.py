@@ -32,7 +32,7 @@ class Dropout(KeepsDraws, CountsCalls, Layer):
         self.call_log = CallLog()
         self.keeps_draws = True
 
-    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Signal]) -> dict[str, Signal]:
+    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Sequence[Signal]]) -> dict[str, Signal]:
         """The shape stays, the mask goes through."""
         value, mask = inputs[0]
         if not self.training or self.rate == 0.0:

@@ -24,7 +24,7 @@ class Embedding(Layer):
         self.mask_zero = bool(planned.spec.mask_zero)  # type: ignore[attr-defined]
         self.create_weights()
 
-    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Signal]) -> dict[str, Signal]:
+    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Sequence[Signal]]) -> dict[str, Signal]:
         """``(batch, time) int`` to ``(batch, time, output_dim)``."""
         tokens = inputs[0].value
         mask = tokens != 0 if self.mask_zero else None

@@ -48,11 +48,11 @@ class GRULayer(Layer):
         """Within the GRU."""
         return f"gru.{name}"
 
-    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Signal]) -> dict[str, Signal]:
+    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Sequence[Signal]]) -> dict[str, Signal]:
         """``(batch, time, features)`` to ``output``, and ``state (batch, units)`` with ``return_state``."""
         value, mask = inputs[0]
         first = references.get("initial_state")
-        results = self.gru(value, mask=mask, initial_state=None if first is None else first.value)
+        results = self.gru(value, mask=mask, initial_state=None if first is None else first[0].value)
         through = self.gru.compute_mask(value, mask)
         if not self.gru.return_state:
             return {"output": Signal(results, through)}

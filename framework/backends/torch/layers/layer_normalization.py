@@ -27,7 +27,7 @@ class LayerNormalization(Layer):
         self.spec = planned.spec
         self.create_weights()
 
-    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Signal]) -> dict[str, Signal]:
+    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Sequence[Signal]]) -> dict[str, Signal]:
         """The shape stays, the mask goes through."""
         value, mask = inputs[0]
         gamma = self.gamma if self.spec.scale else None

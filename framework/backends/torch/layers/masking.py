@@ -20,7 +20,7 @@ class Masking(Layer):
         assert isinstance(planned.spec, MaskingSpec)
         self.mask_value = planned.spec.mask_value
 
-    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Signal]) -> dict[str, Signal]:
+    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Sequence[Signal]]) -> dict[str, Signal]:
         """``(batch, time, features)`` stays; the mask is new."""
         value = inputs[0].value
         mask = (value != self.mask_value).any(dim=-1)
