@@ -201,7 +201,7 @@ def test_torch_modules_are_found(prefixes: dict[str, str], names: dict[str, str]
 def test_a_torch_layout_in_safetensors_is_told_from_the_neutral_one(tmp_path: Path) -> None:
     save_weights(tmp_path / "torch.safetensors", torch_names())
     save_weights(tmp_path / "ours.safetensors", named(**LANGUAGE_MODEL))
-    checkpoint = {f"weights/{name}": array for name, array in named(**LANGUAGE_MODEL).items()} | {"optimizer/step": np.array(3)}
+    checkpoint = {f"weights/{name}": array for name, array in named(**LANGUAGE_MODEL).items()} | {"optimizer/iterations": np.array(3)}
     save_weights(tmp_path / "state.safetensors", checkpoint)
     for file in ("torch", "ours", "state"):
         found = read(tmp_path / f"{file}.safetensors")

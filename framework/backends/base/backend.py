@@ -40,14 +40,18 @@ class Trainee(Protocol):
         ...
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """Everything that going on to the same bits needs: ``weights/…``, ``optimizer/…``, ``states/…``, ``random/…``; copied."""
+        """Everything that going on to the same bits needs, copied; its parts and names are those of :mod:`framework.backends.base.state`.
+
+        Raises:
+            TrainingError: the loss of a step that was not read yet is not finite.
+        """
         ...
 
     def load_state(self, state: Arrays) -> None:
-        """Takes back what :meth:`state` gave.
+        """Takes back what :meth:`state` gave, on either backend, now or in an earlier version; what it has not is as in a new trainee.
 
         Raises:
-            CheckpointError: it does not fit this model.
+            CheckpointError: it does not fit this model; nothing is changed then.
         """
         ...
 

@@ -17,9 +17,6 @@ from framework.errors import CheckpointError, TrainingError
 NAMES = ("loss", "count", "rows", "seconds")
 """What the ledger keeps in a saved state, as ``progress/…``."""
 
-_FORMER = {"total": "loss", "tokens": "count"}
-"""What states of earlier versions call them."""
-
 
 @dataclass(frozen=True)
 class _Unread:
@@ -122,13 +119,13 @@ class Ledger:
     def restore(self, arrays: Arrays) -> None:
         """Takes back what :meth:`arrays` gave; of nothing, the start of an epoch.
 
-        States of earlier versions have other names for some of it, and no rows; some have no seconds: what was spent before is not known
-        then, and the epoch has none (not a number).
+        Some states of earlier versions have no rows, some no seconds: what was spent before is not known then, and the epoch has none (not
+        a number).
 
         Raises:
             CheckpointError: it is nothing that this gave; nothing is changed then.
         """
-        given = {_FORMER.get(name, name): float(value) for name, value in arrays.items()}
+        given = {name: float(value) for name, value in arrays.items()}
         unknown = [name for name in given if name not in NAMES] or [name for name in NAMES[:2] if given and name not in given]
         if unknown:
             raise CheckpointError(f"the checkpoint's 'progress/{unknown[0]}': expected {', '.join(NAMES)}, each once")

@@ -71,7 +71,7 @@ def weights_at_zero(layer: keras.layers.Layer) -> Iterator[None]:
 
     Drawing an orthogonal matrix for 1024 units takes seconds.
     """
-    owners = list(_owners(layer))
+    owners = list(parts_of(layer))
     kept = [{name: value for name, value in vars(owner).items() if name.endswith("_initializer")} for owner in owners]
     try:
         for owner, initializers in zip(owners, kept, strict=True):
@@ -84,9 +84,10 @@ def weights_at_zero(layer: keras.layers.Layer) -> Iterator[None]:
                 setattr(owner, name, value)
 
 
-def _owners(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+def parts_of(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    """The layer, its cell, and the layers of both directions."""
     yield layer
     for part in ("cell", "forward_layer", "backward_layer"):
         inner = vars(layer).get(part)
         if isinstance(inner, keras.layers.Layer):
-            yield from _owners(inner)
+            yield from parts_of(inner)

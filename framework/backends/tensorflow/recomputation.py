@@ -13,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from types import CodeType, FrameType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
+import keras
 import tensorflow as tf
 
 from framework.errors import UnsupportedArgument
@@ -100,6 +101,16 @@ class CallLog:
                 return part
         self._parts.append(_Part(arguments))
         return self._parts[-1]
+
+
+@runtime_checkable
+class CountsCalls(Protocol):
+    """A layer whose dropout depends on its seed and the number of its call alone, so that a trainer can tell it where it stands."""
+
+    @property
+    def call_numbers(self) -> keras.random.SeedGenerator:
+        """The seed, and the number of the coming call."""
+        ...
 
 
 def _around(frame: FrameType | None) -> tuple[FrameType | None, list[FrameType]]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any
 
 import keras
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from framework.backends.base.ledger import Ledger
 from framework.backends.base.objective import Objective, Totals, measured
+from framework.backends.base.state import ITERATIONS, join_state, split_state
 from framework.backends.base.training import Arrays, Training, TrainingEvents
 from framework.backends.tensorflow.compiled import CompiledModel, TrainStep, batch_tensors, model_inputs
 from framework.backends.tensorflow.decoding.stepper import KerasStepper
@@ -25,13 +25,10 @@ from framework.backends.tensorflow.optimizers import make_optimizer, optimizer_i
 from framework.backends.tensorflow.variables import ModelVariables, read, shapes, write
 from framework.builder.plan import ModelPlan
 from framework.data.batches import Batch, Batches
-from framework.errors import CheckpointError, TrainingError
+from framework.errors import TrainingError
 from framework.spec.backend import BackendSpec
 from framework.spec.trainer import TrainerSpec
 from framework.weights.store import check_weights
-
-SECTIONS = ("weights", "optimizer", "states", "random", "progress")
-"""What the names of a saved state begin with."""
 
 
 class KerasTrainee:
@@ -89,21 +86,19 @@ class KerasTrainee:
         write("weights", self.variables.weights, weights)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """Everything that going on to the same bits needs, copied.
-
-        Names begin with ``weights/``, ``optimizer/`` (once trained), ``states/``, ``random/``, and ``progress/`` for what the epoch came
-        to so far.
+        """Everything that going on to the same bits needs, copied; see :mod:`framework.backends.base.state`.
 
         Raises:
             TrainingError: the loss of a step that was not read yet is not finite.
         """
-        return {
-            **read(self.variables.weights, "weights/"),
-            **{f"optimizer/{name}": np.array(value) for name, value in self._optimizer_arrays().items()},
-            **read(self.variables.states, "states/"),
-            **read(self.variables.random, "random/"),
-            **{f"progress/{name}": value for name, value in self.ledger.arrays().items()},
-        }
+        optimizer = {name: np.array(value) for name, value in self._optimizer_arrays().items()}
+        return join_state(
+            weights=self.weights(),
+            optimizer=optimizer if int(optimizer.get(ITERATIONS, 0)) else {},
+            states=read(self.variables.states),
+            random=read(self.variables.random),
+            progress=self.ledger.arrays(),
+        )
 
     def load_state(self, state: Arrays) -> None:
         """Takes back what :meth:`state` gave; the optimizer's part is taken when training starts.
@@ -111,18 +106,18 @@ class KerasTrainee:
         Raises:
             CheckpointError: it does not fit this model; nothing is changed then.
         """
-        parts = _sections(state)
-        wanted: dict[str, Mapping[str, Any]] = {
-            "weights": self.variables.weights,
-            "states": self.variables.states,
-            "random": self.variables.random,
-        }
-        for name, variables in wanted.items():
-            check_weights(shapes(variables), parts[name], name)
+        parts = split_state(state, [layer.name for layer in self.plan.layers])
+        random = {name: value for name, value in parts["random"].items() if name in self.variables.random}
+        states = {**{name: np.zeros(shape) for name, shape in shapes(self.variables.states).items()}, **parts["states"]}
+        check_weights(shapes(self.variables.weights), parts["weights"])
+        check_weights(shapes(self.variables.states), states, "kept states")
+        generators = {name: self.variables.random[name] for name in random}
+        check_weights(shapes(generators), random, "random numbers")
         self.ledger.restore(parts["progress"])
-        for name, variables in wanted.items():
-            write(name, variables, parts[name])
-        self._loaded = {name: np.array(value) for name, value in parts["optimizer"].items()}
+        write("weights", self.variables.weights, parts["weights"])
+        write("kept states", self.variables.states, states)
+        write("random numbers", generators, random)
+        self._loaded = parts["optimizer"]
 
     def fit(self, training: Training, events: TrainingEvents) -> None:
         """Trains with Keras' ``Model.fit`` and tells ``events``.
@@ -133,7 +128,9 @@ class KerasTrainee:
         """
         if not self.native.trainable_variables:
             raise TrainingError("no layer of the model is trainable")
-        Fitting(self, self._prepare(training), training, events).run()
+        train_step = self._prepare(training)
+        self.variables.start_step(training.start.step)
+        Fitting(self, train_step, training, events).run()
 
     def evaluate(self, batches: Batches, limit: int | None = None) -> Totals:
         """Sums over batches from zero states.
@@ -214,13 +211,3 @@ class KerasTrainee:
         finally:
             for name, state in self.variables.states.items():
                 state.assign(before[name])
-
-
-def _sections(state: Arrays) -> dict[str, dict[str, NDArray[np.generic]]]:
-    parts: dict[str, dict[str, NDArray[np.generic]]] = {name: {} for name in SECTIONS}
-    for name, value in state.items():
-        section, _, rest = name.partition("/")
-        if section not in parts:
-            raise CheckpointError(f"'{name}' is no part of a training state; names begin with {', '.join(SECTIONS)}")
-        parts[section][rest] = value
-    return parts

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framework.backends.base.training import Arrays
+from framework.backends.tensorflow.model import parts_of
+from framework.backends.tensorflow.recomputation import CountsCalls
 from framework.builder.plan import ModelPlan, PlannedLayer
 from framework.errors import UnsupportedArgument
 from framework.weights.store import check_weights
@@ -22,26 +24,34 @@ class ModelVariables:
 
     Attributes:
         weights: by ``layer/weight``, in the plan's order, which is Keras'.
-        states: of stateful layers, by ``layer/state``; Keras keeps them outside ``model.variables``.
-        random: states of the random numbers of dropout, by ``layer/number``.
+        states: of stateful layers, by ``layer/number``; Keras keeps them outside ``model.variables``.
+        random: states of random numbers that a layer counts itself, by ``layer/number``.
     """
 
     def __init__(self, plan: ModelPlan, layers: Mapping[str, keras.layers.Layer]) -> None:
         self.weights: Variables = {}
         self.states: Variables = {}
         self.random: Variables = {}
+        self._dropout: list[keras.random.SeedGenerator] = []
         for planned in plan.layers:
             layer = layers[planned.name]
             self.weights.update(_named_weights(planned, layer))
             states = [state for state in getattr(layer, "states", None) or () if isinstance(state, keras.Variable)]
             self.states.update({f"{planned.name}/{number}": state for number, state in enumerate(states)})
-            weights = {id(weight) for weight in layer.weights}
-            others = [variable for variable in layer.variables if id(variable) not in weights]
+            dropout = [part.call_numbers for part in parts_of(layer) if isinstance(part, CountsCalls)]
+            self._dropout += dropout
+            known = {id(variable) for variable in (*layer.weights, *(generator.state for generator in dropout))}
+            others = [variable for variable in layer.variables if id(variable) not in known]
             self.random.update({f"{planned.name}/{number}": variable for number, variable in enumerate(others)})
 
     def trainable(self) -> Variables:
         """The weights that the optimizer changes."""
         return {name: weight for name, weight in self.weights.items() if weight.trainable}
+
+    def start_step(self, step: int) -> None:
+        """Tells all dropout which training step is coming."""
+        for generator in self._dropout:
+            generator.state.assign([generator.state[0], step])
 
 
 def _named_weights(planned: PlannedLayer, layer: keras.layers.Layer) -> Iterator[tuple[str, keras.Variable]]:

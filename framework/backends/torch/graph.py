@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from framework.backends.torch.gru.layer import GRU
 from framework.backends.torch.layers import build_layer
 from framework.backends.torch.layers.base import Layer, Setting
-from framework.backends.torch.recomputation import CountsCalls, KeepsDraws
+from framework.backends.torch.recomputation import CountsCalls
 from framework.backends.torch.signal import Signal
 from framework.builder.plan import ModelPlan, PlannedLayer, Reference
 from framework.errors import InputError, nearest
@@ -82,12 +82,10 @@ class Graph(nn.Module):
             self.layer(planned.name).apply_constraints()
 
     def stateful_grus(self) -> Iterator[tuple[str, GRU]]:
-        """The GRUs that keep their state from batch to batch, by their path."""
+        """The GRUs that keep their state from batch to batch, as ``layer/number``."""
         for planned in self.plan.layers:
-            for path, module in self.layer(planned.name).named_modules():
-                if isinstance(module, GRU) and module.stateful:
-                    inner = path.removeprefix("gru").replace(".", "/").strip("/")
-                    yield "/".join(part for part in (planned.name, inner, "state") if part), module
+            found = [module for module in self.layer(planned.name).modules() if isinstance(module, GRU) and module.stateful]
+            yield from ((f"{planned.name}/{number}", gru) for number, gru in enumerate(found))
 
     def reset_states(self) -> None:
         """Puts the kept states to zeros."""
@@ -104,7 +102,7 @@ class Graph(nn.Module):
             self.swap_states(kept)
 
     def swap_states(self, states: Mapping[str, Tensor | None]) -> dict[str, Tensor | None]:
-        """Gives stateful layers these states by their paths, or none, so that they start from zeros; what they had is returned."""
+        """Gives stateful layers these states by their names, or none, so that they start from zeros; what they had is returned."""
         kept = {}
         for path, gru in self.stateful_grus():
             kept[path], gru.state = gru.state, states.get(path)
@@ -121,13 +119,6 @@ class Graph(nn.Module):
         for module in self.modules():
             if isinstance(module, CountsCalls):
                 module.call_log.end_steps()
-
-    def dropouts(self) -> Iterator[str]:
-        """The paths of what has dropout."""
-        for planned in self.plan.layers:
-            for path, module in self.layer(planned.name).named_modules():
-                if isinstance(module, KeepsDraws) and module.keeps_draws:
-                    yield "/".join([planned.name, *(part for part in path.split(".") if part), "draws"])
 
 
 def run_layer(planned: PlannedLayer, layer: Layer, wires: dict[Reference, Signal]) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from framework.backends.base.ledger import check_finite
 from framework.backends.base.objective import Objective
+from framework.backends.base.state import current_name
 from framework.backends.torch.graph import Graph
 from framework.backends.torch.layers.base import Setting
 from framework.backends.torch.loss import Loss, batch_loss
@@ -197,9 +198,10 @@ class GraphModule(lightning.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes them back."""
         self.steps = int(checkpoint.get("gatework_steps", 0))
-        for path, gru in self.graph.stateful_grus():
-            if path in checkpoint.get("gatework_states", {}):
-                gru.reset_states(checkpoint["gatework_states"][path])
+        states = {current_name(f"states/{name}"): state for name, state in checkpoint.get("gatework_states", {}).items()}
+        for name, gru in self.graph.stateful_grus():
+            if f"states/{name}" in states:
+                gru.reset_states(states[f"states/{name}"])
 
     def set_weights(self, weights: Mapping[str, NDArray[np.generic]]) -> None:
         """Sets weights by ``layer/weight``, which must be all of this model's, in its shapes.

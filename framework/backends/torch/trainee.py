@@ -14,7 +14,7 @@ from framework.backends.base.ledger import Ledger
 from framework.backends.base.objective import Totals, measured
 from framework.backends.base.training import Arrays, Training, TrainingEvents
 from framework.backends.torch.arrays import as_array, as_tensor
-from framework.backends.torch.checkpoint import check_plan_weights, read_state, write_slots, write_state
+from framework.backends.torch.checkpoint import check_plan_weights, read_state, write_optimizer, write_state
 from framework.backends.torch.decoding.stepper import TorchStepper
 from framework.backends.torch.fit import fit
 from framework.backends.torch.loader import BatchLoader, as_tensors
@@ -61,14 +61,14 @@ class TorchTrainee:
         self.native.set_weights(weights)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """Everything that going on to the same bits needs, copied: also the running means of the epoch, as ``progress/…``."""
+        """Everything that going on to the same bits needs, copied; see :mod:`framework.backends.base.state`."""
         return read_state(self)
 
     def load_state(self, state: Arrays) -> None:
-        """Takes back what :meth:`state` gave.
+        """Takes back what :meth:`state` gave; the optimizer's part is taken when training starts.
 
         Raises:
-            CheckpointError: it does not fit this model.
+            CheckpointError: it does not fit this model; nothing is changed then.
         """
         write_state(self, state)
 
@@ -82,7 +82,7 @@ class TorchTrainee:
             self.native.optimizer_spec = self._optimizer_spec = training.optimizer
             self.native.optimizer = make_optimizer(training.optimizer, self.native.parameters())
         if self.pending_slots:
-            write_slots(self.native, self.native.optimizer, self.pending_slots)
+            write_optimizer(self.native, self.native.optimizer, self.pending_slots)
             self.pending_slots = {}
         fit(self.native, training, events, self.ledger, self.device)
 

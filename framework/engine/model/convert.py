@@ -17,8 +17,7 @@ from framework.backends.base.registry import BACKENDS, load_backend
 from framework.data.batches import Batch
 from framework.data.prepare import load_processor
 from framework.engine.model.run_data import read_choices, read_run_data
-from framework.engine.model.state_names import translate_state
-from framework.engine.run.checkpoint import Checkpoint, CheckpointStore
+from framework.engine.run.checkpoint import CheckpointStore
 from framework.engine.run.digest import config_digest, resolved
 from framework.engine.run.files import write_text
 from framework.engine.run.folder import RunFolder, find_run
@@ -104,7 +103,7 @@ def convert_run(
     theirs = _built(prepared, before.backend, model_weights(chosen))[1]
     backend, ours = _built(prepared, after.backend, model_weights(chosen))
     difference = compare_outputs(theirs, ours, next(prepared.data.train.epoch(0)), (before.backend.name, to))
-    writer = _Writer(source, folder, prepared, (before.backend.name, ours))
+    writer = _Writer(source, folder, prepared, (before.backend.name, ours), notes_on_random(theirs, ours))
     writer.write(after, store, backend, difference)
     return Converted(folder, source, difference, tuple(writer.notes))
 
@@ -140,6 +139,12 @@ def compare_outputs(one: Trainee, other: Trainee, batch: Batch, names: tuple[str
     raise ParityError("\n".join([title, *table]))
 
 
+def notes_on_random(one: Trainee, other: Trainee) -> list[str]:
+    """Which random numbers of one model the other cannot go on with, a sentence each: of layers that use their library's own."""
+    names = [name for name in one.state() if name.startswith("random/") and name not in other.state()]
+    return [f"random numbers of layer '{name.split('/')[1]}' start anew: they are its library's own" for name in names]
+
+
 def _experiment(folder: RunFolder) -> Experiment:
     settings = folder.read_record().get("settings")
     if not settings:
@@ -173,11 +178,10 @@ def _checkpoints(source: RunFolder) -> CheckpointStore:
 class _Writer:
     """Writes the new run into a folder apart, which gets the run's name once it is whole."""
 
-    def __init__(self, source: RunFolder, folder: RunFolder, prepared: Prepared, models: tuple[str, Trainee]) -> None:
+    def __init__(self, source: RunFolder, folder: RunFolder, prepared: Prepared, models: tuple[str, Trainee], notes: list[str]) -> None:
         self.source, self.folder, self.prepared = source, folder, prepared
-        self.backend, ours = models
-        self.fresh = ours.state()
-        self.notes: list[str] = []
+        self.backend, self.ours = models
+        self.notes = notes
         self.part = RunFolder(folder.path.with_name(f"{PART}{secrets.token_hex(6)}-{folder.name[-40:]}"))
 
     def write(self, experiment: Experiment, store: CheckpointStore, backend: Backend, difference: float) -> None:
@@ -218,15 +222,11 @@ class _Writer:
             except CheckpointError as error:
                 self.notes.append(f"checkpoint '{name}' is left out: {error}")
                 continue
-            new.save(self._translated(checkpoint), checkpoint.progress, best=name == "best")
+            self.ours.load_state(checkpoint.state)
+            new.save(self.ours.state(), checkpoint.progress, best=name == "best")
             written.append(name)
         if "previous" not in written:
             shutil.rmtree(new.folder / "previous", ignore_errors=True)
-
-    def _translated(self, checkpoint: Checkpoint) -> dict[str, NDArray[np.generic]]:
-        state, notes = translate_state(checkpoint.state, self.fresh, self.backend, self.prepared.experiment.backend.name)
-        self.notes += [note for note in notes if note not in self.notes]
-        return state
 
     def _record(self, experiment: Experiment, backend: Backend, difference: float) -> dict[str, Any]:
         before = self.source.read_record()

@@ -80,7 +80,7 @@ def test_what_was_restored_counts_only_within_its_epoch() -> None:
 
 def test_an_older_state_has_no_seconds_and_claims_none() -> None:
     ledger, listener = Ledger(), Listener()
-    ledger.restore({"total": np.array(6.0), "tokens": np.array(3)})
+    ledger.restore({"loss": np.array(6.0), "count": np.array(3)})
     ledger.begin(listener, Position(0, 1, 1), 1)
     ledger.begin_epoch()
     ledger.end_epoch(None)

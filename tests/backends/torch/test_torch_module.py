@@ -167,9 +167,9 @@ def test_reset_states(workshop: Any) -> None:
     trainee = workshop.trainee(workshop.model_of(gru={**GRU, "stateful": True}))
     trainee.reset_states()
     trainee.fit(workshop.training(workshop.Windows(1), max_epochs=1), workshop.Listener())
-    assert trainee.state()["states/gru/state"].any()
+    assert trainee.state()["states/gru/0"].any()
     trainee.reset_states()
-    assert not trainee.state()["states/gru/state"].any()
+    assert not trainee.state()["states/gru/0"].any()
 
 
 def test_penalties_are_optimized_but_not_reported(workshop: Any) -> None:

@@ -112,9 +112,9 @@ def test_a_state_within_the_training_is_that_of_the_step(workshop: Any) -> None:
     states: list[Any] = []
     listener = workshop.Listener(step_hook=lambda result: states.append(trainee.state()))
     trainee.fit(workshop.training(workshop.Windows(2), max_epochs=1), listener)
-    assert [int(state["optimizer/step"]) for state in states] == [1, 2]
+    assert [int(state["optimizer/iterations"]) for state in states] == [1, 2]
     assert not any(name.startswith("random/") for name in states[0]), "dropout depends on the step alone"
-    assert all(state["states/gru/state"].any() for state in states)
+    assert all(state["states/gru/0"].any() for state in states)
 
 
 def test_a_state_that_still_counts_masks_is_taken(workshop: Any) -> None:
@@ -142,11 +142,11 @@ def state(workshop: Any) -> dict[str, Any]:
         (lambda state: state.pop("weights/gru/bias"), r"gru/bias\s+\(2, 18\)\s+missing"),
         (lambda state: state.update({"weights/gru/bias": np.zeros((18,))}), r"gru/bias\s+\(2, 18\)\s+\(18,\)"),
         (lambda state: state.update({"weights/gru/biass": np.zeros(2)}), r"gru/biass\s+unknown"),
-        (lambda state: state.update({"states/both/state": np.zeros((4, 3))}), "'states/both/state' belongs to no stateful layer"),
-        (lambda state: state.update({"states/gru/state": np.zeros((4, 5))}), r"gru/state\s+\(4, 6\)\s+\(4, 5\)"),
-        (lambda state: state.update({"states/gru/state": np.zeros((3, 6))}), r"gru/state\s+\(4, 6\)\s+\(3, 6\)"),
+        (lambda state: state.update({"states/both/0": np.zeros((4, 3))}), r"kept states do not fit.*\n.*\n.*both/0\s+unknown"),
+        (lambda state: state.update({"states/gru/0": np.zeros((4, 5))}), r"gru/0\s+\(4, 6\)\s+\(4, 5\)"),
+        (lambda state: state.update({"states/gru/0": np.zeros((3, 6))}), r"gru/0\s+\(4, 6\)\s+\(3, 6\)"),
         (lambda state: state.update({"random/gone/draws": np.zeros(())}), "'random/gone/draws' belongs to no layer"),
-        (lambda state: state.update({"other/thing": np.zeros(())}), "'other/thing' is not known"),
+        (lambda state: state.update({"other/thing": np.zeros(())}), "'other/thing' is no part of a training state"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(change: Any, message: str, state: dict[str, Any], workshop: Any) -> None:

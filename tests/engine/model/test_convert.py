@@ -62,7 +62,8 @@ def test_checkpoints_keep_their_names_positions_and_weights(small: Small) -> Non
         assert after.progress == before.progress
         for weight in (one for one in before.state if one.startswith(("weights/", "optimizer/momentum/"))):
             np.testing.assert_array_equal(after.state[weight], before.state[weight])
-        assert after.state["optimizer/iterations"] == before.state["optimizer/step"] == after.state["random/gru/0"][-1]
+        assert after.state.keys() == before.state.keys()
+        assert after.state["optimizer/iterations"] == before.state["optimizer/iterations"]
     assert not list(run.path.parent.glob(".*"))
 
 
@@ -168,22 +169,3 @@ def test_a_run_without_a_checkpoint_is_refused(small: Small) -> None:
     (run.path / "checkpoints" / "last" / "checkpoint.json").unlink()
     with pytest.raises(InputError, match="has no checkpoint yet"):
         convert_run("mine", "tensorflow", runs_dir=runs_dir(run))
-
-
-def test_states_of_several_kinds_are_translated() -> None:
-    from framework.engine.model.state_names import translate_state
-
-    one = np.ones((2, 3), np.float32)
-    state = {"weights/gru/kernel": one, "states/gru/state": one * 2, "progress/loss": np.array(3.0), "progress/tokens": np.array(4)}
-    fresh = {"weights/gru/kernel": one * 0, "states/gru/0": one * 0, "progress/total": np.array(0.0), "progress/tokens": np.array(0)}
-    found, notes = translate_state(state | {"progress/seconds": np.array(1.0)}, fresh, "torch", "tensorflow")
-    assert notes == []
-    assert sorted(found) == sorted(fresh)
-    np.testing.assert_array_equal(found["states/gru/0"], one * 2)
-    assert (float(found["progress/total"]), int(found["progress/tokens"])) == (3.0, 4)
-    back, notes = translate_state(found, {"weights/gru/kernel": one * 0}, "tensorflow", "torch")
-    assert notes == []
-    np.testing.assert_array_equal(back["states/gru/state"], one * 2)
-    assert float(back["progress/loss"]) == 3.0
-    _, notes = translate_state(found | {"states/both/1": one}, {"weights/gru/kernel": one}, "tensorflow", "torch")
-    assert "start from zeros" in notes[0]

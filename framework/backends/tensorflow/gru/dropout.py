@@ -124,8 +124,14 @@ class DropoutMasks:
 
     _dropout_masks: MaskCache
     _recurrent_dropout_masks: MaskCache
+    cell: keras.layers.GRUCell
     time_major: bool
     compute_dtype: str
+
+    @property
+    def call_numbers(self) -> keras.random.SeedGenerator:
+        """The seed, and the number of the coming call."""
+        return self.cell.seed_generator
 
     def get_dropout_mask_for_cell(self, inputs: Any, training: Any, count: int = 1) -> Any:
         """The dropout mask of the inputs, cached or drawn; a call in training applies it.

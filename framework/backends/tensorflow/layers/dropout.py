@@ -24,6 +24,11 @@ class Dropout(keras.layers.Dropout):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._calls = CallLog()
 
+    @property
+    def call_numbers(self) -> keras.random.SeedGenerator:
+        """The seed, and the number of the coming call."""
+        return self.seed_generator
+
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """The inputs with values dropped in training."""
         if not training or not self.rate:
