@@ -60,11 +60,11 @@ class GRUTraits:
             activation=activation_name(spec.activation),
             recurrent_activation=activation_name(spec.recurrent_activation),
             use_cudnn=spec.use_cudnn if spec.use_cudnn != "auto" else use_cudnn,  # type: ignore[arg-type]
-            **{name: getattr(spec, name) for name in _SAME_NAMES},
+            **{name: getattr(spec, name) for name in SAME_NAMES},
         )
 
 
-_SAME_NAMES = (
+SAME_NAMES = (
     "use_bias", "reset_after", "dropout", "recurrent_dropout", "implementation", "unroll", "time_major", "go_backwards",
     "zero_output_for_mask",
 )  # fmt: skip

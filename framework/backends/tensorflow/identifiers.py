@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import keras
-import tensorflow as tf
 
-from framework.backends.tensorflow.gru.activations import resolve_activation
+from framework.backends.tensorflow.activations import Activation, hard_sigmoid_tf2
 from framework.errors import UnsupportedArgument
 from framework.spec.identifiers import Identifier
 
 
-def activation(identifier: Identifier | None) -> Callable[[tf.Tensor], tf.Tensor]:
+def activation(identifier: Identifier | None) -> Activation:
     """The function; None is linear."""
-    return resolve_activation(None if identifier is None else identifier.class_name)
+    name = None if identifier is None else identifier.class_name
+    function: Activation = hard_sigmoid_tf2 if name == "hard_sigmoid_tf2" else keras.activations.get(name)
+    return function
 
 
 def initializer(identifier: Identifier | None) -> keras.initializers.Initializer | None:

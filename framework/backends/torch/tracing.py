@@ -85,6 +85,15 @@ def refuse_recording(label: str, what: str, instead: str) -> None:
         raise UnsupportedArgument(f"{label}: {what} would be a constant in a recorded or exported graph; {instead}")
 
 
+def refuse_scripting(label: str) -> None:
+    """Says what ``torch.jit.script`` cannot do.
+
+    Raises:
+        UnsupportedArgument: always.
+    """
+    raise UnsupportedArgument(f"{label}: torch.jit.script cannot compile it; torch.jit.trace and torch.export.export can record it")
+
+
 def refuse_keeping(label: str, state: Tensor, weight: Tensor | None) -> None:
     """Stops a stateful layer whose state would be no ordinary value after the call.
 

@@ -3,7 +3,6 @@
 :mod:`~framework.backends.tensorflow.gru.layer` is the class; the other modules are what it is made of, one idea each.
 """
 
-from framework.backends.tensorflow.gru.activations import hard_sigmoid_tf2, resolve_activation
 from framework.backends.tensorflow.gru.layer import GRU
 
-__all__ = ["GRU", "hard_sigmoid_tf2", "resolve_activation"]
+__all__ = ["GRU"]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from framework.backends.tensorflow.gru.activations import Activation
+from framework.backends.tensorflow.activations import Activation
 from framework.backends.tensorflow.gru.compaction import Compaction
 from framework.backends.tensorflow.gru.graphs import in_xla
-from framework.builder.cudnn import GRUTraits, judge
+from framework.builder.cudnn import SAME_NAMES, GRUTraits, judge
 from framework.errors import UnsupportedArgument
 
 if TYPE_CHECKING:
@@ -40,16 +40,8 @@ def cudnn_obstacles(layer: GRU, masked: bool) -> list[str]:
         masked=masked,
         activation=_name(layer.activation),
         recurrent_activation=_name(layer.recurrent_activation),
-        use_bias=layer.use_bias,
-        reset_after=layer.reset_after,
-        dropout=layer.dropout,
-        recurrent_dropout=layer.recurrent_dropout,
-        implementation=layer.implementation,
-        unroll=layer.unroll,
-        time_major=layer.time_major,
-        go_backwards=layer.go_backwards,
-        zero_output_for_mask=layer.zero_output_for_mask,
         use_cudnn=layer.use_cudnn,
+        **{name: getattr(layer, name) for name in SAME_NAMES},
     )
     reasons = judge(traits).reasons()
     if in_xla():

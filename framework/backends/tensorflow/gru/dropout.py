@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from framework.backends.tensorflow.dropout_masks import dropout_masks
-from framework.backends.tensorflow.gru.errors import ArgumentError
+from framework.backends.tensorflow.gru.errors import CallError
 from framework.backends.tensorflow.gru.graphs import current_graph
 from framework.backends.tensorflow.recomputation import Call
 
@@ -81,7 +81,7 @@ class MaskCache:
             No mask, one, or three.
 
         Raises:
-            ArgumentError: the cached masks do not fit.
+            CallError: the cached masks do not fit.
         """
         if self.rate == 0.0 or not in_training(training):
             yield []
@@ -107,7 +107,7 @@ class MaskCache:
         for mask in self._masks:
             if len(self._masks) not in (1, 3) or not mask.shape.is_compatible_with(like.shape):
                 given, wanted = tuple(mask.shape), tuple(like.shape)
-                raise ArgumentError(
+                raise CallError(
                     f"{len(self._masks)} cached dropout mask(s) of shape {given}: expected 1 or 3 of shape {wanted}; "
                     "forget them with reset_dropout_mask() or reset_recurrent_dropout_mask()"
                 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from framework.errors import InputError
 
 
-class ArgumentError(InputError, ValueError):
-    """An argument of the layer, or of a call of it, is wrong; the message names it, its value and what is allowed."""
+class CallError(InputError, ValueError):
+    """An argument of a call of the layer, or of one of its methods, is wrong; the message names it, its value and what is allowed."""
 
 
 class NotStateful(InputError, AttributeError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from functools import cache, partial
 from typing import Any
@@ -11,11 +10,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from framework.backends.tensorflow.gru import arguments, calls, masks
-from framework.backends.tensorflow.gru.activations import resolve_activation, serialize_activation
+from framework.backends.base.gru_arguments import CONFIG, check_arguments, mask_count
+from framework.backends.tensorflow.activations import serialize_activation
+from framework.backends.tensorflow.gru import calls, masks
+from framework.backends.tensorflow.gru.arguments import full_shape, keras_value, own_value
 from framework.backends.tensorflow.gru.cudnn import cudnn_obstacles, run_cudnn, runs_on_cudnn
 from framework.backends.tensorflow.gru.dropout import DropoutMasks, MaskCache, in_training
-from framework.backends.tensorflow.gru.errors import ArgumentError, NotStateful
+from framework.backends.tensorflow.gru.errors import CallError, NotStateful
 from framework.backends.tensorflow.gru.initialization import in_float32
 from framework.backends.tensorflow.gru.loop import loop
 from framework.backends.tensorflow.gru.scan import scan, should_scan
@@ -70,7 +71,7 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
             once, and ``weights`` to start from.
 
     Raises:
-        ArgumentError: an argument has a value that is not allowed, or is unknown.
+        ArgumentError: an argument has a value that is not allowed, or is unknown; every one is named.
 
     Source: TensorFlow 2.0 API documentation, ``tf.compat.v2.keras.layers.GRU``; Cho et al. 2014 (arXiv 1406.1078).
     """
@@ -103,50 +104,23 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
         reset_after: bool = True,
         **kwargs: Any,
     ) -> None:
-        arguments.check_keywords(kwargs, tuple(inspect.signature(GRU.__init__).parameters)[1:])
-        shape = arguments.take_input_shape(kwargs)
-        self._first_weights = kwargs.pop("weights", None)
-        use_cudnn = arguments.check_use_cudnn(kwargs.pop("use_cudnn", "auto"))
-        zero_output_for_mask = arguments.check_flag("zero_output_for_mask", kwargs.pop("zero_output_for_mask", False))
-        super().__init__(
-            arguments.check_units(units),
-            activation=resolve_activation(activation, "activation"),
-            recurrent_activation=resolve_activation(recurrent_activation, "recurrent_activation"),
-            use_bias=arguments.check_flag("use_bias", use_bias),
-            kernel_initializer=arguments.resolve("kernel_initializer", kernel_initializer),
-            recurrent_initializer=arguments.resolve("recurrent_initializer", recurrent_initializer),
-            bias_initializer=arguments.resolve("bias_initializer", bias_initializer),
-            kernel_regularizer=arguments.resolve("kernel_regularizer", kernel_regularizer),
-            recurrent_regularizer=arguments.resolve("recurrent_regularizer", recurrent_regularizer),
-            bias_regularizer=arguments.resolve("bias_regularizer", bias_regularizer),
-            activity_regularizer=arguments.resolve("activity_regularizer", activity_regularizer),
-            kernel_constraint=arguments.resolve("kernel_constraint", kernel_constraint),
-            recurrent_constraint=arguments.resolve("recurrent_constraint", recurrent_constraint),
-            bias_constraint=arguments.resolve("bias_constraint", bias_constraint),
-            dropout=arguments.check_rate("dropout", dropout),
-            recurrent_dropout=arguments.check_rate("recurrent_dropout", recurrent_dropout),
-            implementation=arguments.check_implementation(implementation),
-            return_sequences=arguments.check_flag("return_sequences", return_sequences),
-            return_state=arguments.check_flag("return_state", return_state),
-            go_backwards=arguments.check_flag("go_backwards", go_backwards),
-            stateful=arguments.check_flag("stateful", stateful),
-            unroll=arguments.check_flag("unroll", unroll),
-            reset_after=arguments.check_flag("reset_after", reset_after),
-            zero_output_for_mask=zero_output_for_mask,
-            use_cudnn=use_cudnn,
-            **kwargs,
-        )
-        self.time_major = arguments.check_flag("time_major", time_major)
+        autocast = {"autocast": kwargs.pop("autocast")} if "autocast" in kwargs else {}
+        arguments = check_arguments(locals(), kwargs, own_value)
+        values = {name: keras_value(name, arguments[name]) for name in CONFIG}
+        time_major = values.pop("time_major")
+        super().__init__(**values, **autocast)
+        self.time_major: bool = time_major
+        self._first_weights = arguments.weights
         self._dropout_masks = MaskCache(self.dropout, self.cell.seed_generator, 1)
         self._recurrent_dropout_masks = MaskCache(self.recurrent_dropout, self.cell.seed_generator, 2)
         self._calls = CallLog()
         self.cudnn_explained = False
         # XLA has no such kernel: without support for it, Keras leaves jit_compile="auto" off.
         self.supports_jit = bool(cudnn_obstacles(self, masked=True))
-        self._given_shape = shape
-        if shape is not None:
-            self._input_shape_arg = shape[1:]
-            self.build(shape)
+        self._given_shape = full_shape(arguments.shape, self.time_major)
+        if self._given_shape is not None:
+            self._input_shape_arg = self._given_shape[1:]
+            self.build(self._given_shape)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> GRU:
@@ -169,13 +143,13 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
             initial_state_shape: not needed.
 
         Raises:
-            ArgumentError: the number of features, or the batch size of a stateful layer, is not known.
+            CallError: the number of features, or the batch size of a stateful layer, is not known.
         """
         batch, time = self._batch_and_time(inputs_shape)
         if inputs_shape[2] is None:
-            raise ArgumentError(f"inputs have shape {tuple(inputs_shape)}: the last axis, the number of features, must be known")
+            raise CallError(f"inputs have shape {tuple(inputs_shape)}: the last axis, the number of features, must be known")
         if self.stateful and batch is None:
-            raise ArgumentError(
+            raise CallError(
                 f"stateful=True needs a fixed batch size, but the inputs have shape {tuple(inputs_shape)}: "
                 "give it by batch_input_shape, or by keras.Input(batch_shape=…)"
             )
@@ -201,7 +175,7 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
             **kwargs: call context arguments of surrounding layers.
 
         Raises:
-            ArgumentError: an argument is of the wrong form; shapes and what is allowed are named.
+            CallError: an argument is of the wrong form; shapes and what is allowed are named.
         """
         inputs, initial_state = calls.split_inputs(inputs, initial_state)
         calls.check_inputs(inputs, self.time_major, self.unroll, self.cell.kernel.shape[0] if self.cell.built else None)
@@ -255,11 +229,10 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
     def _run(self, sequence: tf.Tensor, state: tf.Tensor, mask: tf.Tensor | None, training: Any, call: Call) -> tf.Tensor:
         """The states after each step, ``(time, batch, units)``, from time-major inputs in the order of processing."""
         weights = kernel, recurrent_kernel, bias, recurrent_bias = self._weights()
-        input_count = 3 if self.implementation == 1 else 1
         on_cudnn = runs_on_cudnn(self, mask is not None)
         key = cache(self.cell.seed_generator.next)  # one for both kinds of masks
         with (
-            self._dropout_masks.applied(call, key, sequence[0], training, input_count) as input_masks,
+            self._dropout_masks.applied(call, key, sequence[0], training, mask_count(self.implementation)) as input_masks,
             self._recurrent_dropout_masks.applied(call, key, state, training, 3) as state_masks,
         ):
             if on_cudnn and len(input_masks) < 2:
@@ -325,7 +298,7 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
         """
         if batch_size is None:
             if inputs is None:
-                raise ArgumentError("get_initial_state needs inputs or batch_size")
+                raise CallError("get_initial_state needs inputs or batch_size")
             shape = np.shape(inputs) if not hasattr(inputs, "shape") else inputs.shape
             batch_size = inputs if len(shape) == 0 else self._batch_and_time(shape)[0]
             if batch_size is None:
@@ -340,24 +313,24 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
 
         Raises:
             NotStateful: the layer is not stateful.
-            ArgumentError: it is not built yet, or the shape is another.
+            CallError: it is not built yet, or the shape is another.
         """
         if not self.stateful:
             raise NotStateful(f"layer {self.name!r} has no states to reset: it was made without stateful=True")
         if self.states is None:
-            raise ArgumentError(f"layer {self.name!r} has no states yet: call or build it with a fixed batch size first")
+            raise CallError(f"layer {self.name!r} has no states yet: call or build it with a fixed batch size first")
         recorded = self.states[0]
         if states is None:
             recorded.assign(tf.zeros(recorded.shape, recorded.dtype))
             return
         value = np.asarray(calls.single("states", states)) if not tf.is_tensor(states) else states
         if tuple(value.shape) != tuple(recorded.shape):
-            raise ArgumentError(f"states have shape {tuple(value.shape)}: expected (batch, units) = {tuple(recorded.shape)}")
+            raise CallError(f"states have shape {tuple(value.shape)}: expected (batch, units) = {tuple(recorded.shape)}")
         recorded.assign(value)
 
     def get_config(self) -> dict[str, Any]:
         """Everything that makes the same layer again, weights and states aside."""
-        config = {
+        found = {
             **super().get_config(),
             "activation": serialize_activation(self.activation),
             "recurrent_activation": serialize_activation(self.recurrent_activation),
@@ -365,6 +338,7 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
             "time_major": self.time_major,
             "use_cudnn": self.use_cudnn,
         }
+        config = {name: found[name] for name in CONFIG}
         if not self.autocast:
             config["autocast"] = False
         if self._given_shape is not None:

@@ -6,20 +6,20 @@ from typing import Any
 
 import tensorflow as tf
 
-from framework.backends.tensorflow.gru.errors import ArgumentError
+from framework.backends.tensorflow.gru.errors import CallError
 
 
 def check_mask_shape(mask: Any, inputs: Any, time_major: bool) -> None:
     """Refuses a mask that does not belong to the inputs, as far as the shapes are known.
 
     Raises:
-        ArgumentError: the mask has not the first two axes of the inputs.
+        CallError: the mask has not the first two axes of the inputs.
     """
     expected, given = tuple(inputs.shape[:2]), tuple(mask.shape)
     fits = len(given) == 2 and all(a is None or b is None or a == b for a, b in zip(given, expected, strict=True))
     if not fits:
         axes = "(time, batch)" if time_major else "(batch, time)"
-        raise ArgumentError(f"mask has shape {given}: expected {axes} = {expected}, the first two axes of the inputs")
+        raise CallError(f"mask has shape {given}: expected {axes} = {expected}, the first two axes of the inputs")
 
 
 def time_major_mask(mask: tf.Tensor, inputs: tf.Tensor, time_major: bool) -> tf.Tensor:

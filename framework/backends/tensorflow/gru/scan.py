@@ -36,7 +36,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from framework.backends.tensorflow.gru.activations import slope
+from framework.backends.tensorflow.activations import slope
 from framework.backends.tensorflow.gru.graphs import current_graph
 from framework.backends.tensorflow.gru.loop import Projection, Steps, array, at_valid, carry, number_of_steps, per_step, run_steps, stacked
 from framework.backends.tensorflow.gru.step import Gates, Step, mix

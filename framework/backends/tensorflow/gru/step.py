@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from framework.backends.tensorflow.gru.activations import Activation, slope
+from framework.backends.tensorflow.activations import Activation, slope
 
 
 class Gates(NamedTuple):

@@ -6,17 +6,12 @@ from typing import Any, cast
 
 import keras
 
+from framework.backends.base.gru_arguments import keywords_of
 from framework.backends.tensorflow.gru import GRU
-from framework.backends.tensorflow.identifiers import activation, constraint, initializer, regularizer
 from framework.backends.tensorflow.layers.registry import BuildContext, builds
 from framework.builder.plan import PlannedLayer
 from framework.spec.layers.bidirectional import BidirectionalSpec
 from framework.spec.layers.gru import GRUSpec
-
-_AS_THEY_ARE = (
-    "use_bias", "dropout", "recurrent_dropout", "implementation", "return_sequences", "return_state", "go_backwards", "stateful", "unroll",
-    "time_major", "reset_after", "zero_output_for_mask",
-)  # fmt: skip
 
 
 @builds("gru")
@@ -48,22 +43,4 @@ def _inner(shared: dict[str, Any], spec: GRUSpec, direction: str) -> dict[str, A
 
 
 def _gru(spec: GRUSpec, name: str, context: BuildContext, shared: dict[str, Any]) -> GRU:
-    return GRU(
-        units=cast(int, spec.units),
-        activation=activation(spec.activation),
-        recurrent_activation=activation(spec.recurrent_activation),
-        kernel_initializer=initializer(spec.kernel_initializer),
-        recurrent_initializer=initializer(spec.recurrent_initializer),
-        bias_initializer=initializer(spec.bias_initializer),
-        kernel_regularizer=regularizer(spec.kernel_regularizer),
-        recurrent_regularizer=regularizer(spec.recurrent_regularizer),
-        bias_regularizer=regularizer(spec.bias_regularizer),
-        activity_regularizer=regularizer(spec.activity_regularizer),
-        kernel_constraint=constraint(spec.kernel_constraint),
-        recurrent_constraint=constraint(spec.recurrent_constraint),
-        bias_constraint=constraint(spec.bias_constraint),
-        seed=context.seed_of(name, spec.seed),
-        use_cudnn=context.cudnn(spec),
-        **{field: getattr(spec, field) for field in _AS_THEY_ARE},
-        **shared,
-    )
+    return GRU(**keywords_of(spec, **{**shared, "seed": context.seed_of(name, spec.seed), "use_cudnn": context.cudnn(spec)}))

@@ -143,7 +143,7 @@ def _reader(gru: GRU) -> GRU:
     changes = {
         "return_sequences": True, "return_state": True, "stateful": False, "time_major": False, "activity_regularizer": None, "dtype": None,
     }  # fmt: skip
-    reader = GRU.from_spec(gru.arguments.spec.model_copy(update=changes))
+    reader = GRU.from_config({**gru.get_config(), **changes})
     for name in ("kernel", "recurrent_kernel", "bias"):
         weight = getattr(gru, name)  # where it is computed from others, the value of now
         reader.register_parameter(name, weight if weight is None or is_parameter(gru, name) else nn.Parameter(weight.detach()))

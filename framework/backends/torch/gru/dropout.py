@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from framework.backends.torch.dropout_masks import dropout_masks
@@ -95,3 +97,18 @@ class DropoutMasks(KeepsDraws):
 
     def _made(self, call: Call, rows: int, like: Tensor, width: int, count: int) -> list[Tensor]:
         return dropout_masks(call.words(self.seed, self.stream), count, rows, width, self.rate, like, self.call_log.first_row)
+
+
+def masks_for_cell(masks: DropoutMasks, inputs: Tensor, training: bool, time_major: bool, count: int) -> Any:
+    """What the documented methods give: the masks of the coming or the last call, one or a list, in the rank of ``inputs``."""
+    if masks.rate == 0.0:
+        return None
+    time = 0 if time_major else 1
+    one_step = inputs.select(time, 0) if inputs.dim() == 3 else inputs
+    if training:
+        found = masks.get(one_step.shape[0], one_step, one_step.shape[1], count)
+    else:
+        found = [torch.ones_like(one_step) for _ in range(count)]
+    if inputs.dim() == 3:
+        found = [mask.unsqueeze(time) for mask in found]
+    return found[0] if count == 1 else found

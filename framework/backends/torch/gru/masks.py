@@ -53,3 +53,12 @@ def visible_steps(mask: Tensor, zero_output_for_mask: bool) -> Tensor:
     Source: Keras, ``keras.backend.rnn`` ("zero_output_for_mask").
     """
     return mask if zero_output_for_mask else mask.long().cumsum(0) > 0
+
+
+def output_mask(mask: Any, time_major: bool, go_backwards: bool) -> Tensor | None:
+    """The inputs' mask, which may stand in a list, in the order of the outputs."""
+    given = mask[0] if isinstance(mask, (list, tuple)) else mask
+    if given is None:
+        return None
+    through = torch.as_tensor(given)
+    return through.flip(0 if time_major else 1) if go_backwards else through

@@ -13,17 +13,11 @@ from torch import Tensor, nn
 from framework.backends.base.dropout import dropout_seed
 from framework.backends.torch.decoding.form import Formed, States, StepForm
 from framework.backends.torch.identifiers import constraint, regularizer
-from framework.backends.torch.precision import autocasts
+from framework.backends.torch.precision import DTYPES, MIXED, autocasts
 from framework.backends.torch.signal import Signal
 from framework.backends.torch.weights import Place, read_weight, write_weights
 from framework.builder.plan import PlannedLayer
 from framework.errors import UnsupportedArgument, nearest
-
-DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
-"""Data types that a layer can have of its own."""
-
-MIXED = {"mixed_bfloat16": torch.bfloat16, "mixed_float16": torch.float16}
-"""Keras' mixed policies: float32 weights, and what is computed in."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class Bidirectional(Layer):
     def trains(self, name: str) -> bool:
         """Only where neither this layer nor the layer of that direction is frozen."""
         inner = self.forward_layer if name.startswith("forward/") else self.backward_layer
-        return self.planned.spec.trainable and inner.arguments.spec.trainable
+        return self.planned.spec.trainable and inner.trainable
 
     def compute(self, inputs: Sequence[Signal], references: Mapping[str, Sequence[Signal]]) -> dict[str, Signal]:
         """``(batch, time, features)`` to ``(batch, units)`` or ``(batch, time, units)``, twice the units with ``concat``; and the state."""
@@ -80,7 +80,7 @@ class Bidirectional(Layer):
     def apply_constraints(self) -> None:
         """Projects the constrained weights of both directions, in place."""
         for inner in (self.forward_layer, self.backward_layer):
-            if self.planned.spec.trainable and inner.arguments.spec.trainable:
+            if self.planned.spec.trainable and inner.trainable:
                 inner.apply_constraints()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from framework.backends.base.gru_arguments import keywords_of
 from framework.backends.torch.decoding.cell import DecodingCell
 from framework.backends.torch.decoding.form import StepForm
 from framework.backends.torch.gru.layer import GRU
@@ -25,13 +26,9 @@ def native_gru(spec: GRUSpec, name: str, setting: Setting, **changes: bool) -> G
         setting: of the model.
         changes: arguments that win over the spec's.
     """
-    return GRU.from_spec(
-        spec,
-        name=spec.name or name,
-        seed=setting.derived_seed(name) if spec.seed is None else spec.seed,
-        use_cudnn=setting.use_cudnn if spec.use_cudnn == "auto" else spec.use_cudnn,
-        **changes,
-    )
+    seed = setting.derived_seed(name) if spec.seed is None else spec.seed
+    use_cudnn = setting.use_cudnn if spec.use_cudnn == "auto" else spec.use_cudnn
+    return GRU(**keywords_of(spec, **{"name": spec.name or name, "seed": seed, "use_cudnn": use_cudnn, **changes}))
 
 
 @builds("gru")

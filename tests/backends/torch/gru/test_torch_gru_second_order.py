@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from framework.backends.torch import GRU
-from framework.backends.torch.gru import calls
 from framework.backends.torch.gru.loop import loop
 from framework.backends.torch.gru.routes import Sequences
 
@@ -95,7 +94,7 @@ def check(run: Callable[[GRU, Tensor, Tensor], Tensor], gru: GRU, monkeypatch: p
 
     found = first(False), first(True), second()
     with monkeypatch.context() as patch:
-        patch.setattr(calls, "run_route", plain_route)
+        patch.setattr("framework.backends.torch.gru.layer.run_route", plain_route)
         expected = first(False), second()
     torch.testing.assert_close(found[0], expected[0])
     torch.testing.assert_close(found[1], expected[0])

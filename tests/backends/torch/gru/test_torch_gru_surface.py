@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import doctest
 import inspect
 import pickle
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import tf_keras
 import torch
 
+from framework.backends.base.gru_arguments import keywords_of
 from framework.backends.torch import GRU
 from framework.errors import InputError, SpecError, UnsupportedArgument
 from framework.spec.identifiers import Identifier
@@ -108,15 +110,20 @@ def test_configs_of_keras_and_tf_keras_are_understood() -> None:
     for theirs in (keras.layers.GRU(**arguments), tf_keras.layers.GRU(**arguments)):
         layer = GRU.from_config(theirs.get_config())
         assert (layer.units, layer.return_sequences, layer.dropout, layer.label) == (4, True, 0.5, "GRU 'theirs'")
-        assert layer.arguments.spec.kernel_regularizer == Identifier(class_name="l2", config={"l2": pytest.approx(0.01)})
+        assert layer.get_config()["kernel_regularizer"] == {"class_name": "l2", "config": {"l2": pytest.approx(0.01)}}
 
 
-def test_a_layer_of_a_spec_has_the_spec() -> None:
-    spec = GRUSpec(units=4, recurrent_dropout=0.5, kernel_constraint=Identifier(class_name="non_neg"), use_cudnn=False)
-    layer = GRU.from_spec(spec, features=3, name="encoder", seed=2)
+def test_a_layer_of_a_spec_has_its_values() -> None:
+    given = {"recurrent_dropout": 0.5, "kernel_constraint": Identifier(class_name="non_neg"), "use_cudnn": False}
+    layer = GRU(**keywords_of(GRUSpec(units=4, **given), name="encoder", seed=2), input_dim=3)
     assert layer.built
-    expected = spec.model_copy(update={"name": "encoder", "seed": 2})
-    assert layer.arguments.spec == expected
+    assert layer.get_config() == GRU(4, **given, name="encoder", seed=2, input_dim=3).get_config()
+    assert layer.get_config() == {**GRU(4, input_dim=3).get_config(), **given, "kernel_constraint": "non_neg", "name": "encoder", "seed": 2}
+
+
+def test_the_example_is_true() -> None:
+    found = doctest.DocTestFinder(recurse=False).find(GRU, globs={"GRU": GRU, "torch": torch})
+    assert [doctest.DocTestRunner().run(one) for one in found] == [doctest.TestResults(failed=0, attempted=3)]
 
 
 def test_documented_properties() -> None:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import keras
 import tensorflow as tf
-
-from framework.backends.tensorflow.gru.errors import ArgumentError
-from framework.errors import nearest
-from framework.spec.identifiers import ACTIVATIONS
 
 Activation = Callable[[tf.Tensor], tf.Tensor]
 
@@ -22,27 +18,6 @@ def hard_sigmoid_tf2(x: tf.Tensor) -> tf.Tensor:
     Source: TensorFlow 2.0 API documentation, ``tf.keras.activations.hard_sigmoid``.
     """
     return tf.clip_by_value(0.2 * x + 0.5, tf.cast(0.0, x.dtype), tf.cast(1.0, x.dtype))
-
-
-def resolve_activation(identifier: Any, argument: str = "activation") -> Activation:
-    """The function of an activation.
-
-    Args:
-        identifier: a name, a Keras config, a function, or None for linear.
-        argument: what the message calls it.
-
-    Raises:
-        ArgumentError: there is no such activation.
-    """
-    if identifier == "hard_sigmoid_tf2":
-        return cast(Activation, hard_sigmoid_tf2)
-    try:
-        function = keras.activations.get(identifier)
-    except (ValueError, TypeError) as error:
-        message = f"{argument}={identifier!r} is no activation: expected a Keras name, a function, or None for linear"
-        close = nearest(identifier, ACTIVATIONS) if isinstance(identifier, str) else None
-        raise ArgumentError(message + (f"; did you mean {close!r}?" if close else "")) from error
-    return cast(Activation, function)
 
 
 def serialize_activation(function: Activation) -> Any:
