@@ -205,7 +205,8 @@ def test_a_validation_that_breaks_off_leaves_the_training_state(workshop: Any, t
 
 
 @pytest.mark.filterwarnings("ignore:.*num_workers.*", "ignore:.*exists and is not empty.*")
-def test_a_checkpoint_of_lightning_has_the_states_and_goes_on_to_the_same_bits(workshop: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["gru/0", "gru/state"], ids=["now", "earlier"])
+def test_a_checkpoint_of_lightning_has_the_states_and_goes_on_to_the_same_bits(name: str, workshop: Any, tmp_path: Path) -> None:
     data, validation = batches(workshop), batches(workshop, rows=2)
     whole, first, second = (module_of(workshop) for _ in range(3))
     watch, watch_second = Watch(), Watch()
@@ -213,7 +214,9 @@ def test_a_checkpoint_of_lightning_has_the_states_and_goes_on_to_the_same_bits(w
     trainer = trainer_of_ones_own(tmp_path, max_epochs=1, enable_checkpointing=False)
     trainer.fit(first, data, validation)
     trainer.save_checkpoint(tmp_path / "one.ckpt")
-    assert torch.load(tmp_path / "one.ckpt", weights_only=True)["gatework_states"]["gru/state"].any()
+    content = torch.load(tmp_path / "one.ckpt", weights_only=True)
+    assert content["gatework_states"]["gru/0"].any()
+    torch.save({**content, "gatework_states": {name: content["gatework_states"]["gru/0"]}}, tmp_path / "one.ckpt")
     trainer = trainer_of_ones_own(tmp_path, watch_second, enable_checkpointing=False, max_epochs=2)
     trainer.fit(second, data, validation, ckpt_path=tmp_path / "one.ckpt")
     assert all(torch.equal(a, b) for a, b in zip(watch_second.seen, watch.seen[3:], strict=True))
