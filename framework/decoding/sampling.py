@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +56,13 @@ class Sampling:
 
     @classmethod
     def of(cls, spec: DecodingSpec, banned: tuple[int, ...] = ()) -> Sampling:
-        """The choice that a config asks for."""
-        return cls(spec.strategy, spec.temperature, spec.top_k, spec.top_p, banned)
+        """The choice that a config asks for.
+
+        Raises:
+            InputError: it asks for a search.
+        """
+        strategy: Any = spec.strategy
+        return cls(strategy, spec.temperature, spec.top_k, spec.top_p, banned)
 
 
 class Sampler:
@@ -106,11 +111,7 @@ class Sampler:
         banned = self.sampling.banned
         if not banned:
             return
-        for token in banned:
-            if not 0 <= token < vocabulary:
-                raise InputError(f"banned id {token} is not in the vocabulary of {vocabulary} tokens (0 to {vocabulary - 1})")
-        if len(set(banned)) == vocabulary:
-            raise InputError(f"all {vocabulary} tokens of the vocabulary are banned; at least one must be left")
+        check_banned(banned, vocabulary)
         self._bias = np.zeros(vocabulary)
         self._bias[list(banned)] = -np.inf
 
@@ -119,7 +120,7 @@ class Sampler:
         ids = scores.argmax(axis=1)
         for row, token in enumerate(ids.tolist()):
             if not math.isfinite(scores.item(row, token)):
-                _refuse(row, scores.item(row, token))
+                refuse_logits(row, scores.item(row, token))
         return np.asarray(ids, np.int32)
 
     def _draw_one(self, logits: NDArray[np.floating[Any]], uniform: float) -> NDArray[np.int32]:
@@ -130,7 +131,7 @@ class Sampler:
             scores += self._bias
         largest = scores.item(scores.argmax())
         if not math.isfinite(largest):
-            _refuse(0, largest)
+            refuse_logits(0, largest)
         self._weigh(largest)
         cumulative = np.add.accumulate(scores, 0, None, scores)
         return np.array([cumulative.searchsorted(uniform * cumulative.item(-1), "right")], np.int32)
@@ -146,7 +147,7 @@ class Sampler:
             scores += self._bias
         largest = scores.max(axis=1, keepdims=True)
         for row in np.flatnonzero(~np.isfinite(largest)):
-            _refuse(int(row), largest.item(row))
+            refuse_logits(int(row), largest.item(row))
         self._weigh(largest)
         cumulative = np.add.accumulate(scores, 1, None, scores)
         below = cumulative <= (uniforms * cumulative[:, -1])[:, np.newaxis]
@@ -210,5 +211,23 @@ def _keep_top_p(scores: NDArray[np.float64], share: float) -> None:
     scores[kept] = kept_scores
 
 
-def _refuse(row: int, largest: float) -> None:
+def check_banned(banned: tuple[int, ...], vocabulary: int) -> None:
+    """Holds banned ids against a vocabulary.
+
+    Raises:
+        InputError: one is not in it, or all of it are banned.
+    """
+    for token in banned:
+        if not 0 <= token < vocabulary:
+            raise InputError(f"banned id {token} is not in the vocabulary of {vocabulary} tokens (0 to {vocabulary - 1})")
+    if len(set(banned)) == vocabulary:
+        raise InputError(f"all {vocabulary} tokens of the vocabulary are banned; at least one must be left")
+
+
+def refuse_logits(row: int, largest: float) -> NoReturn:
+    """Says that a row's logits are not finite.
+
+    Raises:
+        DecodingError: always.
+    """
     raise DecodingError(f"logits of row {row} are not finite (largest: {largest}): the model's weights or states are not numbers")

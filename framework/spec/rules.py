@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from framework.errors import nearest
 from framework.spec.base import size_name
 from framework.spec.data import DataSpec, TextDataSpec
+from framework.spec.decoding import DecodingSpec
 from framework.spec.experiment import Experiment
 from framework.spec.layers.attention import AttentionDecoderSpec
 from framework.spec.layers.base import LayerSpec
@@ -21,6 +22,7 @@ def check_experiment(collector: ProblemCollector, experiment: Experiment) -> Non
     _check_batches(collector, experiment)
     _check_sizes(collector, experiment)
     _check_validation(collector, experiment)
+    _check_search(collector, experiment.decoding)
     for name, layer in experiment.model.layers.items():
         if isinstance(layer, BidirectionalSpec):
             check_bidirectional(collector, f"model.layers.{name}", layer)
@@ -121,6 +123,15 @@ def _check_validation(collector: ProblemCollector, experiment: Experiment) -> No
     for path, monitor in watched.items():
         if monitor == "val_loss":
             collector.add(path, "there is no validation", value="val_loss", hint="set data.validation_fraction, or monitor loss")
+
+
+def _check_search(collector: ProblemCollector, decoding: DecodingSpec) -> None:
+    if decoding.strategy != "beam" and decoding.n_best > 1:
+        hint = "set decoding.strategy=beam"
+        collector.add("decoding.n_best", f"strategy {decoding.strategy} gives one sequence", value=render(decoding.n_best), hint=hint)
+    elif decoding.n_best > decoding.beam_width:
+        expected = f"{decoding.beam_width} at most, decoding.beam_width"
+        collector.add("decoding.n_best", "more sequences than are followed", value=render(decoding.n_best), expected=expected)
 
 
 _SAME_IN_BOTH = ("return_sequences", "return_state", "stateful", "time_major", "zero_output_for_mask")

@@ -31,7 +31,10 @@ class LanguageModelTask(Task):
     """
 
     def check(self, plan: ModelPlan, experiment: Experiment, sizes: Mapping[str, int], collector: ProblemCollector) -> None:
-        """One input of token numbers, one output with logits for each step and each token."""
+        """One input of token numbers, one output with logits for each step and each token; and text that is written as it comes."""
+        if experiment.decoding.strategy == "beam":
+            expected = "sample or greedy for task language_model"
+            collector.add("decoding.strategy", "a beam search is for models that read one sequence and write another", expected=expected)
         if len(plan.inputs) != 1:
             collector.add("model.inputs", f"there are {len(plan.inputs)} model inputs", expected="one, the tokens, for task language_model")
         for name, tensor in plan.inputs.items():

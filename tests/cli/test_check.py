@@ -174,3 +174,9 @@ def test_interpolations_that_grow_without_end(check: Check, text: str) -> None:
     assert "the interpolations stand for more than a config can hold" in told
     assert "set in: configs/recipe/mine.yaml:" in told
     assert time.process_time() - started < 10
+
+
+def test_a_search_is_refused_for_text_that_is_written_as_it_comes(check: Check) -> None:
+    told = check("", "decoding=beam")
+    assert "decoding.strategy: a beam search is for models that read one sequence and write another" in told
+    assert "expected: sample or greedy for task language_model" in told

@@ -137,6 +137,18 @@ def test_fewer_epochs_are_partial_and_never_replace_a_complete_result(own_folder
     assert kept(own_folder)["complete"] is True
 
 
+def test_a_run_of_an_earlier_version_is_compared(own_folder: Path) -> None:
+    assert reproduce() == 0
+    [path] = (own_folder / "runs/mine").glob("*/run.json")
+    record = json.loads(path.read_text())
+    del record["settings"]["decoding"]["beam_width"]  # which it did not know
+    path.write_text(json.dumps(record))
+    (own_folder / "recipes/mine/results/plain-torch-seed0.json").unlink()
+    assert reproduce() == 0
+    assert kept(own_folder).get("deviations", {}) == {}
+    assert "beam_width" not in kept(own_folder)["samples"][0]["settings"]
+
+
 def test_other_settings_are_not_compared(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert reproduce("model.layers.gru.units=4", "backend.threads=1", "seed=3", "trainer.max_epochs=3") == 0
     out = capsys.readouterr().out

@@ -12,7 +12,7 @@ from framework.data.prepare import PREPARATIONS, prepare
 from framework.engine.compare.spec_file import read_spec, spec_text
 from framework.engine.many.listing import epoch_records
 from framework.engine.model.opening import open_model
-from framework.engine.run.digest import NOT_PART_OF_A_RUN, differences, leaves
+from framework.engine.run.digest import NOT_PART_OF_A_RUN, counts, differences, leaves, of_this_version
 from framework.engine.run.files import write_text
 from framework.engine.run.folder import RunFolder
 from framework.engine.run.recorder import read_records
@@ -54,7 +54,7 @@ def measure_run(folder: RunFolder, variant: str, reference: Mapping[str, Any]) -
         GateworkError: its model cannot be opened, or its data is not there any more.
     """
     record = folder.read_record("settings", "backend", "status", "digest", "data_digest", "started", "parameters")
-    settings = record["settings"]
+    settings = of_this_version(record["settings"])
     epochs = [
         EpochFigures(epoch=round(one.epoch), step=one.step, values=_of_epoch(one.values))
         for one in epoch_records(folder.metrics)
@@ -177,6 +177,7 @@ def _sample(folder: RunFolder, record: Mapping[str, Any], epochs: list[EpochFigu
     whole = replace(model, experiment=experiment.model_copy(update={"decoding": decoding}))
     text = task_of(experiment).sample(whole, data) or ""
     best = any("val_loss" in epoch.values for epoch in epochs)
-    shown = {name: value for name, value in leaves(decoding.model_dump(mode="json")) if value is not None and name != "sample_length"}
+    used = {name: value for name, value in leaves(decoding.model_dump(mode="json")) if counts(f"decoding.{name}", value)}
+    shown = {name: value for name, value in used.items() if value is not None and name != "sample_length"}
     step = next(one.step for one in epochs if one.epoch == record["best_epoch"]) if best else record["steps"]
     return ResultSample(model="best" if best else "last", step=step, settings=shown, seed=experiment.seed, text=text)

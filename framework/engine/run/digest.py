@@ -7,8 +7,10 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from framework.errors import GateworkError
 from framework.secrets import conceal
 from framework.spec.experiment import Experiment
+from framework.spec.validate import validate_experiment
 
 NOT_PART_OF_A_RUN = ("name", "resume", "paths", "tracking")
 """Settings that say where and how a run is kept, not what it computes."""
@@ -16,7 +18,15 @@ NOT_PART_OF_A_RUN = ("name", "resume", "paths", "tracking")
 MAY_CHANGE = (*NOT_PART_OF_A_RUN, "trainer.max_epochs", "backend.device")
 """Keys that a run may be gone on with under another value, beside those that say where its data lies."""
 
-ADDED_LATER = {"data.shuffle_buffer": None}
+ADDED_LATER: dict[str, Any] = {
+    "data.shuffle_buffer": None,
+    "decoding.beam_width": 5,
+    "decoding.n_best": 1,
+    "decoding.length_penalty": 0.6,
+    "decoding.coverage_penalty": 0.0,
+    "decoding.max_length": None,
+    "decoding.replace_unknown": False,
+}
 """Settings that earlier versions did not have, with the value that computes what those did: at that value they do not count."""
 
 
@@ -47,11 +57,24 @@ def run_digest(experiment: Experiment, data_digest: str, apart: Collection[str] 
 def _counted(experiment: Experiment) -> dict[str, Any]:
     """Every setting without its passwords, and without what came later and changes nothing."""
     mapping: dict[str, Any] = conceal(resolved(experiment))
-    for path, neutral in ADDED_LATER.items():
+    for path in ADDED_LATER:
         section, key = path.split(".")
-        if mapping[section].get(key, neutral) == neutral:
-            mapping[section].pop(key, None)
+        if key in mapping[section] and not counts(path, mapping[section][key]):
+            del mapping[section][key]
     return mapping
+
+
+def counts(path: str, value: object) -> bool:
+    """Whether a setting is part of what a run computes: not where earlier versions, which did not have it, computed the same."""
+    return path not in ADDED_LATER or value != ADDED_LATER[path]
+
+
+def of_this_version(settings: object) -> Mapping[str, Any]:
+    """The settings that a run was begun with, in the form of this version: what it did not know yet has its default."""
+    try:
+        return resolved(validate_experiment(settings if isinstance(settings, Mapping) else {}))
+    except GateworkError:
+        return settings if isinstance(settings, Mapping) else {}
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from framework.engine.run.digest import differences, may_change, resolved, run_digest
+from framework.engine.run.digest import differences, may_change, of_this_version, resolved, run_digest
 from framework.engine.run.folder import RunFolder, next_free
 from framework.errors import GateworkError, RunError
 from framework.files import expanded
@@ -48,7 +48,7 @@ def refuse_another(folder: RunFolder, experiment: Experiment, data_digest: str) 
         RunError: one of them is another; the keys are listed.
     """
     record = folder.read_record()
-    changed = differences(_settings(record), resolved(experiment))
+    changed = differences(of_this_version(record.get("settings")), resolved(experiment))
     lines = [f"  {key}: {before!r} in the run, {after!r} now" for key, before, after in changed if not may_change(key, experiment)]
     what = [f"run {folder.path} has another config"] if lines else []
     begun_with = record.get("data_digest")
@@ -99,15 +99,6 @@ def _is_same(record: Mapping[str, Any], digest: str, data_digest: str, apart: Co
 def _fit(record: Mapping[str, Any], experiment: Experiment) -> tuple[bool, int]:
     """The larger, the rather it is the run that is meant: of the same length, or else the one that has come farthest."""
     return record["settings"].get("trainer", {}).get("max_epochs") == experiment.trainer.max_epochs, int(record.get("epochs") or 0)
-
-
-def _settings(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings that a run was begun with, in the form of this version: what it did not know yet has its default."""
-    settings = record.get("settings", {})
-    try:
-        return resolved(validate_experiment(settings))
-    except GateworkError:
-        return settings if isinstance(settings, Mapping) else {}
 
 
 def _refuse_files(path: Path) -> None:

@@ -96,3 +96,18 @@ def test_a_setting_that_came_later_counts_only_where_it_changes_something() -> N
     other = experiment(data={"kind": "text", "path": "my.txt", "shuffle_buffer": 9})
     assert config_digest(plain) == config_digest(neutral) != config_digest(other)
     assert run_digest(plain, "d") == run_digest(neutral, "d") != run_digest(other, "d")
+
+
+def test_a_run_that_an_earlier_version_began_is_still_the_same_run() -> None:
+    """Taken down before any setting was added: a setting that comes later must not count at its default."""
+    assert config_digest(experiment()) == "62a4ecfd795bc2e85eb1237bfc2e1b037e27383a4df65404c38b16a464eda226"
+    assert run_digest(experiment(), "d") == "6361fecb2a0f8cb1deb532a45825719e02f7cea37345f09f193a4e39abe3b2e7"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"beam_width": 4}, {"n_best": 2}, {"length_penalty": 0.0}, {"coverage_penalty": 0.2}, {"max_length": 9}, {"replace_unknown": True}],
+)
+def test_settings_of_a_search_count_where_they_are_not_the_default(other: dict[str, object]) -> None:
+    strategy = {"strategy": "beam"}
+    assert config_digest(experiment(decoding={**strategy, **other})) != config_digest(experiment(decoding=strategy))

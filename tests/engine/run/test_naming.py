@@ -158,3 +158,13 @@ def test_a_stopped_run_that_resume_never_began_says_how_it_goes_on(small: Any) -
     )
     again, told = train(small("trainer.max_epochs=2", f"name={run.path.name}"))
     assert (again.path, told.epochs) == (run.path, [1, 2])
+
+
+def test_a_run_that_knows_no_settings_of_a_search_goes_on(small: Any) -> None:
+    first, _ = train(small("trainer.max_epochs=1"))
+    record = json.loads((first.path / "run.json").read_text())
+    for name in ("beam_width", "n_best", "length_penalty", "coverage_penalty", "max_length", "replace_unknown"):
+        del record["settings"]["decoding"][name]
+    (first.path / "run.json").write_text(json.dumps(record))
+    longer, told = train(small("trainer.max_epochs=2"))
+    assert (longer.path, told.epochs) == (first.path, [2])
