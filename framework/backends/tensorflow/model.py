@@ -85,9 +85,10 @@ def weights_at_zero(layer: keras.layers.Layer) -> Iterator[None]:
 
 
 def parts_of(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    """The layer, its cell, and the layers of both directions."""
+    """The layer, its cell or cells, and the layers of both directions."""
     yield layer
-    for part in ("cell", "forward_layer", "backward_layer"):
+    for part in ("cell", "forward_layer", "backward_layer", "decoder_cells"):
         inner = vars(layer).get(part)
-        if isinstance(inner, keras.layers.Layer):
-            yield from parts_of(inner)
+        for one in inner if isinstance(inner, list) else [inner]:
+            if isinstance(one, keras.layers.Layer):
+                yield from parts_of(one)

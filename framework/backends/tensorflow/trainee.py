@@ -58,7 +58,7 @@ class KerasTrainee:
         self.context = BuildContext.of(plan.seed, trainer, backend)
         self.trainer = trainer
         self.native, layers = build_model(plan, self.context)
-        self.variables = ModelVariables(plan, layers)
+        self.variables = ModelVariables(plan, layers, self.native)
         self.ledger = Ledger()
         self._compiled: CompiledModel | None = None
         self._train_step: TrainStep | None = None

@@ -28,7 +28,8 @@ class ModelVariables:
         random: states of random numbers that a layer counts itself, by ``layer/number``.
     """
 
-    def __init__(self, plan: ModelPlan, layers: Mapping[str, keras.layers.Layer]) -> None:
+    def __init__(self, plan: ModelPlan, layers: Mapping[str, keras.layers.Layer], native: keras.Model) -> None:
+        self._native = native
         self.weights: Variables = {}
         self.states: Variables = {}
         self.random: Variables = {}
@@ -45,8 +46,9 @@ class ModelVariables:
             self.random.update({f"{planned.name}/{number}": variable for number, variable in enumerate(others)})
 
     def trainable(self) -> Variables:
-        """The weights that the optimizer changes."""
-        return {name: weight for name, weight in self.weights.items() if weight.trainable}
+        """The weights that the optimizer changes, in its order, which is the model's: Keras orders branches by their depth, not by ours."""
+        names = {id(weight): name for name, weight in self.weights.items()}
+        return {names[id(weight)]: weight for weight in self._native.trainable_variables}
 
     def start_step(self, step: int) -> None:
         """Tells all dropout which training step is coming."""

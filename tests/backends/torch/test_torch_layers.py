@@ -170,7 +170,7 @@ class OwnSpec(LayerSpec):
 
 
 class Twice(Layer):
-    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Signal]) -> dict[str, Signal]:
+    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Sequence[Signal]]) -> dict[str, Signal]:
         value, mask = inputs[0]
         return single(Signal(2.0 * value, mask))
 

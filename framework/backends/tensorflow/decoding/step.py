@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
 
 from framework.backends.base.training import Arrays
+from framework.backends.tensorflow.attention.step import attention_decoder_form, attention_form, constants_of
+from framework.backends.tensorflow.decoding.form import Form, Formed, Held
 from framework.backends.tensorflow.gru.step import Step, project
 from framework.backends.tensorflow.identifiers import activation
 from framework.backends.tensorflow.layers import BuildContext, build_layer
 from framework.backends.tensorflow.model import call_layer, weights_at_zero
 from framework.builder.plan import ModelPlan, PlannedLayer, PlannedTensor, Reference
 from framework.builder.step import DecodingStep
+from framework.spec.layers.attention import AttentionDecoderSpec, AttentionSpec
 from framework.spec.layers.gru import GRUSpec
 from framework.spec.layers.merging import ConcatenateSpec
 
-Form = Callable[[Sequence[tf.Tensor], tf.Tensor, tf.Tensor | None], tuple[tf.Tensor, tf.Tensor | None]]
-"""What a layer does in one step: from what it reads, the decoded tokens, and its state if it has one, to its output and new state."""
-
 
 class StepGraph:
-    """One step of a model as a function of tokens and states; the time axis of every tensor is gone.
+    """One step of a model as a function of tokens, constants and states; the time axis of every tensor is gone.
 
-    Everything but the GRUs is the native layer itself, called without a time axis. Masks travel as they do in Keras.
+    Everything but GRUs and what attends is the native layer itself, called without a time axis. Masks travel as they do in Keras.
 
     Args:
         plan: of the model.
@@ -36,6 +36,8 @@ class StepGraph:
     Attributes:
         dtype: what the step computes in.
         state_shapes: shapes of the states without the rows, by ``layer/state``.
+        constant_specs: what is made before the first step and stays as it is, by ``layer/name``; a row for each group first.
+        watched: the layers that tell their attention's weights.
     """
 
     def __init__(self, plan: ModelPlan, derived: DecodingStep, weights: Arrays, context: BuildContext) -> None:
@@ -48,42 +50,63 @@ class StepGraph:
         self.state_shapes = {f"{layer.name}/{name}": shape for layer in derived.per_step for name, shape in layer.state.items()}
         self.layers = [layer for layer in derived.per_step if layer.name not in derived.unread]
         self.forms = {layer.name: self._form(layer) for layer in self.layers}
+        self.watched = [layer.name for layer in self.layers if "attention" in layer.outputs]
+        attending = [layer for layer in self.layers if layer.places is not None]
+        self._constants = {layer.name: constants_of(layer, self._values(layer), self.dtype) for layer in attending}
+        self.constant_specs = {f"{name}/{key}": spec for name, one in self._constants.items() for key, spec in one.specs.items()}
         self._once = [(layer, self._native(layer, layer.inputs[0].shape)) for layer in derived.once]
 
     def start(self, inputs: Mapping[str, tf.Tensor], rows: tf.Tensor) -> list[tf.Tensor]:
-        """The first states in order: what runs before the first step, and zeros for what nothing is given."""
+        """Constants and first states in order: what runs before the first step, and zeros for what nothing is given."""
         values: dict[Reference, Any] = {Reference(name): tensor for name, tensor in inputs.items()}
         for planned, layer in self._once:
             values.update(call_layer(planned, layer, values, training=False))
-        first = {}
+        made: list[tf.Tensor] = []
+        for layer in self.layers:
+            if layer.name in self._constants:
+                fields = {field: [values[one] for one in found] for field, found in layer.references.items() if field == "memory"}
+                made += self._constants[layer.name].make(fields).values()
         for name, shape in self.state_shapes.items():
             reference = self.derived.first[name]
-            first[name] = tf.zeros((rows, *shape), self.dtype) if reference is None else tf.cast(values[reference], self.dtype)
-        return list(first.values())
+            made.append(tf.zeros((rows, *shape), self.dtype) if reference is None else tf.cast(values[reference], self.dtype))
+        return made
 
-    def step(self, tokens: tf.Tensor, *states: tf.Tensor) -> list[tf.Tensor]:
-        """Logits ``(rows, vocabulary) float32`` and the new states, from ``tokens: (rows,)`` and the states in order."""
-        before = dict(zip(self.state_shapes, states, strict=True))
-        after = dict(before)
+    def step(self, tokens: tf.Tensor, *held: tf.Tensor) -> list[tf.Tensor]:
+        """Logits ``(rows, vocabulary) float32``, watched weights ``(rows, places) float32`` and new states, in order.
+
+        Args:
+            tokens: ``(rows,)``.
+            held: constants and states, in order.
+        """
+        before = dict(zip([*self.constant_specs, *self.state_shapes], held, strict=True))
+        after = {name: before[name] for name in self.state_shapes}
         values = {Reference(self.derived.decoded): tokens}
         for layer in self.layers:
             read = [] if layer.name in self.derived.folded else [values[one] for one in layer.references["inputs"]]
-            key = f"{layer.name}/state"
-            values[Reference(layer.name)], state = self.forms[layer.name](read, tokens, before.get(key))
-            if state is not None:
-                values[Reference(layer.name, "state")] = after[key] = state
-        return [tf.cast(values[self.derived.output], tf.float32), *after.values()]
+            prefix = f"{layer.name}/"
+            own = {name.removeprefix(prefix): value for name, value in before.items() if name.startswith(prefix)}
+            formed = self.forms[layer.name](read, tokens, own)
+            values.update({Reference(layer.name, name): value for name, value in formed.outputs.items()})
+            after.update({prefix + name: state for name, state in formed.states.items()})
+        told = [values[self.derived.output], *(values[Reference(name, "attention")] for name in self.watched)]
+        return [*(tf.cast(one, tf.float32) for one in told), *after.values()]
 
-    def read(self, tokens: tf.Tensor, *states: tf.Tensor) -> list[tf.Tensor]:
+    def read(self, tokens: tf.Tensor, *held: tf.Tensor) -> list[tf.Tensor]:
         """The same after all steps of ``tokens: (rows, time)``."""
         steps = tf.transpose(tokens)
         last = tf.shape(steps)[0] - 1
+        constants, states = held[: len(self.constant_specs)], held[len(self.constant_specs) :]
+        told = 1 + len(self.watched)
 
         def body(now: tf.Tensor, *states: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            return (now + 1, *self.step(steps[now], *states)[1:])
+            return (now + 1, *self.step(steps[now], *constants, *states)[told:])
 
         _, *states_before_last = tf.while_loop(lambda now, *_: now < last, body, (tf.constant(0), *states))
-        return self.step(steps[last], *states_before_last)
+        return self.step(steps[last], *constants, *states_before_last)
+
+    def _values(self, layer: PlannedLayer) -> dict[str, tf.Tensor]:
+        """A layer's weights by their planned names."""
+        return {weight.name: self.weights[f"{layer.name}/{weight.name}"] for weight in layer.weights}
 
     def _native(self, layer: PlannedLayer, shape: tuple[int | None, ...]) -> Any:
         """The native layer on the step's own weights."""
@@ -98,10 +121,14 @@ class StepGraph:
     def _form(self, layer: PlannedLayer) -> Form:
         if isinstance(layer.spec, GRUSpec):
             return self._gru(layer, layer.spec)
+        if isinstance(layer.spec, AttentionDecoderSpec):
+            return attention_decoder_form(layer, layer.spec, self._values(layer))
+        if isinstance(layer.spec, AttentionSpec):
+            return attention_form(layer, layer.spec, self._values(layer))
         if isinstance(layer.spec, ConcatenateSpec):
             layer = replace(layer, spec=layer.spec.model_copy(update={"axis": -1}))
         native = self._native(layer, _without_time(layer.inputs[0]))
-        return lambda read, tokens, state: (native(read if len(read) > 1 else read[0]), None)
+        return lambda read, tokens, held: Formed({"output": native(read if len(read) > 1 else read[0])}, {})
 
     def _gru(self, layer: PlannedLayer, spec: GRUSpec) -> Form:
         kernel, recurrent_kernel = self.weights[f"{layer.name}/kernel"], self.weights[f"{layer.name}/recurrent_kernel"]
@@ -113,18 +140,19 @@ class StepGraph:
         table = None if source is None else project(self.weights[f"{source.name}/embeddings"], kernel, bias)
         mask_zero = source is not None and bool(getattr(source.spec, "mask_zero", False))
 
-        def form(read: Sequence[tf.Tensor], tokens: tf.Tensor, state: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+        def form(read: Sequence[tf.Tensor], tokens: tf.Tensor, held: Held) -> Formed:
+            state = held["state"]
             if table is None:
                 new, mask = step(project(read[0], kernel, bias), state), getattr(read[0], "_keras_mask", None)
             else:
                 new, mask = step(tf.gather(table, tokens), state), tf.not_equal(tokens, 0) if mask_zero else None
             if mask is None:
-                return new, new
+                return Formed({"output": new, "state": new}, {"state": new})
             valid = mask[:, None]
             carried = tf.where(valid, new, state)
             output = tf.where(valid, new, tf.zeros_like(new)) if spec.zero_output_for_mask else tf.identity(carried)
             output._keras_mask = mask if spec.return_sequences else None
-            return output, carried
+            return Formed({"output": output, "state": carried}, {"state": carried})
 
         return form
 

@@ -39,7 +39,7 @@ class KerasStepper:
         self._others = [name for name in plan.inputs if name != derived.decoded]
         self._graph = StepGraph(plan, derived, weights, context)
         self._start = tf.function(self._graph.start, reduce_retracing=True, autograph=False)
-        self._names = list(self._graph.state_shapes)
+        self._names, self._constants = list(self._graph.state_shapes), list(self._graph.constant_specs)
         self._token = self._compile(self._graph.step, time=())
         self._prompt: Any = None
         self._making = threading.Lock()
@@ -48,7 +48,9 @@ class KerasStepper:
         """The state before the first step; see the protocol."""
         check_start(self._others, inputs, rows)
         given = {name: tf.convert_to_tensor(value) for name, value in inputs.items()}
-        return State({}, dict(zip(self._names, self._start(given, tf.constant(rows)), strict=True)), rows)
+        made = self._start(given, tf.constant(rows))
+        constants, states = made[: len(self._constants)], made[len(self._constants) :]
+        return State(dict(zip(self._constants, constants, strict=True)), dict(zip(self._names, states, strict=True)), rows)
 
     def step(self, tokens: NDArray[np.integer[Any]], state: State) -> Stepped:
         """One step, or a whole prompt; see the protocol.
@@ -57,9 +59,12 @@ class KerasStepper:
             InputError: the tokens have no step, or another shape.
         """
         run = self._token if tokens.ndim == 1 else self._prompt_graph(tokens)
-        logits, *states = run(tf.constant(tokens, tf.int32), *(state.carried[name] for name in self._names))
+        held = (*(state.constant[name] for name in self._constants), *(state.carried[name] for name in self._names))
+        logits, *rest = run(tf.constant(tokens, tf.int32), *held)
+        watched, states = rest[: len(self._graph.watched)], rest[len(self._graph.watched) :]
+        told = {name: np.asarray(memoryview(weights)) for name, weights in zip(self._graph.watched, watched, strict=True)}
         carried = dict(zip(self._names, states, strict=True))
-        return Stepped(np.asarray(memoryview(logits)), State(state.constant, carried, state.rows, state.width), {})
+        return Stepped(np.asarray(memoryview(logits)), State(state.constant, carried, state.rows, state.width), told)
 
     def select(self, state: State, rows: NDArray[np.integer[Any]], width: int = 1) -> State:
         """The state of ``rows`` in that order, in groups of ``width``."""
@@ -75,7 +80,8 @@ class KerasStepper:
     def _compile(self, function: Any, time: tuple[None, ...]) -> Any:
         states = [tf.TensorSpec((None, *shape), self._graph.dtype) for shape in self._graph.state_shapes.values()]
         tokens = tf.TensorSpec((None, *time), tf.int32)
-        return _direct_call(tf.function(function, autograph=False).get_concrete_function(tokens, *states))
+        held = (*self._graph.constant_specs.values(), *states)
+        return _direct_call(tf.function(function, autograph=False).get_concrete_function(tokens, *held))
 
 
 def _direct_call(graph: Any) -> Callable[..., Sequence[tf.Tensor]]:

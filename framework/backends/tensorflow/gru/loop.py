@@ -132,7 +132,7 @@ class Listed:
         return tf.stack(self._tensors)
 
 
-def array(steps: Any, like: tf.Tensor, unroll: bool) -> Steps:
+def array(steps: Any, like: tf.Tensor | tf.TensorSpec, unroll: bool) -> Steps:
     """To write a tensor like this to, a step at a time."""
     if unroll:
         return Listed([None] * steps)
@@ -149,7 +149,7 @@ def per_step(sequence: tf.Tensor, unroll: bool) -> Steps:
     return elements
 
 
-def stacked(states: Steps, steps: int | None, state: tf.Tensor) -> tf.Tensor:
+def stacked(states: Steps, steps: int | None, state: tf.Tensor | tf.TensorSpec) -> tf.Tensor:
     """The steps as ``(time, batch, units)``, with what is known of its shape: how many they are, and that each is like ``state``."""
     result = states.stack()
     result.set_shape((steps, state.shape[0], state.shape[1]))

@@ -66,7 +66,7 @@ def scan(step: Step, projection: Projection, sequence: tf.Tensor, state: tf.Tens
     def run(projected: tf.Tensor, state: tf.Tensor, kernel: tf.Tensor, *bias: tf.Tensor) -> Any:
         forward = replace(step, recurrent_kernel=kernel, recurrent_bias=bias[0] if bias else None)
         *arrays, states = _forward(forward, projected, state, mask, unroll)
-        kept = _Kept(arrays, projected.shape[0], state)
+        kept = Kept(arrays, projected.shape[0], [state] * len(arrays))
 
         def backward(gradient: tf.Tensor) -> Sequence[tf.Tensor]:
             return _backward(forward, gradient, kept.here(unroll), mask, unroll)
@@ -77,20 +77,20 @@ def scan(step: Step, projection: Projection, sequence: tf.Tensor, state: tf.Tens
     return result
 
 
-class _Kept:
+class Kept:
     """What a forward pass keeps for its backward pass, wherever that is made.
 
     A loop's arrays serve the graph that made them and no other. Jacobians of what ran at once, gradients of a branch, and those that a
     SavedModel keeps are graphs of their own, which take plain tensors.
 
     Args:
-        arrays: what is kept of each step, each ``(batch, units)``.
+        arrays: what is kept of each step.
         steps: how many, if known.
-        state: first state, ``(batch, units)``.
+        likes: of each array what its steps are like, ``(batch, width)``.
     """
 
-    def __init__(self, arrays: Sequence[Steps], steps: int | None, state: tf.Tensor) -> None:
-        self._arrays, self._steps, self._state = arrays, steps, state
+    def __init__(self, arrays: Sequence[Steps], steps: int | None, likes: Sequence[tf.Tensor | tf.TensorSpec]) -> None:
+        self._arrays, self._steps, self._likes = arrays, steps, likes
         self._graph = current_graph()
         # Made now, since a graph that is done, such as one that is being saved, takes no more; nothing computes what nothing reads.
         self._tensors = None if self._graph is None else self._stacked()
@@ -103,7 +103,7 @@ class _Kept:
         return [per_step(one, unroll=False) for one in tensors]
 
     def _stacked(self) -> list[tf.Tensor]:
-        return [stacked(one, self._steps, self._state) for one in self._arrays]
+        return [stacked(one, self._steps, like) for one, like in zip(self._arrays, self._likes, strict=True)]
 
 
 def _forward(step: Step, projected: tf.Tensor, state: tf.Tensor, mask: tf.Tensor | None, unroll: bool) -> Sequence[Steps]:
@@ -133,7 +133,7 @@ def _backward(step: Step, gradient: tf.Tensor, saved: Sequence[Steps], mask: tf.
     """
     steps = number_of_steps(gradient)
     given, valid = per_step(gradient, unroll), None if mask is None else per_step(mask, unroll)
-    derive = _Derivatives(step)
+    derive = Derivatives(step)
 
     def body(time: Any, later: tf.Tensor, *written: Steps) -> Sequence[Any]:
         total = later + given.read(time)
@@ -153,7 +153,7 @@ def _backward(step: Step, gradient: tf.Tensor, saved: Sequence[Steps], mask: tf.
     return of_inputs, first, *derive.weights(before, inner, of_products)
 
 
-class _Derivatives:
+class Derivatives:
     """The derivatives of one step, and of the weights over all steps."""
 
     def __init__(self, step: Step) -> None:
@@ -197,13 +197,13 @@ class _Derivatives:
         """
         units, masks = self.step.units, self.step.masks
         if len(masks) < 2 and self.step.reset_after:
-            kernel = _sum_of_products(before * masks[0] if masks else before, products)
+            kernel = sum_of_products(before * masks[0] if masks else before, products)
         else:
             factors = (before, before, before if self.step.reset_after else inner)
             every: Sequence[Any] = masks if len(masks) == 3 else [*masks, None][:1] * 3
             masked = [factor if mask is None else factor * mask for factor, mask in zip(factors, every, strict=True)]
             parts = [products[..., gate * units : (gate + 1) * units] for gate in range(3)]
-            kernel = tf.concat([_sum_of_products(*pair) for pair in zip(masked, parts, strict=True)], axis=-1)
+            kernel = tf.concat([sum_of_products(*pair) for pair in zip(masked, parts, strict=True)], axis=-1)
         return (kernel,) if self.step.recurrent_bias is None else (kernel, tf.reduce_sum(products, axis=(0, 1)))
 
     def _back(self, gradient: tf.Tensor, first: int) -> tf.Tensor:
@@ -219,7 +219,7 @@ class _Derivatives:
         return tf.add_n([(part @ row) * mask for part, row, mask in zip(parts, rows, masks[first:], strict=False)])
 
 
-def _sum_of_products(factors: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+def sum_of_products(factors: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     """Sum over all steps and rows of outer products: ``(time, batch, units)``, ``(time, batch, columns)`` -> ``(units, columns)``."""
     left, right = (tf.reshape(part, (-1, part.shape[2])) for part in (factors, gradients))
     return tf.matmul(left, right, transpose_a=True)

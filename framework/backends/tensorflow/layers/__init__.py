@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from framework.backends.tensorflow.layers import dense, elementwise, merging, recurrent
+from framework.backends.tensorflow.layers import attention, attention_decoder, dense, elementwise, merging, recurrent
 from framework.backends.tensorflow.layers.registry import BuildContext, build_layer, builds, keras_name
 
-__all__ = ["BuildContext", "build_layer", "builds", "dense", "elementwise", "keras_name", "merging", "recurrent"]
+__all__ = [
+    "BuildContext",
+    "attention",
+    "attention_decoder",
+    "build_layer",
+    "builds",
+    "dense",
+    "elementwise",
+    "keras_name",
+    "merging",
+    "recurrent",
+]

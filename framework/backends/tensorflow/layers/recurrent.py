@@ -17,7 +17,8 @@ from framework.spec.layers.gru import GRUSpec
 @builds("gru")
 def build_gru(planned: PlannedLayer, context: BuildContext) -> keras.layers.Layer:
     """``(batch, time, features)`` to ``(batch, units)`` or ``(batch, time, units)``, and the state with ``return_state``."""
-    return _gru(cast(GRUSpec, planned.spec), planned.name, context, context.shared(planned))
+    spec = cast(GRUSpec, planned.spec)
+    return gru_of(_filled(spec, planned.name, context), **context.shared(planned))
 
 
 @builds("bidirectional")
@@ -26,12 +27,49 @@ def build_bidirectional(planned: PlannedLayer, context: BuildContext) -> keras.l
     spec = cast(BidirectionalSpec, planned.spec)
     shared = context.shared(planned)
     backward = spec.backward_layer or spec.layer.model_copy(update={"go_backwards": not spec.layer.go_backwards, "seed": None})
-    return keras.layers.Bidirectional(
-        _gru(spec.layer, f"{planned.name}/forward", context, _inner(shared, spec.layer, "forward")),
-        backward_layer=_gru(backward, f"{planned.name}/backward", context, _inner(shared, backward, "backward")),
-        merge_mode=spec.merge_mode,
-        **shared,
-    )
+    directions = {}
+    for name, inner in (("forward", spec.layer), ("backward", backward)):
+        filled = _filled(inner, f"{planned.name}/{name}", context)
+        directions[name] = gru_of(filled, return_state=spec.return_state, **_inner(shared, inner, name))
+    return Bidirectional(directions["forward"], backward_layer=directions["backward"], merge_mode=spec.merge_mode, **shared)
+
+
+@keras.saving.register_keras_serializable(package="gatework")
+class Bidirectional(keras.layers.Bidirectional):  # type: ignore[misc]
+    """Keras' layer, whose states, where it returns them, are one: joined as the outputs are.
+
+    The arguments are those of ``keras.layers.Bidirectional``.
+
+    Source: Keras documentation, "Bidirectional layer".
+    """
+
+    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = None) -> Any:
+        """The output, or the list of output and state."""
+        results = super().call(sequences, initial_state=initial_state, mask=mask, training=training)
+        if not self.return_state:
+            return results
+        output, one, other = results
+        return [output, self._joined(one, other)]
+
+    def _joined(self, one: Any, other: Any) -> Any:
+        if self.merge_mode == "concat":
+            return keras.ops.concatenate([one, other], axis=-1)
+        if self.merge_mode == "mul":
+            return one * other
+        return one + other if self.merge_mode == "sum" else (one + other) / 2
+
+    def compute_output_shape(self, sequences_shape: Any, initial_state_shape: Any = None) -> Any:
+        """Shape of the output, or a list of the shapes of output and state."""
+        shapes = [layer.compute_output_shape(sequences_shape) for layer in (self.forward_layer, self.backward_layer)]
+        parts = [list(pair) for pair in zip(*shapes, strict=True)] if self.return_state else [shapes]
+        joined = [(*one[:-1], one[-1] + other[-1] if self.merge_mode == "concat" else one[-1]) for one, other in parts]
+        return joined if self.return_state else joined[0]
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The mask of the outputs; the state has none."""
+        mask = previous_mask[0] if isinstance(previous_mask, (list, tuple)) else previous_mask
+        mask = mask if self.return_sequences else None
+        return [mask, None] if self.return_state else mask
 
 
 def _inner(shared: dict[str, Any], spec: GRUSpec, direction: str) -> dict[str, Any]:
@@ -42,5 +80,16 @@ def _inner(shared: dict[str, Any], spec: GRUSpec, direction: str) -> dict[str, A
     }
 
 
-def _gru(spec: GRUSpec, name: str, context: BuildContext, shared: dict[str, Any]) -> GRU:
-    return GRU(**keywords_of(spec, **{**shared, "seed": context.seed_of(name, spec.seed), "use_cudnn": context.cudnn(spec)}))
+def _filled(spec: GRUSpec, name: str, context: BuildContext) -> GRUSpec:
+    """With the seed and the choice of cuDNN that the model makes where the config leaves them open."""
+    return spec.model_copy(update={"seed": context.seed_of(name, spec.seed), "use_cudnn": context.cudnn(spec)})
+
+
+def gru_of(spec: GRUSpec, **changes: Any) -> GRU:
+    """The native layer of a config's GRU.
+
+    Args:
+        spec: with sizes and seed filled in.
+        changes: ``name``, ``dtype``, ``trainable`` and whatever else wins over the spec.
+    """
+    return GRU(**keywords_of(spec, **changes))

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from framework.backends.base.scoring import Scoring
 from framework.backends.torch.attention.loop import Decoded, Decoder, DecoderCell, DecoderState, loop
-from framework.backends.torch.attention.memory import Memory, Scoring, attend
+from framework.backends.torch.attention.memory import Memory, attend
 from framework.backends.torch.attention.steps import AttentionSteps, AttentionStepsBack
 from framework.backends.torch.gru.gates import kernel_gradient, project, project_back
 from framework.backends.torch.gru.loop import Weights

@@ -8,8 +8,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from framework.backends.base.scoring import Scoring
 from framework.backends.torch.attention.loop import CellStep, Decoder, DecoderState, carried, decode_step
-from framework.backends.torch.attention.memory import Memory, Scoring, attend, attend_projected
+from framework.backends.torch.attention.memory import Memory, attend, attend_projected
 from framework.backends.torch.decoding.cell import DecodingCell
 from framework.backends.torch.decoding.form import Formed, States
 from framework.backends.torch.product import PreparedProduct

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from framework.backends.torch.attention.memory import Memory, Scoring, attend_projected
+from framework.backends.base.scoring import Scoring
+from framework.backends.torch.attention.memory import Memory, attend_projected
 from framework.backends.torch.attention.steps import AttentionSteps, AttentionStepsBack
 from framework.backends.torch.second_order import plain_gradients
 from framework.backends.torch.tracing import ordinary

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from framework.backends.torch.attention.memory import Memory, Scoring
+from framework.backends.base.scoring import Scoring
+from framework.backends.torch.attention.memory import Memory
 from framework.backends.torch.attention.step import AttentionStep
 from framework.backends.torch.attention.whole import attend_whole
 from framework.backends.torch.decoding.form import StepForm

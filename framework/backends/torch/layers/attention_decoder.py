@@ -9,14 +9,17 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from framework.backends.base.gru_arguments import mask_count
+from framework.backends.base.scoring import Scoring
 from framework.backends.torch.activations import activation
 from framework.backends.torch.attention.loop import Decoded, Decoder, DecoderCell, DecoderState, loop
-from framework.backends.torch.attention.memory import Memory, Scoring, attend
+from framework.backends.torch.attention.memory import Memory, attend
 from framework.backends.torch.attention.scan import scan
 from framework.backends.torch.attention.step import AttendingDecoderStep, Vector
 from framework.backends.torch.attention.whole import attend_whole
 from framework.backends.torch.decoding.cell import DecodingCell
 from framework.backends.torch.decoding.form import StepForm
+from framework.backends.torch.gru.calls import enter
 from framework.backends.torch.gru.layer import GRU
 from framework.backends.torch.gru.loop import Weights
 from framework.backends.torch.gru.masks import visible_steps
@@ -26,7 +29,7 @@ from framework.backends.torch.layers.base import Layer, Setting
 from framework.backends.torch.layers.gru import native_gru
 from framework.backends.torch.layers.table import builds
 from framework.backends.torch.signal import Signal
-from framework.backends.torch.tracing import ordinary, refuse_recording
+from framework.backends.torch.tracing import ordinary
 from framework.builder.kinds.attention import cell_names, state_names
 from framework.builder.plan import PlannedLayer
 from framework.spec.layers.attention import AttentionDecoderSpec
@@ -48,8 +51,7 @@ class AttentionDecoder(AttendingLayer):
         self.spec = spec = planned.spec
         self._cell_places: list[str] = []
         for (place, name), cell in zip(cell_names(spec), spec.all_cells, strict=True):
-            whole = cell.model_copy(update={"return_sequences": True, "return_state": True})
-            gru = native_gru(whole, f"{planned.name}/{name}", setting)
+            gru = native_gru(cell, f"{planned.name}/{name}", setting, return_sequences=True, return_state=True)
             outer, _, inner = place.rpartition(".")
             if outer and outer not in self._modules:
                 self.add_module(outer, nn.Module())
@@ -144,14 +146,11 @@ class AttentionDecoder(AttendingLayer):
         for gru, (_, name) in zip(self.grus(), cell_names(self.spec), strict=True):
             weights = Weights(values[f"{name}/kernel"], values[f"{name}/recurrent_kernel"], values.get(f"{name}/bias"))
             input_masks, recurrent_masks = None, None
-            if self.training and (gru.dropout or gru.recurrent_dropout):
-                refuse_recording(gru.label, "the dropout mask of a layer in training", "call eval() on the model first")
-                call = gru.call_log.enter(gru.label)
-                if gru.dropout:
-                    count = 3 if gru.implementation == 1 else 1
-                    input_masks = gru.dropout_masks.apply_next(call, batch, inputs, len(weights.kernel), count)
-                if gru.recurrent_dropout:
-                    recurrent_masks = gru.recurrent_dropout_masks.apply_next(call, batch, inputs, gru.units, 3)
+            call = enter(gru, self.training)
+            if call is not None and gru.dropout:
+                input_masks = gru.dropout_masks.apply_next(call, batch, inputs, len(weights.kernel), mask_count(gru.implementation))
+            if call is not None and gru.recurrent_dropout:
+                recurrent_masks = gru.recurrent_dropout_masks.apply_next(call, batch, inputs, gru.units, 3)
             cells.append(DecoderCell(weights, gru.cell, input_masks, recurrent_masks))
         return cells
 

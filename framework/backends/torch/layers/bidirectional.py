@@ -37,10 +37,9 @@ class Bidirectional(Layer):
         backward = planned.spec.backward_layer or forward.model_copy(update={"go_backwards": not forward.go_backwards, "seed": None})
         for field, inner in (("layer", forward), ("backward_layer", backward)):
             _refuse(planned.name, field, inner)
-        zeros = forward.return_sequences
-        forward, backward = (one.model_copy(update={"return_state": self.return_state}) for one in (forward, backward))
-        self.forward_layer = native_gru(forward, f"{planned.name}/forward", setting, zero_output_for_mask=zeros)
-        self.backward_layer = native_gru(backward, f"{planned.name}/backward", setting, zero_output_for_mask=zeros)
+        changes = {"zero_output_for_mask": forward.return_sequences, "return_state": self.return_state}
+        self.forward_layer = native_gru(forward, f"{planned.name}/forward", setting, **changes)
+        self.backward_layer = native_gru(backward, f"{planned.name}/backward", setting, **changes)
         self.create_weights()
 
     def place(self, name: str) -> str:

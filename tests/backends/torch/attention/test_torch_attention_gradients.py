@@ -15,7 +15,6 @@ from framework.backends.torch.layers import attention_decoder
 from framework.data.batches import Batch
 
 pytestmark = pytest.mark.torch
-WITHIN = [name for name, one in DECODERS.items() if one.get("attend") != "after_cell" and "cells" not in one]
 
 
 def outputs_of(trainee: Any, given: dict[str, np.ndarray]) -> list[torch.Tensor]:
@@ -34,7 +33,11 @@ def by_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention_decoder, "attend_whole", attention_decoder.attend)
 
 
-@pytest.mark.parametrize("dropout", [{}, {"dropout": 0.4, "recurrent_dropout": 0.3, "seed": 3}], ids=["whole", "dropped"])
+@pytest.mark.parametrize(
+    "dropout",
+    [{}, {"dropout": 0.4, "seed": 3}, {"recurrent_dropout": 0.3, "seed": 3}, {"dropout": 0.4, "recurrent_dropout": 0.3, "seed": 3}],
+    ids=["whole", "inputs dropped", "state dropped", "both dropped"],
+)
 @pytest.mark.parametrize("name", DECODERS)
 def test_gradients_are_those_of_plain_autograd(name: str, dropout: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     decoder = {**DECODERS[name]}

@@ -16,7 +16,7 @@ class Scale(Layer):
         super().__init__(planned, setting)
         self.create_weights()
 
-    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Signal]) -> dict[str, Signal]:
+    def compute(self, inputs: Sequence[Signal], references: Mapping[str, Sequence[Signal]]) -> dict[str, Signal]:
         """``(…, features)`` to the same."""
         value, mask = inputs[0]
         return single(Signal(value * self.scale, mask))
