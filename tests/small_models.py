@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -140,11 +140,12 @@ class Workshop:
         seed: int = 3,
         weights: Arrays | None = None,
         objective: Objective | None = None,
+        device: Literal["cpu", "gpu"] = "cpu",
         **trainer: Any,
     ) -> Any:
-        """A built model on this backend's CPU; with the weights of :meth:`start` unless others are given."""
+        """A built model on this backend's CPU, or its ``device``; with the weights of :meth:`start` unless others are given."""
         plan = self.plan(model or language_model(), seed)
-        backend = BackendSpec(name=self.name, device="cpu")
+        backend = BackendSpec(name=self.name, device=device)
         start = self.start(plan) if weights is None else weights
         return load_backend(self.name).build(plan, start, TrainerSpec(**trainer), backend, objective)
 

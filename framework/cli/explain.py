@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
-from framework.cli.composing import add_config_arguments, load
+from framework.cli.composing import Loaded, add_config_arguments, load
 from framework.errors import EXIT_DONE, DataError
+
+if TYPE_CHECKING:
+    from framework.engine.compare.proof import Proof
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,13 +38,18 @@ def run(arguments: argparse.Namespace) -> int:
     experiment = with_sizes(loaded.experiment, sizes, loaded.composed.locate)
     plan = plan_only(experiment, loaded.composed.locate)
     if arguments.json:
-        print(json.dumps(explain_json(experiment, plan, sizes, source), indent=2))
-    else:
-        print_explanation(experiment, plan, sizes, source)
-    if arguments.proof:
-        from framework.engine.compare.proof import prove_verdicts
-
-        for name, eligible, kernel in prove_verdicts(loaded.experiment, loaded.composed.locate):
-            verdict = "cuDNN on a GPU" if eligible else "not cuDNN"
-            print(f"proof {name}: verdict {verdict}; ran here on {kernel}")
+        answer = explain_json(experiment, plan, sizes, source)
+        if arguments.proof:
+            answer["proof"] = {one.layer: {"eligible": one.eligible, "kernel": one.kernel} for one in _proofs(loaded)}
+        print(json.dumps(answer, indent=2))
+        return EXIT_DONE
+    print_explanation(experiment, plan, sizes, source)
+    for one in _proofs(loaded) if arguments.proof else ():
+        print(f"proof {one.layer}: verdict {'cuDNN on a GPU' if one.eligible else 'not cuDNN'}; ran here on {one.kernel}")
     return EXIT_DONE
+
+
+def _proofs(loaded: Loaded) -> list[Proof]:
+    from framework.engine.compare.proof import prove_verdicts
+
+    return prove_verdicts(loaded.experiment, loaded.composed.locate)

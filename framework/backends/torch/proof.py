@@ -1,8 +1,8 @@
-"""Which kernel each GRU of a model really ran on, as torch's profiler saw it."""
+"""Which operators each GRU of a model really ran, as torch's profiler saw them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,35 +13,32 @@ from numpy.typing import NDArray
 from framework.backends.torch.trainee import TorchTrainee
 
 _MARK = "gatework:"
-_KERNELS = (("cudnn_rnn", "cuDNN"), ("aten::gru", "torch's own kernel"))
-"""Operators by a part of their name, the one that proves most first."""
 
 
-def prove_kernels(trainee: TorchTrainee, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, str]:
+def operators_by_layer(trainee: TorchTrainee, names: Iterable[str], inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, set[str]]:
     """Runs one batch under the profiler.
 
     Args:
         trainee: the model.
+        names: of layers.
         inputs: by model input's name, such as ``tokens: (batch, time) int32``.
 
     Returns:
-        For each layer that has a cuDNN verdict: ``cuDNN``, ``torch's own kernel``, or ``scan``.
+        For each of these layers the names of the operators that ran within it, such as ``aten::mm``.
     """
-    names = [layer.name for layer in trainee.plan.layers if layer.cudnn]
+    seen: dict[str, set[str]] = {name: set() for name in names}
     activities = [torch.profiler.ProfilerActivity.CPU]
-    with _marked(trainee, names), torch.profiler.profile(activities=activities) as profile:
+    with _marked(trainee, seen), torch.profiler.profile(activities=activities) as profile:
         trainee.predict(inputs)
-    seen = {name: "scan" for name in names}
-    for part, kernel in reversed(_KERNELS):
-        for event in profile.events() or ():
-            layer = _layer_of(event) if part in event.name else None
-            if layer is not None:
-                seen[layer] = kernel
+    for event in profile.events() or ():
+        layer = _layer_of(event)
+        if layer is not None:
+            seen[layer].add(event.name)
     return seen
 
 
 @contextmanager
-def _marked(trainee: TorchTrainee, names: list[str]) -> Iterator[None]:
+def _marked(trainee: TorchTrainee, names: Iterable[str]) -> Iterator[None]:
     """Within, everything that a layer does is recorded under its name."""
     open_marks: dict[str, Any] = {}
     handles = []

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from importlib import import_module
+
+from framework.backends.base.proof import kernel_of, watched_layers
 from framework.engine.run.prepare import build_trainee, prepare_experiment
-from framework.errors import UnsupportedArgument
 from framework.spec.experiment import Experiment
 from framework.spec.problems import Locate, nowhere
 
 
-def prove_verdicts(experiment: Experiment, locate: Locate = nowhere) -> list[tuple[str, bool, str]]:
-    """For each GRU: its name, whether its verdict is cuDNN, and the kernel that the profiler saw on this machine.
+@dataclass(frozen=True)
+class Proof:
+    """What one layer ran on.
+
+    Attributes:
+        layer: its name.
+        eligible: whether its verdict is cuDNN, on a GPU.
+        kernel: what it ran on, on this machine: ``cuDNN``, ``torch's own kernel`` or ``scan``.
+    """
+
+    layer: str
+    eligible: bool
+    kernel: str
+
+
+def prove_verdicts(experiment: Experiment, locate: Locate = nowhere) -> list[Proof]:
+    """For each GRU the verdict, and the kernel that it ran on here.
 
     Raises:
-        UnsupportedArgument: the backend has no profiler that tells operators apart by layer.
+        GateworkError: the data cannot be read, or the model cannot be built.
     """
-    if experiment.backend.name != "torch":
-        raise UnsupportedArgument("explain --proof watches the torch backend's operators; set backend=torch, whose verdicts are the same")
-    from framework.backends.torch.proof import prove_kernels
-
+    name = experiment.backend.name
     prepared = prepare_experiment(experiment, locate)
     _, trainee = build_trainee(prepared)
     batch = next(iter(prepared.data.train.epoch(0)))
-    seen = prove_kernels(trainee, batch.inputs)  # type: ignore[arg-type]
-    return [(name, prepared.plan.layer(name).cudnn["torch"].eligible, kernel) for name, kernel in seen.items()]
+    layers = watched_layers(prepared.plan)
+    seen = import_module(f"framework.backends.{name}.proof").operators_by_layer(trainee, layers, batch.inputs)
+    return [Proof(layer, prepared.plan.layer(layer).cudnn[name].eligible, kernel_of(seen[layer])) for layer in layers]

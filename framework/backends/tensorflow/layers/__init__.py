@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from framework.backends.tensorflow.layers import attention, attention_decoder, dense, elementwise, merging, recurrent
-from framework.backends.tensorflow.layers.registry import BuildContext, build_layer, builds, keras_name
+from framework.backends.tensorflow.layers.registry import BuildContext, build_layer, builds, keras_name, native_name
 
 __all__ = [
     "BuildContext",
@@ -15,5 +15,6 @@ __all__ = [
     "elementwise",
     "keras_name",
     "merging",
+    "native_name",
     "recurrent",
 ]

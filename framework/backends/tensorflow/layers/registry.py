@@ -51,8 +51,7 @@ class BuildContext:
         spec = planned.spec
         if spec.dtype is not None and spec.dtype not in LAYER_DTYPES:
             raise UnsupportedArgument(f"model.layers.{planned.name}.dtype: no '{spec.dtype}' on TensorFlow; expected one of {LAYER_DTYPES}")
-        name = keras_name(getattr(spec, "name", None) or planned.name)
-        return {"name": name, "dtype": spec.dtype or self.policy, "trainable": spec.trainable}
+        return {"name": native_name(planned), "dtype": spec.dtype or self.policy, "trainable": spec.trainable}
 
     def seed_of(self, name: str, given: int | None) -> int:
         """Seed of a layer's random numbers: the given one, or one made from the model's seed and the layer's name."""
@@ -63,6 +62,11 @@ class BuildContext:
     def cudnn(self, spec: GRUSpec) -> bool | Literal["auto"]:
         """What a GRU does about cuDNN."""
         return self.use_cudnn if spec.use_cudnn == "auto" else spec.use_cudnn
+
+
+def native_name(planned: PlannedLayer) -> str:
+    """Name of the Keras layer that is built from a planned one."""
+    return keras_name(getattr(planned.spec, "name", None) or planned.name)
 
 
 def keras_name(name: str) -> str:
