@@ -43,20 +43,19 @@ def run(arguments: argparse.Namespace) -> int:
     settings = model.decoding(**{name: getattr(arguments, name) for name in names})
     prompts = [prompt for prompt in arguments.prompt or [settings.prompt] for _ in range(arguments.num)]
     started = time.perf_counter()
-    if len(prompts) == 1:
-        shown = prompts[0]
-        for pieces in stream(model, prompts, settings, arguments.seed):
-            sys.stdout.write(shown + pieces[0])
+    texts, tokens, shown = list(prompts), 0, 0
+    for pieces in stream(model, prompts, settings, arguments.seed):
+        tokens += sum(piece != "" for piece in pieces)  # a row that still reads its prompt, or has ended, gives none
+        texts = [text + piece for text, piece in zip(texts, pieces, strict=True)]
+        if len(texts) == 1:
+            sys.stdout.write(texts[0][shown:])
             sys.stdout.flush()
-            shown = ""
+            shown = len(texts[0])
+    if len(texts) == 1:
         print()
     else:
-        texts = prompts
-        for pieces in stream(model, prompts, settings, arguments.seed):
-            texts = [text + piece for text, piece in zip(texts, pieces, strict=True)]
         for number, text in enumerate(texts, start=1):
             print(f"--- {number}\n{text}")
     seconds = time.perf_counter() - started
-    rate = settings.length * len(prompts) / seconds
-    print(f"{settings.length * len(prompts):,} tokens in {seconds:.2f} s, {rate:,.0f} a second", file=sys.stderr)
+    print(f"{tokens:,} tokens in {seconds:.2f} s, {tokens / seconds:,.0f} a second", file=sys.stderr)
     return EXIT_DONE
