@@ -27,19 +27,6 @@ def test_the_tables_in_the_readme_are_current() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.torch
-def test_the_gpu_check_compares_every_configuration_and_refuses_without_a_gpu() -> None:
-    import torch
-
-    done = run("scripts/gpu_check", "--cpu")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("| ok |") == 19
-    if not torch.cuda.is_available():
-        refused = run("scripts/gpu_check")
-        assert refused.returncode == 2
-        assert refused.stderr.startswith("error: torch sees no CUDA GPU")
-
-
 @pytest.fixture
 def scripts(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Modules of ``scripts`` by name."""
