@@ -40,9 +40,7 @@ class GRUTraits:
     recurrent_dropout: float = 0.0
     implementation: int = 2
     unroll: bool = False
-    time_major: bool = False
     go_backwards: bool = False
-    zero_output_for_mask: bool = False
     use_cudnn: bool | Literal["auto"] = "auto"
     attends: bool = False
 
@@ -64,10 +62,7 @@ class GRUTraits:
         )
 
 
-SAME_NAMES = (
-    "use_bias", "reset_after", "dropout", "recurrent_dropout", "implementation", "unroll", "time_major", "go_backwards",
-    "zero_output_for_mask",
-)  # fmt: skip
+SAME_NAMES = ("use_bias", "reset_after", "dropout", "recurrent_dropout", "implementation", "unroll", "go_backwards")
 
 
 def activation_name(activation: Identifier | None) -> str:

@@ -18,7 +18,6 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
     "implementation": {"implementation": 1, "dropout": 0.2},
     "go_backwards": {"go_backwards": True},
     "unroll": {"unroll": True},
-    "time_major": {"time_major": True},
     "reset_after": {"reset_after": False},
     "use_cudnn": {"use_cudnn": False},
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -54,8 +54,18 @@ def test_what_does_not_change_the_result_is_lifted(argument: str) -> None:
     assert argument in [one.argument for one in verdict.lifted]
 
 
-def test_either_layout_of_the_inputs_is_the_kernels_own() -> None:
-    assert judge(replace(PLAIN, time_major=True)) == judge(PLAIN)
+def test_the_table_reads_every_trait() -> None:
+    """What no condition reads has no say in the path, and is none."""
+    read = set()
+
+    class Watched(GRUTraits):
+        def __getattribute__(self, name: str) -> Any:
+            read.add(name)
+            return super().__getattribute__(name)
+
+    judge(Watched("torch"))
+    judge(Watched("torch", implementation=1))
+    assert read >= {field.name for field in fields(GRUTraits)} - {"backend"}  # whose verdict it is
 
 
 def test_every_line_of_the_table_is_tried_here() -> None:

@@ -91,7 +91,7 @@ class GRUSpec(LayerSpec):
     """Row i of a batch starts from the state that row i of the batch before ended with; needs a fixed batch."""
 
     unroll: bool = False
-    """Unroll the loop over time; needs a known number of steps."""
+    """Write every step into TensorFlow's graph instead of a loop; torch has no graph. Needs a known number of steps."""
 
     time_major: bool = False
     """Inputs, mask and output sequence are (time, batch, …) instead of (batch, time, …)."""
