@@ -6,6 +6,13 @@ import math
 import statistics
 from collections.abc import Sequence
 
+_BACKENDS = {"torch": "PyTorch Lightning", "tensorflow": "TensorFlow/Keras"}
+
+
+def backend_title(name: str) -> str:
+    """``PyTorch Lightning`` for ``torch``."""
+    return _BACKENDS.get(name, name)
+
 
 def figure(value: float) -> str:
     """``4,021,569``, ``1.2345``, ``0.75``: whole numbers with separators, others with two to four decimals."""

@@ -5,21 +5,26 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 
-from framework.report.figures import figure, mean_and_spread
+from framework.report.experiment import experiment_lines
+from framework.report.figures import backend_title, figure, mean_and_spread
 from framework.report.progress import duration
 from framework.report.verdicts import bounds, mean_verdict, measured, published
 from framework.spec.result import Result, ResultSample
 from framework.spec.targets import Target, Targets, Variant
 
-_BACKENDS = {"torch": "PyTorch Lightning", "tensorflow": "TensorFlow/Keras"}
 _SHOWN = {"loss": "loss", "val_loss": "validation loss"}
 
 
 def recipe_results(targets: Targets, results: Sequence[Result]) -> str:
     """The results of a recipe, variant by variant."""
-    sections = [
-        "\n".join(_section(name, variant, [one for one in results if one.variant == name])) for name, variant in targets.variants.items()
-    ]
+    found = {name: [one for one in results if one.variant == name] for name in targets.variants}
+    sections = []
+    for name, variant in targets.variants.items():
+        if variant.baseline is None:
+            lines = _section(name, variant, found[name])
+        else:
+            lines = _experiment(name, variant, found[name], targets.variants[variant.baseline], found[variant.baseline])
+        sections.append("\n".join(lines))
     return "\n\n".join(sections)
 
 
@@ -64,10 +69,7 @@ def picture_name(variant: str) -> str:
 
 
 def _section(name: str, variant: Variant, results: Sequence[Result]) -> Iterator[str]:
-    words = ["gatework reproduce", f"recipe={variant.recipe}", *([f"--variant {name}"] if variant.overrides else [])]
-    yield from (f"### {variant.title}", "", f"`{' '.join(words)}`")
-    if variant.note:
-        yield from ("", variant.note)
+    yield from _heading(name, variant)
     if not results:
         yield from ("", "No run yet.")
         return
@@ -89,6 +91,24 @@ def _section(name: str, variant: Variant, results: Sequence[Result]) -> Iterator
         for sample in one.samples:
             yield ""
             yield from _sample(one, sample)
+
+
+def _experiment(name: str, variant: Variant, results: Sequence[Result], baseline: Variant, unchanged: Sequence[Result]) -> Iterator[str]:
+    yield from _heading(name, variant)
+    yield ""
+    if not results:
+        yield "No run yet."
+        return
+    yield from experiment_lines(variant, results, baseline, unchanged)
+    yield ""
+    yield from _run_table(results)
+
+
+def _heading(name: str, variant: Variant) -> Iterator[str]:
+    words = ["gatework reproduce", f"recipe={variant.recipe}", *([f"--variant {name}"] if variant.overrides else [])]
+    yield from (f"### {variant.title}", "", f"`{' '.join(words)}`")
+    if variant.note:
+        yield from ("", variant.note)
 
 
 def _target_table(variant: Variant, groups: Sequence[Sequence[Result]]) -> Iterator[str]:
@@ -160,7 +180,7 @@ def _sources(variant: Variant) -> Iterator[str]:
 
 
 def _sample(result: Result, sample: ResultSample) -> Iterator[str]:
-    backend = _BACKENDS.get(result.backend, result.backend)
+    backend = backend_title(result.backend)
     settings = ", ".join(f"{name} {value!r}" for name, value in sample.settings.items())
     fence = "```"
     while fence in sample.text:
@@ -200,7 +220,7 @@ def _groups(results: Sequence[Result]) -> list[list[Result]]:
 
 
 def _group_title(group: Sequence[Result]) -> str:
-    title = _BACKENDS.get(group[0].backend, group[0].backend)
+    title = backend_title(group[0].backend)
     if not group[0].complete:
         return f"{title} (partial: {len(group[0].epochs)} of {group[0].epochs_wanted} epochs, seed {group[0].seed})"
     return f"{title} ({len(group)} seeds)" if len(group) > 1 else title
@@ -208,7 +228,7 @@ def _group_title(group: Sequence[Result]) -> str:
 
 def _label(result: Result, seeds: bool) -> str:
     """What a curve is called."""
-    parts = [_BACKENDS.get(result.backend, result.backend)]
+    parts = [backend_title(result.backend)]
     if seeds:
         parts.append(f"seed {result.seed}")
     return ", ".join(parts) + ("" if result.complete else " (partial)")

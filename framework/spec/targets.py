@@ -86,6 +86,8 @@ class Variant(Spec):
     """The config recipe that holds its settings."""
     overrides: list[str] = []
     """What its settings change of the recipe's."""
+    baseline: str | None = None
+    """The variant that this one is an experiment on: its overrides come to that one's settings, and both are shown side by side."""
     note: str | None = None
     """What a reader of its table should know."""
     monitor: Literal["loss", "val_loss"] = "loss"
@@ -93,13 +95,21 @@ class Variant(Spec):
     targets: list[Target] = []
     """Published figures; none for an experiment that nobody has published."""
     curves: list[PublishedCurve] = []
-    """Published runs to draw beside ours."""
+    """Published runs to draw beside ours; an experiment is held beside those of its baseline."""
+
+    @model_validator(mode="after")
+    def _an_experiment_changes_something_of_ours(self) -> Self:
+        if self.baseline is not None and (self.targets or self.curves):
+            raise ValueError("a variant with a baseline is an experiment of ours and has no targets and no curves")
+        if self.baseline is not None and not self.overrides:
+            raise ValueError("an experiment changes something: overrides are missing")
+        return self
 
 
 class Targets(Spec):
     """Everything that a recipe is compared with.
 
-    Variants of one config recipe follow one another; ``gatework reproduce recipe=NAME`` runs the first.
+    Variants of one config recipe follow one another; ``gatework reproduce recipe=NAME`` runs the first that is no experiment.
     """
 
     spec_version: Literal[1] = 1
@@ -109,8 +119,19 @@ class Targets(Spec):
     variants: Mapping[str, Variant] = Field(min_length=1)
     """The experiments, by the name that their results' files begin with."""
 
+    @model_validator(mode="after")
+    def _experiments_change_a_variant(self) -> Self:
+        for name, one in self.variants.items():
+            if one.baseline is None:
+                continue
+            if one.baseline not in self.variants or self.variants[one.baseline].baseline is not None:
+                raise ValueError(f"variants.{name}.baseline is '{one.baseline}'; expected a variant that is no experiment itself")
+            if self.variants[one.baseline].recipe != one.recipe:
+                raise ValueError(f"variants.{name} is of another recipe than its baseline '{one.baseline}'")
+        return self
+
     def variant(self, recipe: str, name: str | None = None) -> str | None:
         """Name of the variant called ``name``, or of a config recipe's first one; None where there is none."""
         if name is not None:
             return name if name in self.variants and self.variants[name].recipe == recipe else None
-        return next((key for key, one in self.variants.items() if one.recipe == recipe), None)
+        return next((key for key, one in self.variants.items() if one.recipe == recipe and one.baseline is None), None)

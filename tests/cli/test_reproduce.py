@@ -174,6 +174,20 @@ def test_a_variant_brings_its_own_settings(own_folder: Path, capsys: pytest.Capt
     assert "Best on the text held out: " in (own_folder / "recipes/mine/README.md").read_text()
 
 
+def test_an_experiment_is_run_by_its_name_and_kept_beside_what_it_changes(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changed = (
+        "  wider:\n    title: Wider\n    recipe: mine\n    baseline: plain\n    overrides: [data.shuffle_buffer=3, trainer.max_epochs=1]\n"
+    )
+    (own_folder / "recipes/mine/targets.yaml").write_text(TARGETS + changed)
+    assert reproduce("--variant", "wider") == 0
+    assert "nothing is published to compare with" in capsys.readouterr().out
+    result = read_result(own_folder / "recipes/mine/results/wider-torch-seed0.json")
+    assert (result.complete, len(result.epochs), result.deviations) == (True, 1, {})
+    page = (own_folder / "recipes/mine/README.md").read_text()
+    assert "An experiment: *The plain model* with `data.shuffle_buffer=3`, `trainer.max_epochs=1`." in page
+    assert not (own_folder / "recipes/mine/results/wider.png").exists()
+
+
 def test_tables_are_written_from_results_alone(own_folder: Path) -> None:
     assert reproduce() == 0
     readme = own_folder / "recipes/mine/README.md"

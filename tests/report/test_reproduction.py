@@ -142,6 +142,37 @@ def test_an_epoch_that_was_timed_in_part_is_no_epochs_time() -> None:
     assert "timed whole" not in recipe_results(TARGETS, [result(1.0, 1.0, 1.0)])
 
 
+def test_an_experiment_stands_beside_what_it_changes() -> None:
+    variant = {"title": "Try it", "recipe": "mine", "baseline": "plain", "overrides": ["seed=1", "trainer.max_epochs=2"], "note": "Why so?"}
+    plain = {"title": "The plain model", "recipe": "mine", "targets": [WEIGHTS], "curves": [CURVE, {**CURVE, "values": {1: 2.1, 2: 1.0}}]}
+    targets = Targets.model_validate({"publication": "a paper", "variants": {"plain": plain, "try": variant}})
+    ours = result(1.9, 1.25, variant="try", seed=1, epochs_wanted=2, complete=True)
+    lines = recipe_results(targets, [result(2.0, 1.5, 1.2), result(2.2, seed=7), ours]).partition("### Try it\n")[2].splitlines()
+    assert lines[:6] == [
+        "",
+        "`gatework reproduce recipe=mine --variant try`",
+        "",
+        "Why so?",
+        "",
+        "An experiment: *The plain model* with `seed=1`, `trainer.max_epochs=2`.",
+    ]
+    assert lines[7:11] == [
+        "| epoch | published: theirs | published: theirs | unchanged: PyTorch Lightning, seed 0 | changed: PyTorch Lightning, seed 1 |",
+        "|---|---|---|---|---|",
+        "| 1 | 2.05 | 2.10 | 2 | 1.90 |",
+        "| 2 |  | 1 | 1.50 | 1.25 |",
+    ]
+    assert lines[12:14] == [
+        "Changed against unchanged: -0.1000 at epoch 1, -0.2500 at epoch 2.",
+        "Unchanged against published: -0.100 to -0.050 at epoch 1, +0.500 at epoch 2.",
+    ]
+    assert lines[15].startswith("| run | epochs |") and "png" not in "".join(lines)
+    alone = recipe_results(targets, [ours]).partition("### Try it\n")[2]
+    assert "| 1 | 2.05 | 2.10 | 1.90 |" in alone and "against" not in alone
+    assert recipe_results(targets, []).endswith("Why so?\n\nNo run yet.")
+    assert not [line for line in summary_table(targets, [ours]) if "Try it" in line]
+
+
 def test_the_best_epoch_of_a_validated_run_is_told() -> None:
     figures = {"best_epoch": 2.0, "best_val_loss": 1.4, "best_val_bits_per_character": 2.02}
     one = result(2.0, 1.5, 1.2, variant="held_out", figures=figures)

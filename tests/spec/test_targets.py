@@ -53,3 +53,33 @@ def test_the_first_variant_of_a_recipe_is_its_own() -> None:
     targets = Targets.model_validate({"publication": "p", "variants": variants})
     assert [targets.variant("one"), targets.variant("two"), targets.variant("three")] == ["a", "b", None]
     assert [targets.variant("one", "c"), targets.variant("one", "b"), targets.variant("one", "d")] == ["c", None, None]
+
+
+def experiments(**changes: Any) -> str:
+    """What is wrong with two variants of which the first is an experiment on the second."""
+    variants = {
+        "try": {"title": "t", "recipe": "one", "baseline": "plain", "overrides": ["seed=1"], **changes},
+        "plain": {"title": "p", "recipe": "one"},
+        "other": {"title": "o", "recipe": "two"},
+    }
+    collector = ProblemCollector()
+    found = collector.parse(Targets, {"publication": "p", "variants": variants}, "")
+    if found is not None:
+        assert found.variant("one") == "plain", "an experiment is run only when it is asked for"
+        assert found.variant("one", "try") == "try"
+    return "\n".join(str(problem) for problem in collector.problems)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, ""),
+        ({"baseline": "plane"}, "variants.try.baseline is 'plane'; expected a variant that is no experiment itself"),
+        ({"baseline": "try"}, "variants.try.baseline is 'try'; expected a variant that is no experiment itself"),
+        ({"baseline": "other"}, "variants.try is of another recipe than its baseline 'other'"),
+        ({"targets": [GOOD]}, "a variant with a baseline is an experiment of ours and has no targets"),
+        ({"overrides": []}, "an experiment changes something: overrides are missing"),
+    ],
+)
+def test_an_experiment_changes_another_variant(changes: dict[str, Any], message: str) -> None:
+    assert message in experiments(**changes) if message else experiments(**changes) == ""

@@ -51,7 +51,7 @@ def write_page(recipe: Path, targets: Targets) -> Path:
         results = read_results(recipe)
         for name, variant in targets.variants.items():
             ours, published = curves(variant, [one for one in results if one.variant == name])
-            if ours:
+            if ours and variant.baseline is None:
                 plot_beside(recipe / RESULTS / picture_name(name), ours, published, variant.title)
         write_text(path, text)
         return path
