@@ -113,6 +113,18 @@ def test_a_run_is_judged_and_kept_with_its_recipe(own_folder: Path, capsys: pyte
     assert (run / "report.md").read_text() == report
 
 
+def test_a_run_that_did_not_know_a_setting_has_it_at_its_default(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run of an earlier version is measured by this one."""
+    assert reproduce("name=it") == 0
+    path = own_folder / "runs/mine/it/run.json"
+    record = json.loads(path.read_text())
+    del record["settings"]["data"]["shuffle_buffer"]
+    path.write_text(json.dumps(record))
+    capsys.readouterr()
+    assert reproduce("name=it") == 0
+    assert "2 of 2 targets met" in capsys.readouterr().out
+
+
 def test_no_machine_paths_are_kept(own_folder: Path) -> None:
     assert reproduce() == 0
     assert str(own_folder) not in (own_folder / "recipes/mine/results/plain-torch-seed0.json").read_text()
