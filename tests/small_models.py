@@ -40,6 +40,11 @@ def language_model(batch_size: int | None = ROWS, **layers: Mapping[str, Any]) -
     }
 
 
+def single_layer(width: int, time: int | None = None, **layer: Any) -> dict[str, Any]:
+    """A model of one layer called ``layer`` over ``(batch, time, width)``."""
+    return {"inputs": {"x": {"dtype": "float32", "shape": [time, width]}}, "layers": {"layer": layer}, "outputs": "layer"}
+
+
 @dataclass
 class Windows:
     """Random tokens by (seed, epoch, position), the same each time they are asked for.
@@ -103,6 +108,17 @@ class Listener:
     @property
     def epochs(self) -> list[EpochResult]:
         return [one for one in self.heard if isinstance(one, EpochResult)]
+
+    @property
+    def began(self) -> list[tuple[Position, int]]:
+        """Where trainings began, and the steps of their epochs."""
+        return [one for one in self.heard if isinstance(one, tuple)]
+
+    @property
+    def order(self) -> list[str]:
+        """``begin``, ``step`` and ``epoch`` as they came."""
+        words = {StepResult: "step", EpochResult: "epoch"}
+        return [words.get(type(one), "begin") for one in self.heard]
 
     @property
     def should_stop(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from oracles import gru_numpy
+from small_models import Workshop, language_model, single_layer
 
 pytestmark = pytest.mark.tensorflow
 
@@ -14,9 +15,9 @@ ROWS, TIME, WIDTH, UNITS = 3, 5, 4, 6
 X = np.random.default_rng(7).normal(size=(ROWS, TIME, WIDTH)).astype(np.float32)
 
 
-def run(kit: Any, model: dict[str, Any], inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def run(workshop: Workshop, model: dict[str, Any], inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Prediction of a model, and its weights in float64."""
-    trainee = kit.trainee(model)
+    trainee = workshop.trainee(model)
     return trainee.predict(inputs)["output"], {name: value.astype(np.float64) for name, value in trainee.weights().items()}
 
 
@@ -31,33 +32,33 @@ def gru(x: Any, weights: dict[str, Any], prefix: str, mask: Any = None, **settin
     return gru_numpy.forward(x.astype(np.float64), state, *(weights.get(name) for name in names), mask, gru_numpy.Settings(**settings))
 
 
-def test_embedding(kit: Any) -> None:
+def test_embedding(workshop: Workshop) -> None:
     model = {
         "inputs": {"x": {"dtype": "int64", "shape": [None]}},
         "layers": {"layer": {"kind": "embedding", "input_dim": 9, "output_dim": 4}},
         "outputs": "layer",
     }
     tokens = np.array([[0, 8, 8], [3, 1, 0]], np.int64)
-    found, weights = run(kit, model, {"x": tokens})
+    found, weights = run(workshop, model, {"x": tokens})
     close(found, weights["layer/embeddings"][tokens])
 
 
 @pytest.mark.parametrize("activation", [None, *gru_numpy.ACTIVATIONS])
-def test_dense_and_every_activation(kit: Any, activation: str | None) -> None:
-    found, weights = run(kit, kit.single(WIDTH, kind="dense", units=UNITS, activation=activation), {"x": 3 * X})
+def test_dense_and_every_activation(workshop: Workshop, activation: str | None) -> None:
+    found, weights = run(workshop, single_layer(WIDTH, kind="dense", units=UNITS, activation=activation), {"x": 3 * X})
     function = gru_numpy.ACTIVATIONS[activation or "linear"][0]
     np.testing.assert_allclose(found, function(3.0 * X @ weights["layer/kernel"] + weights["layer/bias"]), rtol=2e-5, atol=2e-5)
 
 
-def test_dense_without_bias(kit: Any) -> None:
-    found, weights = run(kit, kit.single(WIDTH, kind="dense", units=UNITS, use_bias=False), {"x": X})
+def test_dense_without_bias(workshop: Workshop) -> None:
+    found, weights = run(workshop, single_layer(WIDTH, kind="dense", units=UNITS, use_bias=False), {"x": X})
     assert list(weights) == ["layer/kernel"]
     close(found, X.astype(np.float64) @ weights["layer/kernel"])
 
 
 @pytest.mark.parametrize("activation", ["softmax", "hard_sigmoid", "hard_sigmoid_tf2"])
-def test_activation(kit: Any, activation: str) -> None:
-    found, _ = run(kit, kit.single(WIDTH, kind="activation", activation=activation), {"x": 4 * X})
+def test_activation(workshop: Workshop, activation: str) -> None:
+    found, _ = run(workshop, single_layer(WIDTH, kind="activation", activation=activation), {"x": 4 * X})
     x = 4.0 * X.astype(np.float64)
     exponentials = np.exp(x - x.max(-1, keepdims=True))
     expected = {
@@ -69,16 +70,16 @@ def test_activation(kit: Any, activation: str) -> None:
 
 
 @pytest.mark.parametrize(("scale", "center"), [(True, True), (True, False), (False, True), (False, False)])
-def test_layer_normalization(kit: Any, scale: bool, center: bool) -> None:
-    model = kit.single(WIDTH, kind="layer_normalization", epsilon=0.01, scale=scale, center=center)
-    found, weights = run(kit, model, {"x": X})
+def test_layer_normalization(workshop: Workshop, scale: bool, center: bool) -> None:
+    model = single_layer(WIDTH, kind="layer_normalization", epsilon=0.01, scale=scale, center=center)
+    found, weights = run(workshop, model, {"x": X})
     x = X.astype(np.float64)
     normal = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 0.01)
     close(found, normal * weights.get("layer/gamma", 1.0) + weights.get("layer/beta", 0.0))
 
 
-def test_dropout_does_nothing_in_inference(kit: Any) -> None:
-    found, _ = run(kit, kit.single(WIDTH, kind="dropout", rate=0.7), {"x": X})
+def test_dropout_does_nothing_in_inference(workshop: Workshop) -> None:
+    found, _ = run(workshop, single_layer(WIDTH, kind="dropout", rate=0.7), {"x": X})
     close(found, X)
 
 
@@ -95,11 +96,11 @@ def test_dropout_does_nothing_in_inference(kit: Any) -> None:
     ],
     ids=str,
 )
-def test_gru(kit: Any, settings: dict[str, Any]) -> None:
-    model = kit.single(WIDTH, kind="gru", units=UNITS, return_sequences=True, **settings)
+def test_gru(workshop: Workshop, settings: dict[str, Any]) -> None:
+    model = single_layer(WIDTH, kind="gru", units=UNITS, return_sequences=True, **settings)
     model["layers"]["last"] = {**model["layers"]["layer"], "inputs": "x", "return_sequences": False}
     model["outputs"] = {"sequence": "layer", "last": "last"}
-    trainee = kit.trainee(model)
+    trainee = workshop.trainee(model)
     found, weights = trainee.predict({"x": X}), {name: value.astype(np.float64) for name, value in trainee.weights().items()}
     numbers = {"activation", "recurrent_activation", "reset_after", "go_backwards"}
     given = {name: value for name, value in settings.items() if name in numbers}
@@ -107,19 +108,19 @@ def test_gru(kit: Any, settings: dict[str, Any]) -> None:
     close(found["last"], gru(X, weights, "last", **given).last)
 
 
-def test_gru_time_major(kit: Any) -> None:
-    model = kit.single(WIDTH, kind="gru", units=UNITS, return_sequences=True, time_major=True)
+def test_gru_time_major(workshop: Workshop) -> None:
+    model = single_layer(WIDTH, kind="gru", units=UNITS, return_sequences=True, time_major=True)
     model["inputs"]["x"]["shape"] = [None, WIDTH]
-    found, weights = run(kit, model, {"x": X.swapaxes(0, 1)})
+    found, weights = run(workshop, model, {"x": X.swapaxes(0, 1)})
     close(found.swapaxes(0, 1), gru(X, weights, "layer").outputs)
 
 
-def test_gru_unrolled(kit: Any) -> None:
-    found, weights = run(kit, kit.single(WIDTH, TIME, kind="gru", units=UNITS, return_sequences=True, unroll=True), {"x": X})
+def test_gru_unrolled(workshop: Workshop) -> None:
+    found, weights = run(workshop, single_layer(WIDTH, TIME, kind="gru", units=UNITS, return_sequences=True, unroll=True), {"x": X})
     close(found, gru(X, weights, "layer").outputs)
 
 
-def test_state_starts_another_gru_and_several_outputs_have_names(kit: Any) -> None:
+def test_state_starts_another_gru_and_several_outputs_have_names(workshop: Workshop) -> None:
     model = {
         "inputs": {"x": {"dtype": "float32", "shape": [None, WIDTH]}},
         "layers": {
@@ -128,7 +129,7 @@ def test_state_starts_another_gru_and_several_outputs_have_names(kit: Any) -> No
         },
         "outputs": {"sequence": "first", "state": "first.state", "last": "second"},
     }
-    trainee = kit.trainee(model)
+    trainee = workshop.trainee(model)
     weights = {name: value.astype(np.float64) for name, value in trainee.weights().items()}
     found = trainee.predict({"x": X})
     first = gru(X, weights, "first")
@@ -141,26 +142,26 @@ def test_state_starts_another_gru_and_several_outputs_have_names(kit: Any) -> No
 
 
 @pytest.mark.parametrize("zero", [False, True])
-def test_masking_and_what_a_gru_makes_of_it(kit: Any, zero: bool) -> None:
-    model = kit.single(WIDTH, kind="masking", mask_value=-1.0)
+def test_masking_and_what_a_gru_makes_of_it(workshop: Workshop, zero: bool) -> None:
+    model = single_layer(WIDTH, kind="masking", mask_value=-1.0)
     model["layers"]["gru"] = {"kind": "gru", "units": UNITS, "return_sequences": True, "zero_output_for_mask": zero}
     model["outputs"] = "gru"
     mask = np.array([[1, 1, 0, 1, 0], [0, 1, 1, 0, 0], [0, 0, 0, 0, 0]], bool)
     x = np.where(mask[:, :, None], X, np.float32(-1.0))
-    found, weights = run(kit, model, {"x": x})
+    found, weights = run(workshop, model, {"x": x})
     close(found, gru(x, weights, "gru", mask, zero_output_for_mask=zero).outputs)
 
 
-def test_embedding_masks_token_zero(kit: Any) -> None:
-    model = kit.model(None)
+def test_embedding_masks_token_zero(workshop: Workshop) -> None:
+    model = language_model(None)
     model["layers"]["embedding"]["mask_zero"] = True
     tokens = np.array([[3, 0, 2, 0], [0, 1, 4, 5]], np.int32)
-    found, weights = run(kit, model, {"tokens": tokens})
+    found, weights = run(workshop, model, {"tokens": tokens})
     outputs = gru(weights["embedding/embeddings"][tokens], weights, "gru", tokens != 0).outputs
     close(found, outputs @ weights["logits/kernel"] + weights["logits/bias"])
 
 
-def branches(kit: Any, merge: dict[str, Any]) -> dict[str, Any]:
+def branches(merge: dict[str, Any]) -> dict[str, Any]:
     return {
         "inputs": {"x": {"dtype": "float32", "shape": [None, WIDTH]}},
         "layers": {
@@ -173,16 +174,16 @@ def branches(kit: Any, merge: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("merge", [{"kind": "add"}, {"kind": "concatenate"}, {"kind": "concatenate", "axis": 1}], ids=str)
-def test_merging(kit: Any, merge: dict[str, Any]) -> None:
-    found, weights = run(kit, branches(kit, merge), {"x": X})
+def test_merging(workshop: Workshop, merge: dict[str, Any]) -> None:
+    found, weights = run(workshop, branches(merge), {"x": X})
     left, right = (X @ weights[f"{name}/kernel"] + weights[f"{name}/bias"] for name in ("left", "right"))
     close(found, left + right if merge["kind"] == "add" else np.concatenate([left, right], merge.get("axis", -1)))
 
 
 @pytest.mark.parametrize(("merge_mode", "sequences"), [("concat", True), ("concat", False), ("sum", True), ("mul", True), ("ave", True)])
-def test_bidirectional(kit: Any, merge_mode: str, sequences: bool) -> None:
+def test_bidirectional(workshop: Workshop, merge_mode: str, sequences: bool) -> None:
     inner = {"kind": "gru", "units": UNITS, "return_sequences": sequences, "reset_after": False}
-    found, weights = run(kit, kit.single(WIDTH, kind="bidirectional", layer=inner, merge_mode=merge_mode), {"x": X})
+    found, weights = run(workshop, single_layer(WIDTH, kind="bidirectional", layer=inner, merge_mode=merge_mode), {"x": X})
     names = ["kernel", "recurrent_kernel", "bias"]
     assert list(weights) == [f"layer/{direction}/{name}" for direction in ("forward", "backward") for name in names]
     forward = gru(X, weights, "layer/forward", reset_after=False)
@@ -192,10 +193,10 @@ def test_bidirectional(kit: Any, merge_mode: str, sequences: bool) -> None:
     close(found, merged[merge_mode])
 
 
-def test_bidirectional_with_a_backward_layer_of_its_own(kit: Any) -> None:
+def test_bidirectional_with_a_backward_layer_of_its_own(workshop: Workshop) -> None:
     layer = {"kind": "gru", "units": UNITS}
     backward = {"kind": "gru", "units": 2, "go_backwards": True, "activation": "relu"}
-    found, weights = run(kit, kit.single(WIDTH, kind="bidirectional", layer=layer, backward_layer=backward), {"x": X})
+    found, weights = run(workshop, single_layer(WIDTH, kind="bidirectional", layer=layer, backward_layer=backward), {"x": X})
     one = gru(X, weights, "layer/forward").last
     other = gru(X, weights, "layer/backward", go_backwards=True, activation="relu").last
     close(found, np.concatenate([one, other], -1))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_models import VOCABULARY, Listener, Windows, Workshop, language_model
 
 from framework.spec.optimizer import AdamSpec, AdamWSpec, OptimizerSpec, RMSpropSpec, SGDSpec
 
@@ -19,13 +20,13 @@ def rate(step: int) -> float:
     return 0.1 / (3 + step)
 
 
-def model(kit: Any) -> dict[str, Any]:
+def model() -> dict[str, Any]:
     """The smallest model with a table whose rows occur several times in a batch."""
     return {
         "inputs": {"tokens": {"dtype": "int32", "shape": [None]}},
         "layers": {
-            "embedding": {"kind": "embedding", "input_dim": kit.tokens, "output_dim": 3, "embeddings_regularizer": "l2"},
-            "logits": {"kind": "dense", "units": kit.tokens, "kernel_constraint": {"class_name": "max_norm", "config": {"max_value": 0.5}}},
+            "embedding": {"kind": "embedding", "input_dim": VOCABULARY, "output_dim": 3, "embeddings_regularizer": "l2"},
+            "logits": {"kind": "dense", "units": VOCABULARY, "kernel_constraint": {"class_name": "max_norm", "config": {"max_value": 0.5}}},
         },
         "outputs": "logits",
     }
@@ -94,10 +95,10 @@ def constrained(name: str, weight: Any) -> Any:
 
 
 @pytest.mark.parametrize(("spec", "formula", "clipping"), CASES, ids=[repr(case[0]) + str(case[2]) for case in CASES])
-def test_steps_of_every_optimizer(kit: Any, spec: OptimizerSpec, formula: Any, clipping: dict[str, Any]) -> None:
-    trainee = kit.trainee(model(kit), precision="64-true", **clipping)
+def test_steps_of_every_optimizer(workshop: Workshop, spec: OptimizerSpec, formula: Any, clipping: dict[str, Any]) -> None:
+    trainee = workshop.trainee(model(), precision="64-true", **clipping)
     oracle = trainee.weights()
-    data = kit.Sentences(STEPS)
+    data = Windows(STEPS)
     formulas = {name: formula(spec) for name in oracle}
     for one in formulas.values():
         next(one)
@@ -105,18 +106,18 @@ def test_steps_of_every_optimizer(kit: Any, spec: OptimizerSpec, formula: Any, c
         trainee.set_weights(oracle)
         gradients = clipped(trainee.loss_and_gradients(batch)[1], **clipping)
         oracle = {name: constrained(name, formulas[name].send((value, gradients[name], rate(step)))) for name, value in oracle.items()}
-    trainee.set_weights(kit.weights(trainee.plan))
-    trainee.fit(kit.training(data, optimizer=spec, rate=rate, precision="64-true", **clipping), kit.Recorder())
+    trainee.set_weights(workshop.start(trainee.plan))
+    trainee.fit(workshop.training(data, max_epochs=1, optimizer=spec, rate=rate, precision="64-true", **clipping), Listener())
     for name, value in trainee.weights().items():
         # A power with a whole exponent is all that float64 does not give to the last digits here.
         np.testing.assert_allclose(value, oracle[name], rtol=1e-11, atol=1e-13, err_msg=name)
 
 
-def test_gradients_are_finite_differences_of_the_penalised_loss(kit: Any) -> None:
-    layers = kit.model(4, gru={"kind": "gru", "units": 3, "return_sequences": True, "activity_regularizer": "l2"})
+def test_gradients_are_finite_differences_of_the_penalised_loss(workshop: Workshop) -> None:
+    layers = language_model(4, gru={"kind": "gru", "units": 3, "return_sequences": True, "activity_regularizer": "l2"})
     layers["layers"]["logits"]["bias_regularizer"] = {"class_name": "l1", "config": {"l1": 0.3}}
-    trainee = kit.trainee(layers, precision="64-true")
-    batch = next(iter(kit.Sentences(1, weighted=True).epoch(0)))
+    trainee = workshop.trainee(layers, precision="64-true")
+    batch = next(iter(Windows(1, weighted=True).epoch(0)))
     loss, gradients = trainee.loss_and_gradients(batch)
     start = trainee.weights()
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_models import Listener, Windows, Workshop, language_model
 
 from framework.backends.base.training import EpochResult, Position
 from framework.errors import CheckpointError
@@ -15,9 +16,9 @@ pytestmark = pytest.mark.tensorflow
 
 
 @pytest.fixture(scope="module")
-def model(kit: Any) -> dict[str, Any]:
+def model() -> dict[str, Any]:
     """Everything that has a state: a stateful layer, three kinds of dropout, a frozen layer."""
-    return kit.model(
+    return language_model(
         4,
         drop={"kind": "dropout", "rate": 0.3},
         gru={"kind": "gru", "units": 7, "return_sequences": True, "stateful": True, "dropout": 0.2, "recurrent_dropout": 0.2},
@@ -32,39 +33,39 @@ def bits(state: Any) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def straight(kit: Any, model: dict[str, Any]) -> dict[str, Any]:
+def straight(workshop: Workshop, model: dict[str, Any]) -> dict[str, Any]:
     """A training of two epochs of 4 and 3 steps without interruption, and the states on the way."""
-    trainee, recorder = kit.trainee(model), kit.Recorder(stop_after_step=7)
+    trainee, recorder = workshop.trainee(model), Listener(stop_after_steps=7)
     on_the_way = {0: trainee.state()}
     recorder.at_step = lambda result: on_the_way.update({result.position.step: trainee.state()})
-    trainee.fit(plan(kit), recorder)
+    trainee.fit(plan(workshop), recorder)
     return {"trainee": trainee, "recorder": recorder, "states": on_the_way}
 
 
 @pytest.fixture(scope="module")
-def other(kit: Any, model: dict[str, Any]) -> Any:
+def other(workshop: Workshop, model: dict[str, Any]) -> Any:
     """Another trainee of the same model, with other weights."""
-    trainee = kit.trainee(model)
+    trainee = workshop.trainee(model)
     trainee.set_weights({name: value + 1 for name, value in trainee.weights().items()})
     return trainee
 
 
-def plan(kit: Any, start: Position | None = None) -> Any:
-    rate, data = (lambda step: 0.05 / (1 + step)), kit.Sentences(4)
-    return kit.training(data, kit.Sentences(2, seed=9), start, rate=rate, max_epochs=2, reset=False, gradient_clip_val=0.5)
+def plan(workshop: Workshop, start: Position = Position()) -> Any:  # noqa: B008 - frozen
+    rate, data = (lambda step: 0.05 / (1 + step)), Windows(4)
+    return workshop.training(data, Windows(2, seed=9), start=start, rate=rate, max_epochs=2, reset=False, gradient_clip_val=0.5)
 
 
-def go_on(kit: Any, trainee: Any, state: Any, start: Position) -> Any:
-    recorder = kit.Recorder(stop_after_step=7)
+def go_on(workshop: Workshop, trainee: Any, state: Any, start: Position) -> Any:
+    recorder = Listener(stop_after_steps=7 - start.step)
     trainee.load_state(state)
     assert bits(trainee.state()) == bits(state)
-    trainee.fit(plan(kit, start), recorder)
+    trainee.fit(plan(workshop, start), recorder)
     return recorder
 
 
-def test_going_on_within_an_epoch(kit: Any, other: Any, straight: dict[str, Any]) -> None:
+def test_going_on_within_an_epoch(workshop: Workshop, other: Any, straight: dict[str, Any]) -> None:
     start = Position(0, 3, 3)
-    recorder = go_on(kit, other, straight["states"][3], start)
+    recorder = go_on(workshop, other, straight["states"][3], start)
     assert recorder.heard[0] == (start, 4)
     assert [one.loss for one in recorder.steps] == [one.loss for one in straight["recorder"].steps[3:]]
     assert bits(other.state()) == bits(straight["states"][7])
@@ -72,8 +73,8 @@ def test_going_on_within_an_epoch(kit: Any, other: Any, straight: dict[str, Any]
     assert recorder.epochs[0].val_loss == straight["recorder"].epochs[0].val_loss
 
 
-def test_going_on_after_the_last_step_of_an_epoch(kit: Any, other: Any, straight: dict[str, Any]) -> None:
-    recorder = go_on(kit, other, straight["states"][4], Position(0, 4, 4))
+def test_going_on_after_the_last_step_of_an_epoch(workshop: Workshop, other: Any, straight: dict[str, Any]) -> None:
+    recorder = go_on(workshop, other, straight["states"][4], Position(0, 4, 4))
     assert isinstance(recorder.heard[1], EpochResult)
     assert recorder.heard[1].position == Position(1, 0, 4)
     assert (recorder.heard[1].loss, recorder.heard[1].val_loss) == (
@@ -96,12 +97,12 @@ def test_what_a_state_holds(straight: dict[str, Any]) -> None:
     assert bits(state)["states/gru/0"] != bits(straight["states"][4])["states/gru/0"]
 
 
-def test_a_second_fit_goes_on_with_the_optimizer_and_a_loaded_start_begins_anew(kit: Any, straight: dict[str, Any]) -> None:
+def test_a_second_fit_goes_on_with_the_optimizer_and_a_loaded_start_begins_anew(workshop: Workshop, straight: dict[str, Any]) -> None:
     trainee = straight["trainee"]
     graph = trainee._train_step
     trainee.load_state(straight["states"][0])
-    trainee.fit(plan(kit), kit.Recorder(stop_after_step=3))
-    trainee.fit(plan(kit, Position(0, 3, 3)), kit.Recorder(stop_after_step=7))
+    trainee.fit(plan(workshop), Listener(stop_after_steps=3))
+    trainee.fit(plan(workshop, Position(0, 3, 3)), Listener(stop_after_steps=4))
     assert trainee._train_step is graph
     assert bits(trainee.state()) == bits(straight["states"][7])
 
@@ -135,18 +136,18 @@ def test_states_that_do_not_fit(other: Any, straight: dict[str, Any], change: An
     assert bits(trainee.state()) == before
 
 
-def test_a_state_of_another_optimizer(kit: Any, other: Any, straight: dict[str, Any]) -> None:
+def test_a_state_of_another_optimizer(workshop: Workshop, other: Any, straight: dict[str, Any]) -> None:
     trainee = other
     trainee.load_state(straight["states"][3])
     with pytest.raises(CheckpointError, match=r"(?s)sgd's variables do not fit the model: 12 unknown .*momentum/embedding/embeddings"):
-        trainee.fit(kit.training(kit.Sentences(4), optimizer=SGDSpec()), kit.Recorder())
+        trainee.fit(workshop.training(Windows(4), optimizer=SGDSpec()), Listener())
     assert bits(trainee.state()) == bits(straight["states"][3])
 
 
-def test_slots_of_a_centered_rmsprop(kit: Any) -> None:
-    trainee = kit.trainee(kit.model(None, hidden={"kind": "dense", "units": 2}))
+def test_slots_of_a_centered_rmsprop(workshop: Workshop) -> None:
+    trainee = workshop.trainee(language_model(None, hidden={"kind": "dense", "units": 2}))
     spec = RMSpropSpec(momentum=0.5, centered=True)
-    trainee.fit(kit.training(kit.Sentences(2), optimizer=spec), kit.Recorder())
+    trainee.fit(workshop.training(Windows(2), optimizer=spec), Listener())
     state = trainee.state()
     for slot in ("velocity", "momentum", "average_gradient"):
         for name, value in trainee.weights().items():
@@ -154,15 +155,15 @@ def test_slots_of_a_centered_rmsprop(kit: Any) -> None:
     assert len([name for name in state if name.startswith("optimizer/")]) == 1 + 3 * len(trainee.weights())
 
 
-def test_the_same_training_twice_gives_the_same_bits(kit: Any) -> None:
+def test_the_same_training_twice_gives_the_same_bits(workshop: Workshop) -> None:
     layers = {
         "gru": {"kind": "gru", "units": 96, "return_sequences": True, "recurrent_dropout": 0.1},
         "normal": {"kind": "layer_normalization"},
     }
-    trainee = kit.trainee(kit.model(32, **layers))
+    trainee = workshop.trainee(language_model(32, **layers))
     start, found = trainee.state(), []
     for _ in range(2):
         trainee.load_state(start)
-        trainee.fit(kit.training(kit.Sentences(3, batch_size=32, time=40), gradient_clip_val=1.0), kit.Recorder())
+        trainee.fit(workshop.training(Windows(3, batch_size=32, time=40), max_epochs=1, gradient_clip_val=1.0), Listener())
         found.append(bits(trainee.state()))
     assert found[0] == found[1]

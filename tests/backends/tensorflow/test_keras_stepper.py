@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_models import Workshop, language_model
 
 from framework.errors import InputError
 
@@ -17,9 +18,9 @@ GRU = {"kind": "gru", "units": 7, "return_sequences": True}
 TOKENS = np.random.default_rng(5).integers(0, 11, (3, 6))
 
 
-def skipping(kit: Any) -> dict[str, Any]:
+def skipping() -> dict[str, Any]:
     """A model whose branches meet again."""
-    return kit.model(
+    return language_model(
         None,
         drop={"kind": "dropout", "rate": 0.5},
         first=GRU,
@@ -32,40 +33,40 @@ def skipping(kit: Any) -> dict[str, Any]:
     )
 
 
-def masked(kit: Any, **gru: Any) -> dict[str, Any]:
-    model = kit.model(None, **{"gru": {**GRU, **gru}, "last": {**GRU, "use_bias": False}})
+def masked(**gru: Any) -> dict[str, Any]:
+    model = language_model(None, **{"gru": {**GRU, **gru}, "last": {**GRU, "use_bias": False}})
     model["layers"]["embedding"]["mask_zero"] = True
     return model
 
 
-def masking_layer(kit: Any) -> dict[str, Any]:
-    return kit.model(None, relu={"kind": "activation", "activation": "relu"}, masking={"kind": "masking"}, gru=GRU)
+def masking_layer() -> dict[str, Any]:
+    return language_model(None, relu={"kind": "activation", "activation": "relu"}, masking={"kind": "masking"}, gru=GRU)
 
 
-def stateful(kit: Any) -> dict[str, Any]:
-    return kit.model(3, gru={**GRU, "stateful": True, "dropout": 0.4, "recurrent_dropout": 0.4})
+def stateful() -> dict[str, Any]:
+    return language_model(3, gru={**GRU, "stateful": True, "dropout": 0.4, "recurrent_dropout": 0.4})
 
 
-def last_only(kit: Any) -> dict[str, Any]:
-    return kit.model(None, gru={**GRU, "return_sequences": False})
+def last_only() -> dict[str, Any]:
+    return language_model(None, gru={**GRU, "return_sequences": False})
 
 
 MODELS = {
-    "plain": lambda kit: kit.model(None),
+    "plain": lambda: language_model(None),
     "skipping": skipping,
     "masked": masked,
-    "masked with zeros": lambda kit: masked(kit, zero_output_for_mask=True),
+    "masked with zeros": lambda: masked(zero_output_for_mask=True),
     "masking layer": masking_layer,
     "stateful with dropout": stateful,
     "last output only": last_only,
-    "gates as wholes": lambda kit: kit.model(None, gru={**GRU, "recurrent_activation": "softmax"}),
-    "no recurrence": lambda kit: kit.model(None, hidden={"kind": "dense", "units": 3}),
+    "gates as wholes": lambda: language_model(None, gru={**GRU, "recurrent_activation": "softmax"}),
+    "no recurrence": lambda: language_model(None, hidden={"kind": "dense", "units": 3}),
 }
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_steps_and_prompts_give_what_the_model_gives(kit: Any, name: str) -> None:
-    trainee = kit.trainee(MODELS[name](kit))
+def test_steps_and_prompts_give_what_the_model_gives(workshop: Workshop, name: str) -> None:
+    trainee = workshop.trainee(MODELS[name]())
     whole = trainee.predict({"tokens": TOKENS.astype(np.int32)})["output"]
     stepper = trainee.stepper()
     state = stepper.start({}, 3)
@@ -86,9 +87,9 @@ def test_steps_and_prompts_give_what_the_model_gives(kit: Any, name: str) -> Non
 
 
 @pytest.fixture(scope="module")
-def plain(kit: Any) -> Any:
+def plain(workshop: Workshop) -> Any:
     """A trainee and its stepper."""
-    trainee = kit.trainee(kit.model(None))
+    trainee = workshop.trainee(language_model(None))
     return trainee, trainee.stepper()
 
 
@@ -117,7 +118,7 @@ def test_rows_can_be_chosen_and_repeated(plain: Any) -> None:
     assert stepper.step(np.zeros(0, int), stepper.select(state, np.zeros(0, int)))[0].shape == (0, 11)
 
 
-def test_a_stepper_keeps_the_weights_that_it_was_made_with(kit: Any, plain: Any) -> None:
+def test_a_stepper_keeps_the_weights_that_it_was_made_with(plain: Any) -> None:
     trainee, stepper = plain
     before, _ = stepper.step(TOKENS, stepper.start({}, 3))[:2]
     weights = trainee.weights()
@@ -130,7 +131,7 @@ def test_a_stepper_keeps_the_weights_that_it_was_made_with(kit: Any, plain: Any)
     assert np.abs(other - before).max() > 0.01
 
 
-def test_a_table_too_large_to_fold_gives_the_same(kit: Any, plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_too_large_to_fold_gives_the_same(plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     trainee, folded = plain
     monkeypatch.setattr("framework.builder.step.LARGEST_TABLE", 0)
     stepper = trainee.stepper()
@@ -139,16 +140,16 @@ def test_a_table_too_large_to_fold_gives_the_same(kit: Any, plain: Any, monkeypa
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-6)
 
 
-def test_bfloat16_training_steps_in_float32(kit: Any, plain: Any) -> None:
+def test_bfloat16_training_steps_in_float32(workshop: Workshop, plain: Any) -> None:
     trainee, exact = plain
-    mixed = kit.trainee(kit.model(None), trainee.weights(), precision="bf16-mixed").stepper()
+    mixed = workshop.trainee(language_model(None), weights=trainee.weights(), precision="bf16-mixed").stepper()
     state = mixed.start({}, 3)
     assert state.carried["gru/state"].dtype == "float32"
     np.testing.assert_array_equal(mixed.step(TOKENS, state)[0], exact.step(TOKENS, exact.start({}, 3))[0])
 
 
-def test_float64_steps_in_float64(kit: Any) -> None:
-    trainee = kit.trainee(kit.model(None), precision="64-true")
+def test_float64_steps_in_float64(workshop: Workshop) -> None:
+    trainee = workshop.trainee(language_model(None), precision="64-true")
     stepper = trainee.stepper()
     logits, state = stepper.step(TOKENS, stepper.start({}, 3))[:2]
     assert state.carried["gru/state"].dtype == "float64"
@@ -163,10 +164,10 @@ def test_prompts_without_a_step(plain: Any) -> None:
             stepper.step(tokens, stepper.start({}, 3))
 
 
-def test_layers_beside_the_way_need_no_step_form(kit: Any) -> None:
-    model = kit.model(None, backwards={**GRU, "go_backwards": True}, gru={**GRU, "inputs": "embedding"})
+def test_layers_beside_the_way_need_no_step_form(workshop: Workshop) -> None:
+    model = language_model(None, backwards={**GRU, "go_backwards": True}, gru={**GRU, "inputs": "embedding"})
     model["outputs"] = {"output": "logits", "aside": "backwards"}
-    trainee = kit.trainee(model)
+    trainee = workshop.trainee(model)
     stepper = trainee.stepper()
     logits, _ = stepper.step(TOKENS, stepper.start({}, 3))[:2]
     np.testing.assert_allclose(logits, trainee.predict({"tokens": TOKENS.astype(np.int32)})["output"][:, -1], rtol=1e-5, atol=2e-6)

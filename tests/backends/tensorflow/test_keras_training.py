@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_models import Listener, Windows, Workshop, language_model, single_layer
 
 from framework.backends.base.training import EpochResult, Position, StepResult
 from framework.data.batches import Batch
@@ -20,15 +21,15 @@ STATEFUL = {"kind": "gru", "units": 7, "return_sequences": True, "stateful": Tru
 
 
 @pytest.fixture(scope="module")
-def model(kit: Any) -> dict[str, Any]:
+def model() -> dict[str, Any]:
     """The one model that most of these tests train: a stateful layer, no dropout."""
-    return kit.model(4, gru=STATEFUL)
+    return language_model(4, gru=STATEFUL)
 
 
 @pytest.fixture(scope="module")
-def shared(kit: Any, model: dict[str, Any]) -> Any:
+def shared(workshop: Workshop, model: dict[str, Any]) -> Any:
     """One trainee for many tests, whose graphs are traced once, and its state at the start."""
-    trainee = kit.trainee(model)
+    trainee = workshop.trainee(model)
     return trainee, trainee.state()
 
 
@@ -47,15 +48,15 @@ def cross_entropy(logits: Any, targets: Any, weights: Any = None) -> float:
     return float((losses * (1.0 if weights is None else weights)).mean())
 
 
-def test_events_come_in_order_with_positions_rates_and_tokens(kit: Any, trainee: Any) -> None:
-    recorder = kit.Recorder()
-    train, validation = kit.Sentences(3), kit.Sentences(2, seed=1)
-    trainee.fit(kit.training(train, validation, max_epochs=2, check_val_every_n_epoch=2), recorder)
+def test_events_come_in_order_with_positions_rates_and_tokens(workshop: Workshop, trainee: Any) -> None:
+    recorder = Listener()
+    train, validation = Windows(3), Windows(2, seed=1)
+    trainee.fit(workshop.training(train, validation, max_epochs=2, check_val_every_n_epoch=2), recorder)
     assert [type(one) for one in recorder.heard] == [tuple, *[StepResult] * 3, EpochResult, *[StepResult] * 3, EpochResult]
     assert recorder.heard[0] == (Position(), 3)
     positions = [Position(0, 1, 1), Position(0, 2, 2), Position(0, 3, 3), Position(1, 1, 4), Position(1, 2, 5), Position(1, 3, 6)]
     assert [one.position for one in recorder.steps] == positions
-    assert [one.learning_rate for one in recorder.steps] == [0.02 / (1 + step) for step in range(6)]
+    assert [one.learning_rate for one in recorder.steps] == [1e-2 / (1 + step) for step in range(6)]
     assert {one.count for one in recorder.steps} == {24}
     assert [one.position for one in recorder.epochs] == [Position(1, 0, 3), Position(2, 0, 6)]
     assert train.asked == [(0, 0), (1, 0)]
@@ -67,19 +68,19 @@ def test_events_come_in_order_with_positions_rates_and_tokens(kit: Any, trainee:
     assert recorder.epochs[1].val_loss == trainee.evaluate(validation).loss
 
 
-def test_the_first_loss_is_that_of_the_given_weights(kit: Any, trainee: Any) -> None:
-    batch = next(iter(kit.Sentences(1).epoch(0)))
+def test_the_first_loss_is_that_of_the_given_weights(workshop: Workshop, trainee: Any) -> None:
+    batch = next(iter(Windows(1).epoch(0)))
     logits = trainee.predict(batch.inputs)["output"]
-    recorder = kit.Recorder()
-    trainee.fit(kit.training(kit.Sentences(1)), recorder)
+    recorder = Listener()
+    trainee.fit(workshop.training(Windows(1)), recorder)
     assert recorder.steps[0].loss == pytest.approx(cross_entropy(logits, batch.targets), rel=1e-6)
 
 
-def test_weights_of_targets_multiply_and_masked_targets_are_left_out(kit: Any) -> None:
-    model = kit.model(None, hidden={"kind": "dense", "units": 4})
+def test_weights_of_targets_multiply_and_masked_targets_are_left_out(workshop: Workshop) -> None:
+    model = language_model(None, hidden={"kind": "dense", "units": 4})
     model["layers"]["embedding"]["mask_zero"] = True
-    trainee = kit.trainee(model)
-    weighted = next(iter(kit.Sentences(1, weighted=True).epoch(0)))
+    trainee = workshop.trainee(model)
+    weighted = next(iter(Windows(1, weighted=True).epoch(0)))
     tokens, targets, weights = weighted.inputs["tokens"].copy(), weighted.targets, weighted.weights
     tokens[0, :3] = 0
     logits = trainee.predict({"tokens": tokens})["output"]
@@ -90,82 +91,82 @@ def test_weights_of_targets_multiply_and_masked_targets_are_left_out(kit: Any) -
 
 
 @pytest.mark.parametrize("time", [1, 6])
-def test_a_vocabulary_of_one_has_no_loss(kit: Any, time: int) -> None:
-    model = kit.model(None)
+def test_a_vocabulary_of_one_has_no_loss(workshop: Workshop, time: int) -> None:
+    model = language_model(None)
     model["layers"]["logits"]["units"] = 1
     batch = Batch({"tokens": np.zeros((4, time), np.int32)}, np.zeros((4, time), np.int32), np.ones((4, time), np.float32))
-    loss, gradients = kit.trainee(model).loss_and_gradients(batch)
+    loss, gradients = workshop.trainee(model).loss_and_gradients(batch)
     assert loss == 0 and not any(np.any(one) for one in gradients.values())
 
 
-def test_evaluation_weighs_batches_by_their_tokens(kit: Any) -> None:
-    trainee = kit.trainee(kit.model(None, hidden={"kind": "dense", "units": 4}))
-    data = kit.Sentences(3, rows={2: 1})
+def test_evaluation_weighs_batches_by_their_tokens(workshop: Workshop) -> None:
+    trainee = workshop.trainee(language_model(None, hidden={"kind": "dense", "units": 4}))
+    data = Windows(3, rows={2: 1})
     batches = list(data.epoch(0))
     losses = [cross_entropy(trainee.predict(batch.inputs)["output"], batch.targets) for batch in batches]
     assert trainee.evaluate(data).loss == pytest.approx((4 * losses[0] + 4 * losses[1] + losses[2]) / 9, rel=1e-6)
     assert trainee.evaluate(data, limit=2).loss == pytest.approx((losses[0] + losses[1]) / 2, rel=1e-6)
     assert trainee.compiled.evaluate.experimental_get_tracing_count() == 2
     with pytest.raises(DataError, match="no batches to evaluate on"):
-        trainee.evaluate(kit.Sentences(0))
+        trainee.evaluate(Windows(0))
 
 
-def test_validation_starts_from_zeros_and_leaves_the_training_states(kit: Any, trainee: Any) -> None:
-    trainee.fit(kit.training(kit.Sentences(2)), kit.Recorder())
+def test_validation_starts_from_zeros_and_leaves_the_training_states(workshop: Workshop, trainee: Any) -> None:
+    trainee.fit(workshop.training(Windows(2)), Listener())
     states = trainee.state()["states/gru/0"]
     assert np.abs(states).max() > 0
-    batch = next(iter(kit.Sentences(1).epoch(0)))
-    asked = [trainee.evaluate(kit.Sentences(2, seed=1)).loss, trainee.predict(batch.inputs)["output"], trainee.loss_and_gradients(batch)[0]]
+    batch = next(iter(Windows(1).epoch(0)))
+    asked = [trainee.evaluate(Windows(2, seed=1)).loss, trainee.predict(batch.inputs)["output"], trainee.loss_and_gradients(batch)[0]]
     np.testing.assert_array_equal(trainee.state()["states/gru/0"], states)
     trainee.reset_states()
     assert not trainee.state()["states/gru/0"].any()
-    assert trainee.evaluate(kit.Sentences(2, seed=1)).loss == asked[0]
+    assert trainee.evaluate(Windows(2, seed=1)).loss == asked[0]
     np.testing.assert_array_equal(trainee.predict(batch.inputs)["output"], asked[1])
     assert trainee.loss_and_gradients(batch)[0] == asked[2]
 
 
 @pytest.mark.parametrize("reset", [True, False])
-def test_states_are_reset_each_epoch_if_asked(kit: Any, trainee: Any, reset: bool) -> None:
+def test_states_are_reset_each_epoch_if_asked(workshop: Workshop, trainee: Any, reset: bool) -> None:
     at_start = []
 
     def note(result: StepResult) -> None:
         if result.position.batch == 2:
             at_start.append(trainee.state()["states/gru/0"])
 
-    class Same(type(kit.Sentences(1))):  # type: ignore[misc]
+    class Same(Windows):
         def epoch(self, epoch: int, start: int = 0) -> Any:
             return super().epoch(0, start)
 
-    recorder = kit.Recorder()
+    recorder = Listener()
     recorder.at_step = note
-    trainee.fit(kit.training(Same(2), max_epochs=2, rate=lambda step: 0.0, reset=reset), recorder)
+    trainee.fit(workshop.training(Same(2), max_epochs=2, rate=lambda step: 0.0, reset=reset), recorder)
     assert np.array_equal(*at_start) == reset
 
 
-def test_limits(kit: Any, trainee: Any) -> None:
-    recorder = kit.Recorder()
-    validation = kit.Sentences(3, seed=1)
-    trainee.fit(kit.training(limit(kit.Sentences(5), 2), limit(validation, 1), max_epochs=2), recorder)
+def test_limits(workshop: Workshop, trainee: Any) -> None:
+    recorder = Listener()
+    validation = Windows(3, seed=1)
+    trainee.fit(workshop.training(limit(Windows(5), 2), limit(validation, 1), max_epochs=2), recorder)
     assert recorder.heard[0] == (Position(), 2)
     assert [one.position.batch for one in recorder.steps] == [1, 2, 1, 2]
     assert recorder.epochs[-1].val_loss == trainee.evaluate(validation, 1).loss
 
 
-def test_stops_when_asked(kit: Any, trainee: Any) -> None:
-    recorder = kit.Recorder(stop_after_step=4)
-    trainee.fit(kit.training(kit.Sentences(3), max_epochs=5), recorder)
+def test_stops_when_asked(workshop: Workshop, trainee: Any) -> None:
+    recorder = Listener(stop_after_steps=4)
+    trainee.fit(workshop.training(Windows(3), max_epochs=5), recorder)
     assert recorder.heard[-1].position == Position(1, 1, 4)
-    recorder = kit.Recorder(stop_after_epoch=2)
-    trainee.fit(kit.training(kit.Sentences(2), max_epochs=5), recorder)
+    recorder = Listener(stop_after_epochs=2)
+    trainee.fit(workshop.training(Windows(2), max_epochs=5), recorder)
     assert recorder.heard[-1].position == Position(2, 0, 4)
     assert isinstance(recorder.heard[-1], EpochResult)
-    recorder = kit.Recorder()
-    trainee.fit(kit.training(kit.Sentences(2), max_epochs=2, start=Position(2, 0, 4)), recorder)
+    recorder = Listener()
+    trainee.fit(workshop.training(Windows(2), max_epochs=2, start=Position(2, 0, 4)), recorder)
     assert recorder.heard == [(Position(2, 0, 4), 2)]
 
 
-def test_no_keras_training_function_is_left_behind(kit: Any, trainee: Any) -> None:
-    trainee.fit(kit.training(kit.Sentences(1)), kit.Recorder())
+def test_no_keras_training_function_is_left_behind(workshop: Workshop, trainee: Any) -> None:
+    trainee.fit(workshop.training(Windows(1)), Listener())
     assert trainee.native.train_function is None
     tokens = np.ones((4, 6), np.int32)
     assert trainee.native.fit(tokens, tokens, batch_size=4, verbose=0).history["loss"][0] > 0
@@ -176,23 +177,23 @@ class Infinite:
 
     steps, batch_size = 5, 4
 
-    def __init__(self, kit: Any) -> None:
-        self.batches = list(kit.Sentences(5, weighted=True).epoch(0))
+    def __init__(self) -> None:
+        self.batches = list(Windows(5, weighted=True).epoch(0))
         self.batches[2] = Batch(self.batches[2].inputs, self.batches[2].targets, np.full((4, 6), np.inf, np.float32))
 
     def epoch(self, epoch: int, start: int = 0) -> Any:
         return iter(self.batches[start:])
 
 
-def test_a_loss_that_is_not_finite_names_the_step(kit: Any, trainee: Any) -> None:
-    recorder = kit.Recorder()
+def test_a_loss_that_is_not_finite_names_the_step(workshop: Workshop, trainee: Any) -> None:
+    recorder = Listener()
     with pytest.raises(TrainingError, match=r"the loss is inf at step 3: training cannot go on; a lower optimizer.learning_rate"):
-        trainee.fit(kit.training(Infinite(kit)), recorder)
+        trainee.fit(workshop.training(Infinite()), recorder)
     assert len(recorder.steps) == 2
 
 
-def test_running_out_of_memory(kit: Any, trainee: Any) -> None:
-    trainee.fit(kit.training(kit.Sentences(1)), kit.Recorder())
+def test_running_out_of_memory(workshop: Workshop, trainee: Any) -> None:
+    trainee.fit(workshop.training(Windows(1)), Listener())
     real = trainee._train_step
     calls = []
 
@@ -205,57 +206,57 @@ def test_running_out_of_memory(kit: Any, trainee: Any) -> None:
     trainee._train_step = full
     try:
         with pytest.raises(TrainingError, match=r"memory ran out at step 2; a smaller .*OOM when allocating") as caught:
-            trainee.fit(kit.training(kit.Sentences(3)), kit.Recorder())
+            trainee.fit(workshop.training(Windows(3)), Listener())
     finally:
         trainee._train_step = real
     assert isinstance(caught.value.__cause__, tf.errors.ResourceExhaustedError)
 
 
-def test_errors_of_others_keep_their_cause(kit: Any, trainee: Any) -> None:
+def test_errors_of_others_keep_their_cause(workshop: Workshop, trainee: Any) -> None:
     def fail(result: StepResult) -> None:
         raise CheckpointError("the disk is full") from OSError("no space")
 
-    recorder = kit.Recorder()
+    recorder = Listener()
     recorder.at_step = fail
     with pytest.raises(CheckpointError, match="the disk is full") as caught:
-        trainee.fit(kit.training(kit.Sentences(3)), recorder)
+        trainee.fit(workshop.training(Windows(3)), recorder)
     assert isinstance(caught.value.__cause__, OSError)
     assert len(recorder.steps) == 1
 
 
-def test_an_interrupt_passes(kit: Any, trainee: Any) -> None:
+def test_an_interrupt_passes(workshop: Workshop, trainee: Any) -> None:
     def interrupt(result: StepResult) -> None:
         raise KeyboardInterrupt
 
-    recorder = kit.Recorder()
+    recorder = Listener()
     recorder.at_step = interrupt
     with pytest.raises(KeyboardInterrupt):
-        trainee.fit(kit.training(kit.Sentences(3)), recorder)
+        trainee.fit(workshop.training(Windows(3)), recorder)
     assert trainee.native.train_function is None
 
 
-def test_data_that_ends_early(kit: Any, trainee: Any) -> None:
-    class Short(type(kit.Sentences(1))):  # type: ignore[misc]
+def test_data_that_ends_early(workshop: Workshop, trainee: Any) -> None:
+    class Short(Windows):
         def epoch(self, epoch: int, start: int = 0) -> Any:
             return iter(list(super().epoch(epoch, start))[:2])
 
     with pytest.raises(TrainingError, match="epoch 1 ended after 2 of 3 batches"):
-        trainee.fit(kit.training(Short(3)), kit.Recorder())
+        trainee.fit(workshop.training(Short(3)), Listener())
 
 
-def test_nothing_to_train(kit: Any) -> None:
-    model = kit.single(2, kind="dropout", rate=0.5)
+def test_nothing_to_train(workshop: Workshop) -> None:
+    model = single_layer(2, kind="dropout", rate=0.5)
     with pytest.raises(TrainingError, match="no layer of the model is trainable"):
-        kit.trainee(model).fit(kit.training(kit.Sentences(1)), kit.Recorder())
+        workshop.trainee(model).fit(workshop.training(Windows(1)), Listener())
 
 
-def test_bfloat16_learns(kit: Any) -> None:
-    trainee = kit.trainee(kit.model(4, gru=STATEFUL), precision="bf16-mixed")
-    one = kit.Sentences(1)
-    recorder = kit.Recorder()
-    trainee.fit(kit.training(one, optimizer=SGDSpec(), rate=lambda step: 0.5, max_epochs=8, precision="bf16-mixed"), recorder)
+def test_bfloat16_learns(workshop: Workshop) -> None:
+    trainee = workshop.trainee(language_model(4, gru=STATEFUL), precision="bf16-mixed")
+    one = Windows(1)
+    recorder = Listener()
+    trainee.fit(workshop.training(one, optimizer=SGDSpec(), rate=lambda step: 0.5, max_epochs=8, precision="bf16-mixed"), recorder)
     losses = [result.loss for result in recorder.steps]
-    exact = kit.trainee(kit.model(4, gru=STATEFUL)).evaluate(one).loss
+    exact = workshop.trainee(language_model(4, gru=STATEFUL)).evaluate(one).loss
     assert losses[0] == pytest.approx(exact, rel=0.02)
     assert losses[0] != exact
     assert {value.dtype for value in trainee.weights().values()} == {np.dtype(np.float32)}

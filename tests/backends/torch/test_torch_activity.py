@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 import torch
+from small_models import VOCABULARY, Workshop, language_model
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -143,13 +144,13 @@ def test_a_checkpoint_that_would_lose_the_gradient_says_so() -> None:
         (output.sum() + sum(layer.losses())).backward()
 
 
-def test_a_model_that_is_called_twice_has_both_penalties(workshop: Any) -> None:
+def test_a_model_that_is_called_twice_has_both_penalties(workshop: Workshop) -> None:
     layers = {
         "gru": {"kind": "gru", "units": 4, "return_sequences": True, "activity_regularizer": "l2"},
         "between": {"kind": "dense", "units": 3, "activity_regularizer": "l2"},
     }
-    native = workshop.trainee(workshop.model_of(**layers)).native
-    tokens = [torch.randint(0, workshop.vocabulary, (4, 6), generator=torch.Generator().manual_seed(one)) for one in range(2)]
+    native = workshop.trainee(language_model(**layers)).native
+    tokens = [torch.randint(0, VOCABULARY, (4, 6), generator=torch.Generator().manual_seed(one)) for one in range(2)]
 
     def penalties(*given: Tensor) -> Tensor:
         for one in given:

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from small_models import Listener, Windows, Workshop
 
 from framework.backends.base.training import Position
 from framework.data.batches import Batch
@@ -146,7 +147,7 @@ def keras_loss(model: keras.Model, batch: Batch) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_outputs_loss_and_gradients_are_those_of_keras(name: str, workshop: Any) -> None:
+def test_outputs_loss_and_gradients_are_those_of_keras(name: str, workshop: Workshop) -> None:
     import tensorflow as tf
 
     trainee = workshop.trainee(as_model(MODELS[name]), precision="64-true")
@@ -190,13 +191,13 @@ CONSTRAINED = {
         ({}, lambda: keras.optimizers.SGD(0.03, momentum=0.9)),
     ],
 )
-def test_a_training_ends_where_keras_ends(trainer: dict[str, Any], make: Callable[[], Any], workshop: Any) -> None:
+def test_a_training_ends_where_keras_ends(trainer: dict[str, Any], make: Callable[[], Any], workshop: Workshop) -> None:
     """Six steps with masks, penalties, constraints, clipping and weight decay, against a custom loop on Keras' own pieces."""
     import tensorflow as tf
 
     trainee = workshop.trainee(as_model(CONSTRAINED), precision="64-true")
     theirs, optimizer = keras_model(CONSTRAINED, trainee.weights()), make()
-    train = workshop.Windows(3, seed=4, weighted=True, zeros=True)
+    train = Windows(3, seed=4, weighted=True, lowest=0)
     losses = []
     for epoch in range(2):
         for batch in train.epoch(epoch):
@@ -207,7 +208,7 @@ def test_a_training_ends_where_keras_ends(trainer: dict[str, Any], make: Callabl
             optimizer.apply([tf.convert_to_tensor(one) for one in found], theirs.trainable_weights)
             losses.append(float(reported))
     spec = SGDSpec(momentum=0.9) if isinstance(optimizer, keras.optimizers.SGD) else AdamWSpec(weight_decay=0.05, epsilon=1e-4)
-    listener = workshop.Listener()
+    listener = Listener()
     training = workshop.training(train, optimizer=spec, rate=lambda step: 0.03, precision="64-true", start=Position(), **trainer)
     trainee.fit(training, listener)
     np.testing.assert_allclose([one.loss for one in listener.steps], losses, rtol=1e-5)

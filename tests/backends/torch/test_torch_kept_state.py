@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as lightning
 import torch
+from small_models import Windows, Workshop, language_model
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
@@ -162,43 +163,43 @@ def trainer_of_ones_own(folder: Path, *callbacks: lightning.Callback, **options:
     )  # fmt: skip
 
 
-def batches(workshop: Any, rows: int = 4, steps: int = 3) -> DataLoader[Any]:
-    made = [*workshop.Windows(steps, batch_size=rows).epoch(0)]
+def batches(rows: int = 4, steps: int = 3) -> DataLoader[Any]:
+    made = [*Windows(steps, batch_size=rows).epoch(0)]
     return DataLoader([(torch.from_numpy(one.inputs["tokens"]), torch.from_numpy(one.targets)) for one in made], batch_size=None)
 
 
-def module_of(workshop: Any) -> Any:
-    return workshop.trainee(workshop.model_of(**LAYERS)).native
+def module_of(workshop: Workshop) -> Any:
+    return workshop.trainee(language_model(**LAYERS)).native
 
 
 @pytest.mark.filterwarnings("ignore:.*num_workers.*", "ignore:.*exists and is not empty.*")
-def test_validation_under_a_trainer_of_ones_own_leaves_the_training_alone(workshop: Any, tmp_path: Path) -> None:
-    data = batches(workshop)
+def test_validation_under_a_trainer_of_ones_own_leaves_the_training_alone(workshop: Workshop, tmp_path: Path) -> None:
+    data = batches()
     validated, alone = Watch(), Watch()
     one, other = module_of(workshop), module_of(workshop)
     trainer = trainer_of_ones_own(tmp_path, validated, enable_checkpointing=False, val_check_interval=1)
-    trainer.fit(one, data, batches(workshop, rows=2))
+    trainer.fit(one, data, batches(rows=2))
     trainer_of_ones_own(tmp_path, alone, enable_checkpointing=False, limit_val_batches=0).fit(other, data)
     assert len(validated.seen) == len(alone.seen) == 6
     assert all(torch.equal(a, b) for a, b in zip(validated.seen, alone.seen, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
     assert [state is None for state in validated.in_validation] == [True, False] * 7, "from zeros, then from batch to batch"
     kept = one.graph.layer("gru").gru.states[0].clone()
-    trainer.validate(one, batches(workshop, rows=1), verbose=False)
-    trainer.predict(one, batches(workshop, rows=3), return_predictions=False)
+    trainer.validate(one, batches(rows=1), verbose=False)
+    trainer.predict(one, batches(rows=3), return_predictions=False)
     assert torch.equal(one.graph.layer("gru").gru.states[0], kept)
 
 
 @pytest.mark.filterwarnings("ignore:.*num_workers.*", "ignore:.*exists and is not empty.*")
-def test_a_validation_that_breaks_off_leaves_the_training_state(workshop: Any, tmp_path: Path) -> None:
+def test_a_validation_that_breaks_off_leaves_the_training_state(workshop: Workshop, tmp_path: Path) -> None:
     class Breaks(lightning.Callback):
         def on_validation_batch_end(self, *_: Any) -> None:
             raise RuntimeError("broken off")
 
-    module, data = module_of(workshop), batches(workshop)
+    module, data = module_of(workshop), batches()
     with pytest.raises(RuntimeError, match="broken off"):
         options = {"enable_checkpointing": False, "num_sanity_val_steps": 0, "max_epochs": 1}
-        trainer_of_ones_own(tmp_path, Breaks(), **options).fit(module, data, batches(workshop, rows=2))
+        trainer_of_ones_own(tmp_path, Breaks(), **options).fit(module, data, batches(rows=2))
     watch = Watch()
     trainer_of_ones_own(tmp_path, watch, enable_checkpointing=False, max_epochs=1, limit_val_batches=0).fit(module, data)
     assert watch.seen[0].shape == (4, 6)
@@ -206,8 +207,8 @@ def test_a_validation_that_breaks_off_leaves_the_training_state(workshop: Any, t
 
 @pytest.mark.filterwarnings("ignore:.*num_workers.*", "ignore:.*exists and is not empty.*")
 @pytest.mark.parametrize("name", ["gru/0", "gru/state"], ids=["now", "earlier"])
-def test_a_checkpoint_of_lightning_has_the_states_and_goes_on_to_the_same_bits(name: str, workshop: Any, tmp_path: Path) -> None:
-    data, validation = batches(workshop), batches(workshop, rows=2)
+def test_a_checkpoint_of_lightning_has_the_states_and_goes_on_to_the_same_bits(name: str, workshop: Workshop, tmp_path: Path) -> None:
+    data, validation = batches(), batches(rows=2)
     whole, first, second = (module_of(workshop) for _ in range(3))
     watch, watch_second = Watch(), Watch()
     trainer_of_ones_own(tmp_path, watch, enable_checkpointing=False, max_epochs=2).fit(whole, data, validation)
@@ -224,7 +225,7 @@ def test_a_checkpoint_of_lightning_has_the_states_and_goes_on_to_the_same_bits(n
 
 
 @pytest.mark.filterwarnings("ignore:.*num_workers.*", "ignore:.*exists and is not empty.*")
-def test_batches_that_are_gathered_to_one_step_have_masks_of_their_own(workshop: Any, tmp_path: Path) -> None:
+def test_batches_that_are_gathered_to_one_step_have_masks_of_their_own(workshop: Workshop, tmp_path: Path) -> None:
     class Calls(lightning.Callback):
         def __init__(self) -> None:
             self.numbers: list[tuple[int, int]] = []
@@ -235,5 +236,5 @@ def test_batches_that_are_gathered_to_one_step_have_masks_of_their_own(workshop:
 
     calls, module = Calls(), module_of(workshop)
     options = {"enable_checkpointing": False, "limit_val_batches": 0, "max_epochs": 1, "accumulate_grad_batches": 2}
-    trainer_of_ones_own(tmp_path, calls, **options).fit(module, batches(workshop, steps=4))
+    trainer_of_ones_own(tmp_path, calls, **options).fit(module, batches(steps=4))
     assert calls.numbers == [(0, 1), (0, 2), (1, 1), (1, 2)]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_models import VOCABULARY, Listener, Windows, Workshop, language_model
 
 from framework.backends.base.layer_builders import LAYER_BUILDERS
 from framework.backends.torch.backend import TorchBackend
@@ -26,15 +27,15 @@ pytestmark = pytest.mark.torch
 GRU = {"kind": "gru", "units": 6, "return_sequences": True}
 
 
-def layer_of(workshop: Any, config: dict[str, Any], seed: int = 3) -> Any:
-    return workshop.trainee(workshop.model_of(it=config), seed=seed).native.layers["it"]
+def layer_of(workshop: Workshop, config: dict[str, Any], seed: int = 3) -> Any:
+    return workshop.trainee(language_model(it=config), seed=seed).native.layers["it"]
 
 
 def dropped(layer: Any, x: torch.Tensor) -> torch.Tensor:
     return layer([Signal(x)])["output"].value
 
 
-def test_dropout_drops_the_rate_and_keeps_the_mean(workshop: Any) -> None:
+def test_dropout_drops_the_rate_and_keeps_the_mean(workshop: Workshop) -> None:
     layer = layer_of(workshop, {"kind": "dropout", "rate": 0.3}).train()
     out = dropped(layer, torch.ones(100, 50, 20))
     share = float((out == 0).float().mean())
@@ -46,7 +47,7 @@ def test_dropout_drops_the_rate_and_keeps_the_mean(workshop: Any) -> None:
     assert torch.equal(dropped(layer.eval(), torch.ones(2, 3)), torch.ones(2, 3))
 
 
-def test_dropout_draws_anew_at_every_step_and_alike_for_one_seed(workshop: Any) -> None:
+def test_dropout_draws_anew_at_every_step_and_alike_for_one_seed(workshop: Workshop) -> None:
     x = torch.ones(4, 50)
     one, same, other, seeded, seeded_too = (
         layer_of(workshop, config, seed).train()
@@ -67,7 +68,7 @@ def test_dropout_draws_anew_at_every_step_and_alike_for_one_seed(workshop: Any) 
     assert not torch.equal(mine, first)
 
 
-def test_dropout_does_not_depend_on_torchs_own_random_numbers_and_takes_one_of_them(workshop: Any) -> None:
+def test_dropout_does_not_depend_on_torchs_own_random_numbers_and_takes_one_of_them(workshop: Workshop) -> None:
     one, same = (layer_of(workshop, {"kind": "dropout", "rate": 0.5}).train() for _ in range(2))
     torch.manual_seed(1)
     first = dropped(one, torch.ones(40))
@@ -82,7 +83,7 @@ def test_dropout_does_not_depend_on_torchs_own_random_numbers_and_takes_one_of_t
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(0.0, 1.0), (1.0, 0.0)])
-def test_dropout_of_nothing_and_of_everything(rate: float, expected: float, workshop: Any) -> None:
+def test_dropout_of_nothing_and_of_everything(rate: float, expected: float, workshop: Workshop) -> None:
     layer = layer_of(workshop, {"kind": "dropout", "rate": rate}).train()
     assert torch.equal(dropped(layer, torch.ones(3, 4)), torch.full((3, 4), expected))
 
@@ -97,21 +98,21 @@ def test_dropout_of_nothing_and_of_everything(rate: float, expected: float, work
     ],
     ids=lambda config: config["kind"],
 )
-def test_a_frozen_layer_is_not_trained(config: dict[str, Any], workshop: Any) -> None:
-    trainee = workshop.trainee(workshop.model_of(it={**config, "trainable": False}))
+def test_a_frozen_layer_is_not_trained(config: dict[str, Any], workshop: Workshop) -> None:
+    trainee = workshop.trainee(language_model(it={**config, "trainable": False}))
     before = trainee.weights()
-    trainee.fit(workshop.training(workshop.Windows(2), max_epochs=1), workshop.Listener())
+    trainee.fit(workshop.training(Windows(2), max_epochs=1), Listener())
     after = trainee.weights()
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
     assert changed == {name for name in before if not name.startswith("it/")}
-    _, gradients = trainee.loss_and_gradients(next(workshop.Windows(1).epoch(0)))
+    _, gradients = trainee.loss_and_gradients(next(Windows(1).epoch(0)))
     assert set(gradients) == changed
 
 
-def test_one_direction_can_be_frozen(workshop: Any) -> None:
+def test_one_direction_can_be_frozen(workshop: Workshop) -> None:
     config = {"kind": "bidirectional", "layer": GRU, "backward_layer": {**GRU, "go_backwards": True, "trainable": False}}
-    trainee = workshop.trainee(workshop.model_of(it=config))
-    _, gradients = trainee.loss_and_gradients(next(workshop.Windows(1).epoch(0)))
+    trainee = workshop.trainee(language_model(it=config))
+    _, gradients = trainee.loss_and_gradients(next(Windows(1).epoch(0)))
     assert {name for name in gradients if name.startswith("it/")} == {"it/forward/kernel", "it/forward/recurrent_kernel", "it/forward/bias"}
 
 
@@ -123,17 +124,17 @@ def test_one_direction_can_be_frozen(workshop: Any) -> None:
     ("mixed_bfloat16", torch.float32, torch.bfloat16),
 ])  # fmt: skip
 @pytest.mark.parametrize("kind", ["dense", "gru", "bidirectional"])
-def test_a_layers_own_dtype(precision: str, dtype: str, weights: torch.dtype, computed: torch.dtype, kind: str, workshop: Any) -> None:
+def test_a_layers_own_dtype(precision: str, dtype: str, weights: torch.dtype, computed: torch.dtype, kind: str, workshop: Workshop) -> None:
     config = {"dense": {"kind": "dense", "units": 4}, "gru": GRU, "bidirectional": {"kind": "bidirectional", "layer": GRU}}[kind]
-    trainee = workshop.trainee(workshop.model_of(it={**config, "dtype": dtype}), precision=precision)
+    trainee = workshop.trainee(language_model(it={**config, "dtype": dtype}), precision=precision)
     layer = trainee.native.layers["it"]
     assert {weight.dtype for weight in layer.parameters()} == {weights}
     seen = []
     layer.register_forward_hook(lambda module, read, given: seen.append(given["output"].value.dtype))
-    listener = workshop.Listener()
-    trainee.fit(workshop.training(workshop.Windows(1), max_epochs=1, precision=precision), listener)
+    listener = Listener()
+    trainee.fit(workshop.training(Windows(1), max_epochs=1, precision=precision), listener)
     assert seen == [computed]
-    assert listener.steps[0].loss == pytest.approx(np.log(workshop.vocabulary), rel=0.05)
+    assert listener.steps[0].loss == pytest.approx(np.log(VOCABULARY), rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -147,20 +148,20 @@ def test_a_layers_own_dtype(precision: str, dtype: str, weights: torch.dtype, co
         ),
     ],
 )
-def test_what_cannot_be_honoured_is_refused_by_name(config: dict[str, Any], message: str, workshop: Any) -> None:
+def test_what_cannot_be_honoured_is_refused_by_name(config: dict[str, Any], message: str, workshop: Workshop) -> None:
     with pytest.raises(UnsupportedArgument, match=message):
-        workshop.trainee(workshop.model_of(it=config))
+        workshop.trainee(language_model(it=config))
 
 
-def test_a_gru_that_must_run_on_cudnn_is_refused_with_every_reason(workshop: Any) -> None:
-    plan = workshop.plan(workshop.model_of(it={**GRU, "use_cudnn": True, "reset_after": False, "activation": "relu"}))
+def test_a_gru_that_must_run_on_cudnn_is_refused_with_every_reason(workshop: Workshop) -> None:
+    plan = workshop.plan(language_model(it={**GRU, "use_cudnn": True, "reset_after": False, "activation": "relu"}))
     with pytest.raises(UnsupportedArgument) as caught:
         TorchBackend().build(plan, {}, TrainerSpec(), BackendSpec(device="cpu"))
     assert all(word in str(caught.value) for word in ("it", "reset_after", "activation"))
 
 
-def test_weights_of_another_model_are_refused(workshop: Any) -> None:
-    plan = workshop.plan(workshop.model_of(gru=GRU))
+def test_weights_of_another_model_are_refused(workshop: Workshop) -> None:
+    plan = workshop.plan(language_model(gru=GRU))
     with pytest.raises(CheckpointError, match="do not fit the model: 6 missing"):
         TorchBackend().build(plan, {}, TrainerSpec(), BackendSpec(device="cpu"))
 
@@ -197,12 +198,12 @@ def test_an_unknown_kind_names_the_nearest() -> None:
 
 
 @pytest.mark.parametrize("name", ["keys", "training", "a.b", "pop"])
-def test_layers_may_have_any_name(name: str, workshop: Any) -> None:
-    model = workshop.model_of()
+def test_layers_may_have_any_name(name: str, workshop: Workshop) -> None:
+    model = language_model()
     model["layers"] = {"embedding": model["layers"]["embedding"], name.replace(".", "_"): GRU, "logits": model["layers"]["logits"]}
     trainee = workshop.trainee(model)
     assert f"{name.replace('.', '_')}/kernel" in trainee.weights()
-    assert trainee.evaluate(workshop.Windows(1)).loss == pytest.approx(np.log(workshop.vocabulary), rel=0.05)
+    assert trainee.evaluate(Windows(1)).loss == pytest.approx(np.log(VOCABULARY), rel=0.05)
 
 
 def test_configuring_sets_threads_and_random_numbers() -> None:
@@ -218,7 +219,7 @@ def test_configuring_sets_threads_and_random_numbers() -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-def test_a_gpu_that_is_not_there_is_refused(workshop: Any) -> None:
+def test_a_gpu_that_is_not_there_is_refused() -> None:
     with pytest.raises(BackendUnavailable, match=r"backend.device=gpu: torch sees no CUDA GPU \(.*\); backend.device=cpu or auto"):
         TorchBackend().configure(BackendSpec(device="gpu"), seed=0)
     TorchBackend().configure(BackendSpec(device="auto"), seed=0)
@@ -226,17 +227,17 @@ def test_a_gpu_that_is_not_there_is_refused(workshop: Any) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-def test_a_training_on_a_gpu(workshop: Any) -> None:
+def test_a_training_on_a_gpu(workshop: Workshop) -> None:
     from framework.weights.initializers import initial_weights
 
     layers = {"drop": {"kind": "dropout", "rate": 0.2}, "gru": {**GRU, "stateful": True}}
-    plan = workshop.plan(workshop.model_of(**layers))
+    plan = workshop.plan(language_model(**layers))
     spec = TrainerSpec(max_epochs=2, log_every_n_steps=3)
     trainee = TorchBackend().build(plan, initial_weights(plan), spec, BackendSpec(device="gpu"))
-    listener = workshop.Listener()
-    trainee.fit(workshop.training(workshop.Windows(4), workshop.Windows(1), log_every_n_steps=3), listener)
+    listener = Listener()
+    trainee.fit(workshop.training(Windows(4), Windows(1), log_every_n_steps=3), listener)
     assert [one.loss is not None for one in listener.steps] == [False, False, True, True, False, True, False, True]
-    assert listener.epochs[-1].val_loss == pytest.approx(trainee.evaluate(workshop.Windows(1)).loss, rel=1e-5)
+    assert listener.epochs[-1].val_loss == pytest.approx(trainee.evaluate(Windows(1)).loss, rel=1e-5)
     stepper = trainee.stepper()
     logits = stepper.step(np.ones(2, np.int32), stepper.start({}, 2)).logits
     assert np.isfinite(logits).all()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_models import Listener, Windows, Workshop, language_model
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -229,12 +230,12 @@ LAYERS = {
 }
 
 
-def test_a_model_of_a_config_trains_to_the_same_numbers(workshop: Any) -> None:
+def test_a_model_of_a_config_trains_to_the_same_numbers(workshop: Workshop) -> None:
     def trained(again: bool) -> dict[str, Any]:
-        trainee = workshop.trainee(workshop.model_of(**LAYERS))
+        trainee = workshop.trainee(language_model(**LAYERS))
         for layer in trainee.native.layers.values() if again else ():
             layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
-        trainee.fit(workshop.training(workshop.Windows(3), workshop.Windows(1)), workshop.Listener())
+        trainee.fit(workshop.training(Windows(3), Windows(1)), Listener())
         return {name: value for name, value in trainee.state().items() if name != "progress/seconds"}
 
     expected, found = trained(again=False), trained(again=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_models import Listener, Windows, Workshop, language_model
 
 from framework.backends.base.training import Position
 from framework.errors import CheckpointError
@@ -26,31 +27,29 @@ LAYERS = {
 OPTIMIZERS: list[OptimizerSpec] = [AdamSpec(), AdamWSpec(), SGDSpec(momentum=0.9), RMSpropSpec(momentum=0.5, centered=True)]
 
 
-def finished(workshop: Any, optimizer: OptimizerSpec, stops: list[int], **trainer: Any) -> tuple[dict[str, Any], list[Any], list[Any]]:
+def finished(workshop: Workshop, optimizer: OptimizerSpec, stops: list[int], **trainer: Any) -> tuple[dict[str, Any], list[Any], list[Any]]:
     """The final state, the steps and the epochs of seven steps and more, taken up in a new trainee after each of ``stops``."""
-    trainee = workshop.trainee(workshop.model_of(**LAYERS), **trainer)
+    trainee = workshop.trainee(language_model(**LAYERS), **trainer)
     steps, epochs, position = [], [], Position()
     for stop in [*stops, None]:
-        listener = workshop.Listener(stop_after_steps=None if stop is None else stop - position.step)
-        training = workshop.training(
-            workshop.Windows(STEPS, weighted=True), workshop.Windows(1, seed=8), optimizer=optimizer, start=position, **trainer
-        )
+        listener = Listener(stop_after_steps=None if stop is None else stop - position.step)
+        training = workshop.training(Windows(STEPS, weighted=True), Windows(1, seed=8), optimizer=optimizer, start=position, **trainer)
         trainee.fit(training, listener)
         steps += listener.steps
         epochs += listener.epochs
         if stop is not None:
             position = listener.steps[-1].position
             state = trainee.state()
-            trainee = workshop.trainee(workshop.model_of(**LAYERS), seed=99, **trainer)
+            trainee = workshop.trainee(language_model(**LAYERS), seed=99, **trainer)
             # The model's seed is part of its config; only the weights may come from somewhere else.
-            trainee = workshop.trainee(workshop.model_of(**LAYERS), weights=trainee.weights(), **trainer)
+            trainee = workshop.trainee(language_model(**LAYERS), weights=trainee.weights(), **trainer)
             trainee.load_state(state)
     return trainee.state(), steps, epochs
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda spec: spec.kind)
 @pytest.mark.parametrize("stops", [[3], [STEPS], [1, 5, 7]], ids=str)
-def test_it_ends_with_the_same_bits(optimizer: OptimizerSpec, stops: list[int], workshop: Any) -> None:
+def test_it_ends_with_the_same_bits(optimizer: OptimizerSpec, stops: list[int], workshop: Workshop) -> None:
     whole, whole_steps, whole_epochs = finished(workshop, optimizer, [])
     parts, part_steps, part_epochs = finished(workshop, optimizer, stops)
     assert whole.keys() == parts.keys()
@@ -67,24 +66,24 @@ def test_it_ends_with_the_same_bits(optimizer: OptimizerSpec, stops: list[int], 
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
-def test_so_it_does_in_other_precisions(precision: str, workshop: Any) -> None:
+def test_so_it_does_in_other_precisions(precision: str, workshop: Workshop) -> None:
     whole, *_ = finished(workshop, AdamSpec(), [], precision=precision)
     parts, *_ = finished(workshop, AdamSpec(), [3], precision=precision)
     assert all(value.tobytes() == parts[name].tobytes() for name, value in whole.items() if name != "progress/seconds")
 
 
 @pytest.mark.parametrize("missing", ["optimizer/", "states/", "progress/"])
-def test_each_part_of_the_state_is_needed(missing: str, workshop: Any) -> None:
+def test_each_part_of_the_state_is_needed(missing: str, workshop: Workshop) -> None:
     """Without any part, the end is another: the test above looks at each."""
 
     def end(leave_out: str) -> tuple[dict[str, Any], float]:
-        trainee = workshop.trainee(workshop.model_of(**LAYERS))
-        trainee.fit(workshop.training(workshop.Windows(STEPS)), workshop.Listener(stop_after_steps=2))
+        trainee = workshop.trainee(language_model(**LAYERS))
+        trainee.fit(workshop.training(Windows(STEPS)), Listener(stop_after_steps=2))
         state = {name: value for name, value in trainee.state().items() if not name.startswith(leave_out)}
-        trainee = workshop.trainee(workshop.model_of(**LAYERS))
+        trainee = workshop.trainee(language_model(**LAYERS))
         trainee.load_state(state)
-        listener = workshop.Listener(stop_after_epochs=1)
-        trainee.fit(workshop.training(workshop.Windows(STEPS), start=Position(0, 2, 2)), listener)
+        listener = Listener(stop_after_epochs=1)
+        trainee.fit(workshop.training(Windows(STEPS), start=Position(0, 2, 2)), listener)
         return trainee.weights(), listener.epochs[0].loss
 
     (weights, loss), (other_weights, other_loss) = end("nothing"), end(missing)
@@ -93,12 +92,12 @@ def test_each_part_of_the_state_is_needed(missing: str, workshop: Any) -> None:
     assert changed == (missing != "progress/")
 
 
-def test_a_state_is_a_copy(workshop: Any) -> None:
-    trainee = workshop.trainee(workshop.model_of(**LAYERS))
-    trainee.fit(workshop.training(workshop.Windows(2), max_epochs=1), workshop.Listener())
+def test_a_state_is_a_copy(workshop: Workshop) -> None:
+    trainee = workshop.trainee(language_model(**LAYERS))
+    trainee.fit(workshop.training(Windows(2), max_epochs=1), Listener())
     state = trainee.state()
     kept = {name: value.copy() for name, value in state.items()}
-    trainee.fit(workshop.training(workshop.Windows(2), start=Position(1, 0, 2)), workshop.Listener())
+    trainee.fit(workshop.training(Windows(2), start=Position(1, 0, 2)), Listener())
     assert all(np.array_equal(value, kept[name]) for name, value in state.items())
     trainee.load_state(state)
     for value in state.values():
@@ -107,32 +106,32 @@ def test_a_state_is_a_copy(workshop: Any) -> None:
     assert all(np.array_equal(value, kept[name]) for name, value in trainee.state().items())
 
 
-def test_a_state_within_the_training_is_that_of_the_step(workshop: Any) -> None:
-    trainee = workshop.trainee(workshop.model_of(**LAYERS))
+def test_a_state_within_the_training_is_that_of_the_step(workshop: Workshop) -> None:
+    trainee = workshop.trainee(language_model(**LAYERS))
     states: list[Any] = []
-    listener = workshop.Listener(step_hook=lambda result: states.append(trainee.state()))
-    trainee.fit(workshop.training(workshop.Windows(2), max_epochs=1), listener)
+    listener = Listener(at_step=lambda result: states.append(trainee.state()))
+    trainee.fit(workshop.training(Windows(2), max_epochs=1), listener)
     assert [int(state["optimizer/iterations"]) for state in states] == [1, 2]
     assert not any(name.startswith("random/") for name in states[0]), "dropout depends on the step alone"
     assert all(state["states/gru/0"].any() for state in states)
 
 
-def test_a_state_that_still_counts_masks_is_taken(workshop: Any) -> None:
+def test_a_state_that_still_counts_masks_is_taken(workshop: Workshop) -> None:
     """As written before dropout depended on the step alone."""
-    trainee = workshop.trainee(workshop.model_of(**LAYERS))
-    trainee.fit(workshop.training(workshop.Windows(2), max_epochs=1), workshop.Listener())
+    trainee = workshop.trainee(language_model(**LAYERS))
+    trainee.fit(workshop.training(Windows(2), max_epochs=1), Listener())
     state = trainee.state()
     counts = ["drop/draws", "gru/gru/dropout_masks/draws", "gru/gru/recurrent_dropout_masks/draws"]
     counts += [f"both/{direction}_layer/dropout_masks/draws" for direction in ("forward", "backward")]
-    other = workshop.trainee(workshop.model_of(**LAYERS))
+    other = workshop.trainee(language_model(**LAYERS))
     other.load_state({**state, **{f"random/{name}": np.array(7) for name in counts}})
     assert all(value.tobytes() == state[name].tobytes() for name, value in other.state().items())
 
 
 @pytest.fixture
-def state(workshop: Any) -> dict[str, Any]:
-    trainee = workshop.trainee(workshop.model_of(**LAYERS))
-    trainee.fit(workshop.training(workshop.Windows(1), max_epochs=1), workshop.Listener())
+def state(workshop: Workshop) -> dict[str, Any]:
+    trainee = workshop.trainee(language_model(**LAYERS))
+    trainee.fit(workshop.training(Windows(1), max_epochs=1), Listener())
     return dict(trainee.state())
 
 
@@ -149,10 +148,10 @@ def state(workshop: Any) -> dict[str, Any]:
         (lambda state: state.update({"other/thing": np.zeros(())}), "'other/thing' is no part of a training state"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_name(change: Any, message: str, state: dict[str, Any], workshop: Any) -> None:
+def test_what_does_not_fit_is_refused_by_name(change: Any, message: str, state: dict[str, Any], workshop: Workshop) -> None:
     change(state)
     with pytest.raises(CheckpointError, match=message):
-        workshop.trainee(workshop.model_of(**LAYERS)).load_state(state)
+        workshop.trainee(language_model(**LAYERS)).load_state(state)
 
 
 @pytest.mark.parametrize(
@@ -167,10 +166,10 @@ def test_what_does_not_fit_is_refused_by_name(change: Any, message: str, state: 
     ],
 )
 def test_another_optimizers_values_are_refused(
-    change: Any, optimizer: OptimizerSpec, message: str, state: dict[str, Any], workshop: Any
+    change: Any, optimizer: OptimizerSpec, message: str, state: dict[str, Any], workshop: Workshop
 ) -> None:
     change(state)
-    trainee = workshop.trainee(workshop.model_of(**LAYERS))
+    trainee = workshop.trainee(language_model(**LAYERS))
     trainee.load_state(state)
     with pytest.raises(CheckpointError, match=message):
-        trainee.fit(workshop.training(workshop.Windows(2), optimizer=optimizer), workshop.Listener())
+        trainee.fit(workshop.training(Windows(2), optimizer=optimizer), Listener())

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_models import VOCABULARY, Listener, Windows, Workshop, language_model
 
 from framework.backends.torch.decoding.cell import DecodingCell
 from framework.backends.torch.gru import products
@@ -43,13 +44,13 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 
 
-def tokens_of(workshop: Any, rows: int = 3, time: int = 7, seed: int = 2) -> Any:
-    return np.random.default_rng(seed).integers(1, workshop.vocabulary, (rows, time), dtype=np.int32)
+def tokens_of(rows: int = 3, time: int = 7, seed: int = 2) -> Any:
+    return np.random.default_rng(seed).integers(1, VOCABULARY, (rows, time), dtype=np.int32)
 
 
-def made(workshop: Any, layers: dict[str, Any], *, mask_zero: bool = False, **trainer: Any) -> Any:
+def made(workshop: Workshop, layers: dict[str, Any], *, mask_zero: bool = False, **trainer: Any) -> Any:
     """A trainee with weights large enough to tell one state from another."""
-    model = workshop.model_of(**layers)
+    model = language_model(**layers)
     model["layers"]["embedding"]["mask_zero"] = mask_zero
     trainee = workshop.trainee(model, **trainer)
     random = np.random.default_rng(1)
@@ -74,9 +75,9 @@ def form_of(stepper: Any, name: str) -> Any:
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("rows", [1, 3])
-def test_steps_give_what_the_sequence_gives(name: str, rows: int, workshop: Any) -> None:
+def test_steps_give_what_the_sequence_gives(name: str, rows: int, workshop: Workshop) -> None:
     trainee = made(workshop, MODELS[name])
-    tokens = tokens_of(workshop, rows)
+    tokens = tokens_of(rows)
     (expected,) = trainee.predict({"tokens": tokens}).values()
     trainee.native.train()
     stepper = trainee.stepper()
@@ -91,9 +92,9 @@ def test_steps_give_what_the_sequence_gives(name: str, rows: int, workshop: Any)
         np.testing.assert_allclose(read.carried[key], value, rtol=2e-5, atol=2e-6)
 
 
-def test_a_prompt_goes_on_from_a_state_in_chunks(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prompt_goes_on_from_a_state_in_chunks(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     stepper = made(workshop, MODELS["two layers"]).stepper()
-    tokens = tokens_of(workshop, time=11)
+    tokens = tokens_of(time=11)
     expected, last = stepped(stepper, tokens)
     monkeypatch.setattr("framework.backends.torch.decoding.stepper.CHUNK", 3)
     _, state = stepped(stepper, tokens[:, :2])
@@ -105,7 +106,7 @@ def test_a_prompt_goes_on_from_a_state_in_chunks(workshop: Any, monkeypatch: pyt
 
 @pytest.mark.parametrize("zeros", [True, False])
 @pytest.mark.parametrize("layers", ["folded", "two layers", "reset before"])
-def test_masked_tokens_carry_the_state(layers: str, zeros: bool, workshop: Any) -> None:
+def test_masked_tokens_carry_the_state(layers: str, zeros: bool, workshop: Workshop) -> None:
     changed = {name: {**one, "zero_output_for_mask": zeros} if one["kind"] == "gru" else one for name, one in MODELS[layers].items()}
     trainee = made(workshop, changed, mask_zero=True)
     tokens = tokens_of(workshop)
@@ -117,12 +118,12 @@ def test_masked_tokens_carry_the_state(layers: str, zeros: bool, workshop: Any) 
     prompted, _ = stepper.step(tokens, stepper.start({}, 3))[:2]
     np.testing.assert_allclose(prompted, expected[:, -1], rtol=2e-5, atol=2e-6)
     # Masked first steps of a prompt that goes on from a state repeat the output before.
-    _, state = stepped(stepper, tokens_of(workshop, time=2, seed=3))
+    _, state = stepped(stepper, tokens_of(time=2, seed=3))
     rest = np.zeros((3, 2), np.int32)
     np.testing.assert_allclose(stepper.step(rest, state)[0], stepped(stepper, rest, state)[0][:, -1], rtol=2e-5, atol=2e-6)
 
 
-def test_a_step_leaves_the_state_that_it_is_given(workshop: Any) -> None:
+def test_a_step_leaves_the_state_that_it_is_given(workshop: Workshop) -> None:
     stepper = made(workshop, MODELS["folded"]).stepper()
     tokens = tokens_of(workshop)
     _, state = stepped(stepper, tokens[:, :2])
@@ -135,7 +136,7 @@ def test_a_step_leaves_the_state_that_it_is_given(workshop: Any) -> None:
     assert all(torch.equal(value, kept[key]) for key, value in state.carried.items())
 
 
-def test_rows_can_be_selected_repeated_and_dropped(workshop: Any) -> None:
+def test_rows_can_be_selected_repeated_and_dropped(workshop: Workshop) -> None:
     stepper = made(workshop, MODELS["two layers"]).stepper()
     tokens = tokens_of(workshop)
     _, state = stepped(stepper, tokens[:, :3])
@@ -146,17 +147,17 @@ def test_rows_can_be_selected_repeated_and_dropped(workshop: Any) -> None:
     np.testing.assert_allclose(logits, expected[rows], rtol=1e-5, atol=1e-6)
 
 
-def test_the_training_state_of_a_stateful_layer_is_not_touched(workshop: Any) -> None:
+def test_the_training_state_of_a_stateful_layer_is_not_touched(workshop: Workshop) -> None:
     trainee = made(workshop, MODELS["stateful"])
-    trainee.fit(workshop.training(workshop.Windows(1), max_epochs=1), workshop.Listener())
+    trainee.fit(workshop.training(Windows(1), max_epochs=1), Listener())
     layer = trainee.native.layers["gru"].gru
     kept = layer.state.clone()
     stepper = trainee.stepper()
-    stepper.step(tokens_of(workshop, rows=2), stepper.start({}, 2))
+    stepper.step(tokens_of(rows=2), stepper.start({}, 2))
     assert torch.equal(layer.state, kept)
 
 
-def test_precision_of_the_weights(workshop: Any) -> None:
+def test_precision_of_the_weights(workshop: Workshop) -> None:
     trainee = made(workshop, MODELS["two layers"], precision="64-true")
     tokens = tokens_of(workshop)
     (expected,) = trainee.predict({"tokens": tokens}).values()
@@ -168,16 +169,16 @@ def test_precision_of_the_weights(workshop: Any) -> None:
 
 @pytest.mark.parametrize("layer", ["embedding", "gru", "before", "norm", "hidden", "logits"])
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"])
-def test_a_layer_with_a_data_type_of_its_own(dtype: str, layer: str, workshop: Any) -> None:
+def test_a_layer_with_a_data_type_of_its_own(dtype: str, layer: str, workshop: Workshop) -> None:
     layers = {
         "gru": GRU,
         "norm": {"kind": "layer_normalization"},
         "before": {**GRU, "units": 5, "reset_after": False},
         "hidden": {"kind": "dense", "units": 7, "activation": "tanh"},
     }
-    model = workshop.model_of(**layers)
+    model = language_model(**layers)
     model["layers"][layer] = {**model["layers"][layer], "dtype": dtype}
-    plain, typed = workshop.trainee(workshop.model_of(**layers)), workshop.trainee(model)
+    plain, typed = workshop.trainee(language_model(**layers)), workshop.trainee(model)
     tokens = tokens_of(workshop)
     (expected,) = plain.predict({"tokens": tokens}).values()
     (own,) = typed.predict({"tokens": tokens}).values()
@@ -195,7 +196,7 @@ def test_a_layer_with_a_data_type_of_its_own(dtype: str, layer: str, workshop: A
         assert value.dtype == last.carried[name].dtype == stepper.start({}, 1).carried[name].dtype
 
 
-def test_a_large_table_is_not_folded(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_table_is_not_folded(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     trainee = made(workshop, MODELS["folded"])
     tokens = tokens_of(workshop)
     folded, _ = stepped(trainee.stepper(), tokens)
@@ -226,7 +227,7 @@ def test_prepared_products_give_the_products_numbers(rows: int, bias: bool, monk
         np.testing.assert_allclose(plain(x), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_packed_and_plain_steps_agree(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packed_and_plain_steps_agree(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     trainee = made(workshop, MODELS["dense between"])
     tokens = tokens_of(workshop)
     plain, _ = stepped(trainee.stepper(), tokens)
@@ -234,13 +235,13 @@ def test_packed_and_plain_steps_agree(workshop: Any, monkeypatch: pytest.MonkeyP
     np.testing.assert_allclose(stepped(trainee.stepper(), tokens)[0], plain, rtol=1e-5, atol=1e-6)
 
 
-def test_a_prompt_needs_a_token(workshop: Any) -> None:
+def test_a_prompt_needs_a_token(workshop: Workshop) -> None:
     stepper = made(workshop, MODELS["folded"]).stepper()
     with pytest.raises(InputError, match=r"\(rows, time\) with at least one step"):
         stepper.step(np.zeros((2, 0), np.int32), stepper.start({}, 2))
 
 
-def test_a_cell_that_cannot_be_prepared_is_told(workshop: Any) -> None:
+def test_a_cell_that_cannot_be_prepared_is_told(workshop: Workshop) -> None:
     trainee = made(workshop, MODELS["reset before"])
     gru = trainee.native.layers["gru"].gru
     assert not DecodingCell(gru).prepared

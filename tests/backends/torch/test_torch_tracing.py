@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_models import Workshop, language_model
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
@@ -29,8 +30,8 @@ def tokens(rows: int = 4) -> Tensor:
 
 
 @pytest.fixture
-def native(workshop: Any) -> Any:
-    module = workshop.trainee(workshop.model_of(**LAYERS)).native
+def native(workshop: Workshop) -> Any:
+    module = workshop.trainee(language_model(**LAYERS)).native
     return module.eval()
 
 
@@ -87,9 +88,9 @@ def test_symbols_pass_a_model_as_one_node(native: Any) -> None:
         torch.fx.symbolic_trace(native)
 
 
-def test_dropout_in_training_is_not_recorded(native: Any, workshop: Any) -> None:
+def test_dropout_in_training_is_not_recorded(native: Any, workshop: Workshop) -> None:
     with pytest.raises(UnsupportedArgument, match=r"layer 'drop': the mask of a dropout in training .*; call eval\(\)"):
         torch.export.export(native.graph.train(), ({"tokens": tokens()},))
-    kept = workshop.trainee(workshop.model_of(gru={"kind": "gru", "units": 4, "return_sequences": True, "stateful": True})).native
+    kept = workshop.trainee(language_model(gru={"kind": "gru", "units": 4, "return_sequences": True, "stateful": True})).native
     with pytest.raises(UnsupportedArgument, match="GRU 'gru': the kept state of a stateful layer would be a constant"):
         kept.to_torchscript(method="trace", example_inputs=tokens())

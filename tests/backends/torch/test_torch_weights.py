@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_models import Listener, Windows, Workshop, language_model
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
@@ -184,12 +185,12 @@ def test_first_weights_and_saved_ones_go_into_a_parametrized_layer() -> None:
 # Models of a config ------------------------------------------------------------------------------------------------------------------
 
 
-def model(workshop: Any) -> Any:
+def model(workshop: Workshop) -> Any:
     layers = {
         "gru": {"kind": "gru", "units": 4, "return_sequences": True, "kernel_constraint": "unit_norm"},
         "between": {"kind": "dense", "units": 3, "kernel_constraint": "max_norm", "kernel_regularizer": "l2"},
     }
-    return workshop.trainee(workshop.model_of(**layers))
+    return workshop.trainee(language_model(**layers))
 
 
 def places(trainee: Any) -> list[tuple[nn.Module, str]]:
@@ -198,7 +199,7 @@ def places(trainee: Any) -> list[tuple[nn.Module, str]]:
 
 
 @pytest.mark.parametrize("put", TAKES_VALUES)
-def test_weights_of_a_model_are_set_read_and_constrained(put: Put, workshop: Any) -> None:
+def test_weights_of_a_model_are_set_read_and_constrained(put: Put, workshop: Workshop) -> None:
     trainee, plain = model(workshop), model(workshop)
     for module, name in places(trainee):
         put(module, name)
@@ -212,7 +213,7 @@ def test_weights_of_a_model_are_set_read_and_constrained(put: Put, workshop: Any
 
 
 @pytest.mark.parametrize("put", REFUSES)
-def test_a_model_names_the_layer_whose_weight_cannot_be_set(put: Put, workshop: Any) -> None:
+def test_a_model_names_the_layer_whose_weight_cannot_be_set(put: Put, workshop: Workshop) -> None:
     trainee = model(workshop)
     put(trainee.native.layers["between"], "kernel")
     with pytest.raises(InputError, match="layer 'between': kernel is"):
@@ -220,11 +221,11 @@ def test_a_model_names_the_layer_whose_weight_cannot_be_set(put: Put, workshop: 
 
 
 @pytest.mark.parametrize("put", [weight_norm, doubled, pruned])
-def test_a_model_trains_and_decodes_with_such_weights(put: Put, workshop: Any) -> None:
+def test_a_model_trains_and_decodes_with_such_weights(put: Put, workshop: Workshop) -> None:
     trainee = model(workshop)
     for module, name in places(trainee):
         put(module, name)
-    trainee.fit(workshop.training(workshop.Windows(2), max_epochs=1), workshop.Listener())
+    trainee.fit(workshop.training(Windows(2), max_epochs=1), Listener())
     tokens = np.array([[1, 2, 3]], dtype=np.int32)
     stepper = trainee.stepper()
     logits = stepper.step(tokens, stepper.start({}, 1)).logits
