@@ -141,8 +141,14 @@ def a_batch(weighted: bool, rows: int = 4, time: int = 6, seed: int = 1) -> Batc
 
 
 def keras_loss(model: keras.Model, batch: Batch) -> tuple[Any, Any]:
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype="float64")
-    reported = loss(batch.targets, model(batch.inputs["tokens"]), sample_weight=batch.weights)
+    """The mean over what counts: by the weights where there are some, else by the mask; and with the penalties."""
+    logits = model(batch.inputs["tokens"])
+    if batch.weights is None:
+        reported = keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype="float64")(batch.targets, logits)
+    else:
+        each = keras.losses.sparse_categorical_crossentropy(batch.targets, logits, from_logits=True)
+        weights = batch.weights.astype("float64")
+        reported = keras.ops.sum(each * weights) / weights.sum()
     return reported, reported + sum(keras.ops.cast(one, "float64") for one in model.losses)
 
 

@@ -109,7 +109,7 @@ def test_a_prompt_goes_on_from_a_state_in_chunks(workshop: Workshop, monkeypatch
 def test_masked_tokens_carry_the_state(layers: str, zeros: bool, workshop: Workshop) -> None:
     changed = {name: {**one, "zero_output_for_mask": zeros} if one["kind"] == "gru" else one for name, one in MODELS[layers].items()}
     trainee = made(workshop, changed, mask_zero=True)
-    tokens = tokens_of(workshop)
+    tokens = tokens_of()
     tokens[0, :3] = tokens[1, 2] = tokens[2, -2:] = 0
     (expected,) = trainee.predict({"tokens": tokens}).values()
     stepper = trainee.stepper()
@@ -125,7 +125,7 @@ def test_masked_tokens_carry_the_state(layers: str, zeros: bool, workshop: Works
 
 def test_a_step_leaves_the_state_that_it_is_given(workshop: Workshop) -> None:
     stepper = made(workshop, MODELS["folded"]).stepper()
-    tokens = tokens_of(workshop)
+    tokens = tokens_of()
     _, state = stepped(stepper, tokens[:, :2])
     kept = {key: value.clone() for key, value in state.carried.items()}
     first, _ = stepper.step(tokens[:, 2], state)[:2]
@@ -138,7 +138,7 @@ def test_a_step_leaves_the_state_that_it_is_given(workshop: Workshop) -> None:
 
 def test_rows_can_be_selected_repeated_and_dropped(workshop: Workshop) -> None:
     stepper = made(workshop, MODELS["two layers"]).stepper()
-    tokens = tokens_of(workshop)
+    tokens = tokens_of()
     _, state = stepped(stepper, tokens[:, :3])
     rows = np.array([2, 0, 2, 2])
     logits, _ = stepper.step(tokens[rows, 3], stepper.select(state, rows))[:2]
@@ -159,7 +159,7 @@ def test_the_training_state_of_a_stateful_layer_is_not_touched(workshop: Worksho
 
 def test_precision_of_the_weights(workshop: Workshop) -> None:
     trainee = made(workshop, MODELS["two layers"], precision="64-true")
-    tokens = tokens_of(workshop)
+    tokens = tokens_of()
     (expected,) = trainee.predict({"tokens": tokens}).values()
     logits, state = stepped(trainee.stepper(), tokens)
     assert logits.dtype == np.float32
@@ -179,7 +179,7 @@ def test_a_layer_with_a_data_type_of_its_own(dtype: str, layer: str, workshop: W
     model = language_model(**layers)
     model["layers"][layer] = {**model["layers"][layer], "dtype": dtype}
     plain, typed = workshop.trainee(language_model(**layers)), workshop.trainee(model)
-    tokens = tokens_of(workshop)
+    tokens = tokens_of()
     (expected,) = plain.predict({"tokens": tokens}).values()
     (own,) = typed.predict({"tokens": tokens}).values()
     near = {"float64": 1e-6, "bfloat16": 3e-2, "float16": 3e-3}
@@ -198,7 +198,7 @@ def test_a_layer_with_a_data_type_of_its_own(dtype: str, layer: str, workshop: W
 
 def test_a_large_table_is_not_folded(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     trainee = made(workshop, MODELS["folded"])
-    tokens = tokens_of(workshop)
+    tokens = tokens_of()
     folded, _ = stepped(trainee.stepper(), tokens)
     assert form_of(trainee.stepper(), "gru").table is not None
     monkeypatch.setattr("framework.builder.step.LARGEST_TABLE", 100)
@@ -229,7 +229,7 @@ def test_prepared_products_give_the_products_numbers(rows: int, bias: bool, monk
 
 def test_packed_and_plain_steps_agree(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     trainee = made(workshop, MODELS["dense between"])
-    tokens = tokens_of(workshop)
+    tokens = tokens_of()
     plain, _ = stepped(trainee.stepper(), tokens)
     monkeypatch.setattr("framework.backends.torch.product.PACKED_SIZE", 1)
     np.testing.assert_allclose(stepped(trainee.stepper(), tokens)[0], plain, rtol=1e-5, atol=1e-6)
