@@ -196,6 +196,36 @@ def should_be_lazy(found: Import) -> bool:
     return found.at_import and found.imported.partition(".")[0] in LAZY and part_of(found.importer) not in PROGRAMS
 
 
+def modules_in(package: Path, prefix: str) -> set[str]:
+    """Import names of all modules of a folder, in full."""
+    paths = (path.relative_to(package).with_suffix("") for path in package.rglob("*.py"))
+    return {".".join([prefix, *path.parts]).removesuffix(".__init__") for path in paths}
+
+
+def circles(imports: list[Import], modules: set[str]) -> list[tuple[str, ...]]:
+    """Modules that import one another, directly or by way of others, each group in order."""
+    graph: dict[str, set[str]] = {module: set() for module in modules}
+    for found in imports:
+        importer, imported = found.importer, found.imported
+        if importer not in modules:
+            importer = f"framework.{importer}"
+        while imported and imported not in modules:  # a name within a module
+            imported = imported.rpartition(".")[0]
+        if imported and imported != importer:
+            graph[importer].add(imported)
+    return sorted({tuple(sorted(group)) for module in graph if len(group := reached(module, graph, back=True)) > 1})
+
+
+def reached(module: str, graph: dict[str, set[str]], back: bool = False) -> set[str]:
+    """The modules that one leads to, itself included; with ``back``, those that lead back to it."""
+    seen, left = {module}, [module]
+    while left:
+        new = graph[left.pop()] - seen
+        seen |= new
+        left += new
+    return {other for other in seen if other == module or module in reached(other, graph)} if back else seen
+
+
 # --- the tests --------------------------------------------------------------------------------------------------------------------
 
 
@@ -210,6 +240,28 @@ def test_every_module_belongs_to_a_part(imports: list[Import]) -> None:
         str(module) for module in modules if str(module) != "__init__" and part_of(".".join(module.parts).removesuffix(".__init__")) is None
     ]
     assert not homeless, "put them on a floor in FLOORS"
+
+
+def test_no_module_imports_itself_by_way_of_others(imports: list[Import]) -> None:
+    assert circles(imports, modules_in(PACKAGE, "framework")) == []
+
+
+@pytest.mark.parametrize(
+    "source", ["import framework.b", "def f():\n    from framework.b import g", "if TYPE_CHECKING:\n    from framework.b import g"]
+)
+def test_a_circle_is_found(tmp_path: Path, source: str) -> None:
+    package = tmp_path / "framework"
+    package.mkdir()
+    for name, text in {
+        "__init__": "",
+        "a": source,
+        "b": "from framework import c",
+        "c": "from framework.a import f",
+        "d": "import framework.a",
+    }.items():
+        (package / f"{name}.py").write_text(text)
+    found = circles(read_imports(package, "framework"), modules_in(package, "framework"))
+    assert found == [("framework.a", "framework.b", "framework.c")]
 
 
 def test_parts_import_only_from_lower_floors(imports: list[Import]) -> None:

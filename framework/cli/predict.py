@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     from framework.cli.warning import warn
     from framework.engine.model.opening import open_model
     from framework.engine.run.folder import find_run
-    from framework.tasks.task import task_of
+    from framework.tasks.known import task_of
 
     if arguments.seed < 0:
         raise InputError(f"--seed is {arguments.seed}; expected 0 or more")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from framework.builder.plan import ModelPlan
 from framework.builder.step import decoding_obstacles
 from framework.spec.experiment import Experiment
-from framework.tasks.task import task_of
+from framework.tasks.known import task_of
 
 
 def obstacles(experiment: Experiment, plan: ModelPlan) -> dict[str, str] | None:

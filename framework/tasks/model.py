@@ -24,12 +24,14 @@ class Model:
         plan: of the model.
         processor: of the data that it is, or was, trained on.
         trainee: the native model behind its backend's floor.
+        decoded: the model input that its task decodes, or None.
     """
 
     experiment: Experiment
     plan: ModelPlan
     processor: Processor
     trainee: Trainee
+    decoded: str | None = None
 
     @cached_property
     def stepper(self) -> Stepper:
@@ -38,9 +40,7 @@ class Model:
         Raises:
             UnsupportedArgument: a layer cannot be decoded step by step; it is named.
         """
-        from framework.tasks.task import task_of
-
-        return self.trainee.stepper(task_of(self.experiment).decoded(self.plan))
+        return self.trainee.stepper(self.decoded)
 
     def decoding(self, **changes: Any) -> DecodingSpec:
         """The config's decoding with what is given (not None) changed.

@@ -132,14 +132,3 @@ def task(spec: type[TaskSpec]) -> Callable[[AnyTask], AnyTask]:
         return made
 
     return register
-
-
-def task_of(experiment: Experiment) -> Task:
-    """The task of an experiment.
-
-    Raises:
-        DataError: nothing registers it.
-    """
-    from framework.tasks import language_model  # noqa: F401 - makes itself known
-
-    return TASKS.named(experiment.task.kind)

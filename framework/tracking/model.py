@@ -13,7 +13,8 @@ from typing import Any
 from framework.errors import GateworkError
 from framework.plugins import plugin_distributions
 from framework.spec.validate import validate_experiment
-from framework.tasks.task import Interface, Row, task_of
+from framework.tasks.known import task_of
+from framework.tasks.task import Interface, Row
 from framework.tracking.store import KEY_TAG, MlflowStore
 
 CODE = "gatework.zip"

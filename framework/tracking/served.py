@@ -26,7 +26,7 @@ class ServedModel(PythonModel):
             sys.path.insert(0, str(context.artifacts["code"]))
         from framework.engine.model.opening import built
         from framework.engine.run.portable import read_portable
-        from framework.tasks.task import task_of
+        from framework.tasks.known import task_of
 
         self._model = built(read_portable(Path(context.artifacts["model"])))
         self._task = task_of(self._model.experiment)

@@ -21,7 +21,7 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """A row for each backend that is installed and each number of prompts."""
     from framework.engine.model.opening import open_model
     from framework.engine.run.folder import find_run
-    from framework.tasks.task import task_of
+    from framework.tasks.known import task_of
 
     folder = find_run(arguments.run, arguments.runs_dir)
     rows: list[dict[str, Any]] = []

@@ -58,7 +58,7 @@ def test_a_benchmark_that_is_beyond_its_limit_fails(
         model = SimpleNamespace(experiment=None, trainee=trainee)
         monkeypatch.setattr("framework.engine.run.folder.find_run", lambda run, runs: tmp_path)
         monkeypatch.setattr("framework.engine.model.opening.open_model", lambda folder, backend: model)
-        monkeypatch.setattr("framework.tasks.task.task_of", lambda experiment: task)
+        monkeypatch.setattr("framework.tasks.known.task_of", lambda experiment: task)
     words = ["benchmark.py", subject, "--busy", "--json", str(tmp_path / "it.json")]
     monkeypatch.setattr(sys, "argv", words)
     monkeypatch.setattr(benchmark, "require_quiet", lambda anyway: None)

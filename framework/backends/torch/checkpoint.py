@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from framework.backends.base.ledger import Ledger
 from framework.backends.base.state import ITERATIONS, State, join_state, split_state
 from framework.backends.base.training import Arrays
 from framework.backends.torch.arrays import as_array, as_tensor
@@ -14,9 +13,6 @@ from framework.backends.torch.optimizers import KerasOptimizer
 from framework.builder.plan import ModelPlan
 from framework.errors import CheckpointError
 from framework.weights.store import check_weights
-
-if TYPE_CHECKING:
-    from framework.backends.torch.trainee import TorchTrainee
 
 
 def check_plan_weights(plan: ModelPlan, weights: Arrays) -> None:
@@ -28,33 +24,40 @@ def check_plan_weights(plan: ModelPlan, weights: Arrays) -> None:
     check_weights({name: weight.shape for name, weight in plan.weight_names()}, weights)
 
 
-def read_state(trainee: TorchTrainee) -> State:
-    """The parts of :data:`framework.backends.base.state.PARTS`."""
-    return join_state(
-        weights=trainee.weights(),
-        optimizer=_read_optimizer(trainee),
-        states=_read_states(trainee.native),
-        progress=trainee.ledger.arrays(),
-    )
+def read_weights(module: GraphModule) -> State:
+    """Weights by ``layer/weight`` in Keras' layout and order, copied; bfloat16 as float32."""
+    return {name: as_array(weight) for name, weight in module.graph.weights()}
 
 
-def write_state(trainee: TorchTrainee, state: Arrays) -> None:
-    """Takes back what :func:`read_state` gave; what it has not is as in a new trainee.
+def read_state(module: GraphModule, ledger: Ledger, pending: Arrays) -> State:
+    """The parts of :data:`framework.backends.base.state.PARTS`.
+
+    Args:
+        module: with the optimizer of its training, if there was one.
+        ledger: where the training stands.
+        pending: what the coming training's optimizer starts from, where a state was loaded since.
+    """
+    optimizer = {name: value.copy() for name, value in pending.items()} or _read_optimizer(module)
+    return join_state(weights=read_weights(module), optimizer=optimizer, states=_read_states(module), progress=ledger.arrays())
+
+
+def write_state(module: GraphModule, ledger: Ledger, state: Arrays) -> State:
+    """Takes back what :func:`read_state` gave; what it has not is as in a new trainee. What the optimizer is to start from is returned.
 
     Raises:
         CheckpointError: it does not fit this model; nothing is changed then.
     """
-    parts = split_state(state, [layer.name for layer in trainee.plan.layers])
-    check_plan_weights(trainee.plan, parts["weights"])
-    _check_states(trainee.native, parts["states"])
-    trainee.ledger.restore(parts["progress"])
-    trainee.set_weights(parts["weights"])
-    trainee.native.optimizer = None
-    trainee.pending_slots = parts["optimizer"]
-    for name, gru in trainee.native.graph.stateful_grus():
+    parts = split_state(state, [layer.name for layer in module.plan.layers])
+    check_plan_weights(module.plan, parts["weights"])
+    _check_states(module, parts["states"])
+    ledger.restore(parts["progress"])
+    module.set_weights(parts["weights"])
+    module.optimizer = None
+    for name, gru in module.graph.stateful_grus():
         gru.state = None  # zeros, as before the first batch
         if name in parts["states"]:
             gru.reset_states(as_tensor(parts["states"][name]))
+    return parts["optimizer"]
 
 
 def write_optimizer(module: GraphModule, optimizer: KerasOptimizer, values: Arrays) -> None:
@@ -77,14 +80,12 @@ def write_optimizer(module: GraphModule, optimizer: KerasOptimizer, values: Arra
         optimizer.set_slot(slot, weights[weight], as_tensor(value))
 
 
-def _read_optimizer(trainee: TorchTrainee) -> State:
-    optimizer = trainee.native.optimizer
-    if trainee.pending_slots:
-        return {name: value.copy() for name, value in trainee.pending_slots.items()}
+def _read_optimizer(module: GraphModule) -> State:
+    optimizer = module.optimizer
     if optimizer is None or not optimizer.iterations:
         return {}
     found: State = {ITERATIONS: np.array(optimizer.iterations, dtype=np.int64)}
-    trained = {name: weight for name, weight in trainee.native.graph.weights() if weight.requires_grad}
+    trained = {name: weight for name, weight in module.graph.weights() if weight.requires_grad}
     for slot in optimizer.slots:
         values = {name: optimizer.slot(slot, weight) for name, weight in trained.items()}
         if any(value is not None for value in values.values()):  # a weight that never had a gradient has none

@@ -14,7 +14,7 @@ from framework.backends.base.ledger import Ledger
 from framework.backends.base.objective import Totals, measured
 from framework.backends.base.training import Arrays, Training, TrainingEvents
 from framework.backends.torch.arrays import as_array, as_tensor
-from framework.backends.torch.checkpoint import check_plan_weights, read_state, write_optimizer, write_state
+from framework.backends.torch.checkpoint import check_plan_weights, read_state, read_weights, write_optimizer, write_state
 from framework.backends.torch.decoding.stepper import TorchStepper
 from framework.backends.torch.fit import fit
 from framework.backends.torch.loader import BatchLoader, as_tensors
@@ -49,7 +49,7 @@ class TorchTrainee:
 
     def weights(self) -> dict[str, NDArray[np.generic]]:
         """Weights by ``layer/weight`` in Keras' layout and order, copied; bfloat16 as float32."""
-        return {name: as_array(weight) for name, weight in self.native.graph.weights()}
+        return read_weights(self.native)
 
     def set_weights(self, weights: Arrays) -> None:
         """Sets weights by ``layer/weight``.
@@ -62,7 +62,7 @@ class TorchTrainee:
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Everything that going on to the same bits needs, copied; see :mod:`framework.backends.base.state`."""
-        return read_state(self)
+        return read_state(self.native, self.ledger, self.pending_slots)
 
     def load_state(self, state: Arrays) -> None:
         """Takes back what :meth:`state` gave; the optimizer's part is taken when training starts.
@@ -70,7 +70,7 @@ class TorchTrainee:
         Raises:
             CheckpointError: it does not fit this model; nothing is changed then.
         """
-        write_state(self, state)
+        self.pending_slots = write_state(self.native, self.ledger, state)
 
     def fit(self, training: Training, events: TrainingEvents) -> None:
         """Trains with Lightning's Trainer and tells ``events``; a further call with the same optimizer goes on with its state.

@@ -19,7 +19,7 @@ from framework.engine.run.recorder import read_records
 from framework.errors import RunError
 from framework.spec.result import EpochFigures, Result, ResultSample
 from framework.spec.run_files import EnvironmentRecord, read_file
-from framework.tasks.task import task_of
+from framework.tasks.known import task_of
 
 RESULTS = "results"
 """Folder of a recipe with its results."""

@@ -13,7 +13,7 @@ from framework.engine.model.run_data import RunData, read_choices, read_run_data
 from framework.engine.run.folder import RunFolder, find_run
 from framework.engine.run.planning import plan_experiment
 from framework.errors import InputError
-from framework.tasks.task import task_of
+from framework.tasks.known import task_of
 
 WHOLE = "whole"
 """The part that other data than the run's is."""

@@ -13,8 +13,8 @@ from framework.engine.run.portable import PortableModel, chosen_checkpoint, mode
 from framework.errors import CheckpointError, GateworkError
 from framework.spec.backend import BackendSpec
 from framework.spec.validate import validate_experiment
+from framework.tasks.known import task_of
 from framework.tasks.model import Model
-from framework.tasks.task import task_of
 
 
 def open_model(folder: RunFolder, backend: str | None = None, warn: Callable[[str], None] = warnings.warn) -> Model:
@@ -43,9 +43,9 @@ def built(model: PortableModel, backend: str | None = None) -> Model:
     chosen = experiment.backend if backend is None or backend == experiment.backend.name else BackendSpec(name=backend)  # type: ignore[arg-type]
     loaded = load_backend(chosen.name)
     loaded.configure(chosen, experiment.seed)
-    objective = task_of(experiment).objective(experiment)
-    trainee = loaded.build(model.plan, model.weights, experiment.trainer, chosen, objective)
-    return Model(experiment, model.plan, model.processor, trainee)
+    task = task_of(experiment)
+    trainee = loaded.build(model.plan, model.weights, experiment.trainer, chosen, task.objective(experiment))
+    return Model(experiment, model.plan, model.processor, trainee, task.decoded(model.plan))
 
 
 def trained_model(folder: RunFolder, warn: Callable[[str], None] = warnings.warn) -> PortableModel:

@@ -13,8 +13,9 @@ from framework.engine.run.folder import RunFolder, find_run
 from framework.engine.run.recorder import read_records
 from framework.errors import InputError, RunError
 from framework.spec.decoding import DecodingSpec
+from framework.tasks.known import task_of
 from framework.tasks.model import Model
-from framework.tasks.task import Row, task_of
+from framework.tasks.task import Row
 
 
 class Run:

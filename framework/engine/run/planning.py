@@ -12,7 +12,7 @@ from framework.errors import SpecError, UnsupportedArgument
 from framework.spec.experiment import Experiment
 from framework.spec.problems import Locate, ProblemCollector, nowhere
 from framework.spec.validate import validate_experiment
-from framework.tasks.task import task_of
+from framework.tasks.known import task_of
 
 _DTYPES = {"64-true": "float64"}
 

@@ -14,7 +14,8 @@ from framework.data.prepared import PreparedData
 from framework.engine.run.planning import plan_experiment, with_sizes
 from framework.spec.experiment import Experiment
 from framework.spec.problems import Locate, nowhere
-from framework.tasks.task import Task, task_of
+from framework.tasks.known import task_of
+from framework.tasks.task import Task
 from framework.weights.initializers import initial_weights
 
 

@@ -32,7 +32,8 @@ def sample_maker(prepared: Prepared, trainee: Trainee, folder: RunFolder, warn: 
         return lambda epoch: None
 
     def sample(epoch: int) -> str | None:
-        model = Model(prepared.experiment, prepared.plan, prepared.data.processor, trainee)
+        decoded = prepared.task.decoded(prepared.plan)
+        model = Model(prepared.experiment, prepared.plan, prepared.data.processor, trainee, decoded)
         text = prepared.task.sample(model, prepared.data)
         if text is not None:
             write_text(folder.samples / f"epoch-{epoch:04d}.txt", text)

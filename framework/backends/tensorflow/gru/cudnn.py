@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -15,9 +15,6 @@ from framework.backends.tensorflow.gru.graphs import in_xla
 from framework.builder.cudnn import SAME_NAMES, GRUTraits, judge
 from framework.errors import UnsupportedArgument
 
-if TYPE_CHECKING:
-    from framework.backends.tensorflow.gru.layer import GRU
-
 logger = logging.getLogger(__name__)
 
 _SAME_FUNCTIONS: dict[str, Sequence[Any]] = {
@@ -26,11 +23,11 @@ _SAME_FUNCTIONS: dict[str, Sequence[Any]] = {
 }
 
 
-def cudnn_obstacles(layer: GRU, masked: bool) -> list[str]:
+def cudnn_obstacles(layer: keras.layers.GRU, masked: bool) -> list[str]:
     """Why the layer cannot run on cuDNN here and now, one line a reason; empty where it can.
 
     Args:
-        layer: any built or unbuilt layer.
+        layer: the documented one, built or not.
         masked: whether a mask comes with the inputs.
     """
     traits = GRUTraits(
@@ -49,7 +46,7 @@ def cudnn_obstacles(layer: GRU, masked: bool) -> list[str]:
     return reasons
 
 
-def runs_on_cudnn(layer: GRU, masked: bool) -> bool:
+def runs_on_cudnn(layer: keras.layers.GRU, masked: bool) -> bool:
     """Whether a call of the layer runs on cuDNN; ``use_cudnn="auto"`` on a machine with a GPU says once why not.
 
     Raises:

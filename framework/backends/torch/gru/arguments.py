@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,9 +15,6 @@ from framework.backends.torch.precision import DTYPES, MIXED
 from framework.errors import Problem, SpecError
 from framework.spec.identifiers import Identifier
 from framework.spec.problems import choices
-
-if TYPE_CHECKING:
-    from framework.backends.torch.gru.layer import GRU
 
 _KNOWN: dict[str, Callable[[Any], Any]] = {
     "activation": activation,
@@ -52,19 +49,13 @@ class FunctionArgument:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name, self.known = name, _KNOWN[FUNCTIONS[name]]
 
-    def __get__(self, layer: GRU, owner: type) -> Any:
+    def __get__(self, layer: nn.Module, owner: type) -> Any:
         registered = layer._modules.get(f"{self.name}_function")
         if registered is not None:
             return registered
-        value = layer.arguments[self.name]
+        arguments: GRUArguments = vars(layer)["arguments"]
+        value = arguments[self.name]
         return value if callable(value) else self.known(value)
-
-
-def register_modules(layer: GRU, arguments: GRUArguments) -> None:
-    """Makes the modules among the functions parts of the layer."""
-    for name in FUNCTIONS:
-        if isinstance(arguments[name], nn.Module):
-            layer.add_module(f"{name}_function", arguments[name])
 
 
 def as_config(value: Any) -> Any:

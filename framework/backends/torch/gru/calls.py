@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,17 +11,15 @@ from torch import Tensor
 from framework.backends.base.gru_arguments import mask_count
 from framework.backends.torch.gru.masks import visible_steps
 from framework.backends.torch.gru.routes import Sequences
+from framework.backends.torch.gru.settings import GRUSettings
 from framework.backends.torch.precision import autocasts, compute_dtype
 from framework.backends.torch.recomputation import Call
 from framework.backends.torch.tracing import ordinary, recorded, refuse_recording, transformed
 from framework.errors import InputError
 
-if TYPE_CHECKING:
-    from framework.backends.torch.gru.layer import GRU
 
-
-def read_inputs(layer: GRU, inputs: Any, initial_state: Any) -> tuple[Tensor, Any]:
-    """``inputs`` as ``(time, batch, features)`` in what the layer computes in, and the first state; the layer has weights afterwards.
+def read_inputs(layer: GRUSettings, inputs: Any, initial_state: Any) -> tuple[Tensor, Any]:
+    """``inputs`` as ``(time, batch, features)``, and the first state.
 
     Raises:
         InputError: a shape or data type does not fit.
@@ -40,14 +38,21 @@ def read_inputs(layer: GRU, inputs: Any, initial_state: Any) -> tuple[Tensor, An
     sequence = tensor if layer.time_major else tensor.transpose(0, 1)
     if not len(sequence):
         raise InputError(f"{layer.label}: inputs has no time steps, its shape is {tuple(tensor.shape)}")
-    if layer.recurrent_kernel is None:
-        layer.build(tensor.shape[-1], tensor.device)
-    check_width(layer, tensor.shape[-1])
+    return sequence, initial_state
+
+
+def in_compute_type(layer: GRUSettings, sequence: Tensor) -> Tensor:
+    """Inputs in what the layer, which has weights, computes in.
+
+    Raises:
+        InputError: they are not as wide as those that the layer is built for.
+    """
+    check_width(layer, sequence.shape[-1])
     assert layer.recurrent_kernel is not None
-    return sequence.to(compute_dtype(tensor.device.type, layer.recurrent_kernel.dtype, layer.dtype)), initial_state
+    return sequence.to(compute_dtype(sequence.device.type, layer.recurrent_kernel.dtype, layer.dtype))
 
 
-def check_width(layer: GRU, features: int) -> None:
+def check_width(layer: GRUSettings, features: int) -> None:
     """Refuses inputs that are not as wide as those that the layer is built for.
 
     Raises:
@@ -57,7 +62,7 @@ def check_width(layer: GRU, features: int) -> None:
         raise InputError(f"{layer.label}: inputs are {features} wide; the layer is built for {layer.kernel.shape[0]}")
 
 
-def enter(layer: GRU, training: bool) -> Call | None:
+def enter(layer: GRUSettings, training: bool) -> Call | None:
     """The call, where running it again would move something: dropout, or a kept state.
 
     Raises:
@@ -70,7 +75,7 @@ def enter(layer: GRU, training: bool) -> Call | None:
     return layer.call_log.enter(layer.label)
 
 
-def with_dropout(layer: GRU, sequence: Tensor, state: Tensor, mask: Tensor | None, training: Call | None) -> Sequences:
+def with_dropout(layer: GRUSettings, sequence: Tensor, state: Tensor, mask: Tensor | None, training: Call | None) -> Sequences:
     """What is to be run, with the dropout masks of a call in training, which is given then."""
     batch, features = sequence.shape[1:]
     of_inputs: list[Tensor] = []
@@ -88,7 +93,7 @@ def without_autocast(sequence: Tensor) -> AbstractContextManager[Any]:
     return torch.autocast(device, enabled=False) if autocasts(device) else nullcontext()
 
 
-def output_of(layer: GRU, hidden: Tensor, last: Tensor, mask: Tensor | None) -> Tensor:
+def output_of(layer: GRUSettings, hidden: Tensor, last: Tensor, mask: Tensor | None) -> Tensor:
     """The outputs in the layout of the inputs, or the last one.
 
     Args:

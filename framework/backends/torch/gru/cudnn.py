@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from framework.backends.torch.gru.settings import GRUSettings
 from framework.builder.cudnn import SAME_NAMES, CudnnVerdict, GRUTraits, activation_name, judge
 from framework.errors import UnsupportedArgument
 from framework.spec.identifiers import Identifier
 
-if TYPE_CHECKING:
-    from framework.backends.torch.gru.layer import GRU
-
 logger = logging.getLogger("gatework.gru")
 
 
-def verdict_on(layer: GRU, device: str, dtype: str, masked: bool) -> CudnnVerdict:
+def verdict_on(layer: GRUSettings, device: str, dtype: str, masked: bool) -> CudnnVerdict:
     """Whether cuDNN can run the layer, and why.
 
     Args:
@@ -39,7 +36,7 @@ def verdict_on(layer: GRU, device: str, dtype: str, masked: bool) -> CudnnVerdic
     return judge(traits)
 
 
-def require(layer: GRU, verdict: CudnnVerdict) -> None:
+def require(layer: GRUSettings, verdict: CudnnVerdict) -> None:
     """Refuses a layer that demands cuDNN and cannot have it.
 
     Raises:
@@ -49,7 +46,7 @@ def require(layer: GRU, verdict: CudnnVerdict) -> None:
         raise UnsupportedArgument(f"{layer.label}: use_cudnn=True, but cuDNN cannot run it: " + " | ".join(verdict.reasons()))
 
 
-def runs_on_cudnn(layer: GRU, sequence: Tensor, masked: bool) -> bool:
+def runs_on_cudnn(layer: GRUSettings, sequence: Tensor, masked: bool) -> bool:
     """Whether cuDNN runs a call of the layer; of a layer on a GPU that it does not run, it is said once why.
 
     Raises:
@@ -66,6 +63,6 @@ def runs_on_cudnn(layer: GRU, sequence: Tensor, masked: bool) -> bool:
     return verdict.eligible
 
 
-def _name(layer: GRU, argument: str) -> str:
+def _name(layer: GRUSettings, argument: str) -> str:
     value = layer.arguments[argument]
     return activation_name(value) if value is None or isinstance(value, Identifier) else "a function of its own"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import replace
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,20 +14,20 @@ from torch import Tensor, nn
 from framework.backends.base.gru_arguments import CONFIG, check_arguments
 from framework.backends.torch.activity import ActivityPenalties
 from framework.backends.torch.gru import calls, cudnn, state, weights
-from framework.backends.torch.gru.arguments import FunctionArgument, as_config, own_value, register_modules
-from framework.backends.torch.gru.dropout import DropoutMasks, masks_for_cell
-from framework.backends.torch.gru.loop import Cell, step
+from framework.backends.torch.gru.arguments import as_config, own_value
+from framework.backends.torch.gru.dropout import masks_for_cell
+from framework.backends.torch.gru.loop import step
 from framework.backends.torch.gru.masks import output_mask, read_mask
 from framework.backends.torch.gru.routes import choose, run_route
+from framework.backends.torch.gru.settings import GRUSettings
 from framework.backends.torch.precision import DTYPES
-from framework.backends.torch.recomputation import CallLog, CountsCalls
 from framework.backends.torch.tracing import as_one_node, refuse_keeping, refuse_scripting
 from framework.builder.cudnn import CudnnVerdict
 from framework.errors import InputError
 from framework.spec.layers.gru import GRUSpec
 
 
-class GRU(CountsCalls):
+class GRU(GRUSettings):
     """Gated recurrent unit with the arguments, methods and numbers of TensorFlow's documented layer.
 
     Weights are parameters in Keras' layout with gates z, r, h: ``kernel (features, 3·units)``, ``recurrent_kernel (units, 3·units)``,
@@ -88,15 +87,6 @@ class GRU(CountsCalls):
     Source: TensorFlow 2.0 API documentation, ``tf.compat.v2.keras.layers.GRU``; Keras 3 documentation, "GRU layer"; Cho et al. 2014.
     """
 
-    kernel: nn.Parameter | None
-    recurrent_kernel: nn.Parameter | None
-    bias: nn.Parameter | None
-
-    activation, recurrent_activation, activity_regularizer = FunctionArgument(), FunctionArgument(), FunctionArgument()
-    kernel_initializer, recurrent_initializer, bias_initializer = FunctionArgument(), FunctionArgument(), FunctionArgument()
-    kernel_regularizer, recurrent_regularizer, bias_regularizer = FunctionArgument(), FunctionArgument(), FunctionArgument()
-    kernel_constraint, recurrent_constraint, bias_constraint = FunctionArgument(), FunctionArgument(), FunctionArgument()
-
     def __init__(
         self,
         units: int,
@@ -125,63 +115,11 @@ class GRU(CountsCalls):
         reset_after: bool = True,
         **kwargs: Any,
     ) -> None:
-        arguments = check_arguments(locals(), kwargs, own_value)
-        super().__init__()
-        self.arguments = arguments
-        self.units: int = arguments["units"]
-        self.use_bias: bool = arguments["use_bias"]
-        self.dropout: float = arguments["dropout"]
-        self.recurrent_dropout: float = arguments["recurrent_dropout"]
-        self.implementation: int = 1 if self.recurrent_dropout else arguments["implementation"]
-        self.return_sequences: bool = arguments["return_sequences"]
-        self.return_state: bool = arguments["return_state"]
-        self.go_backwards: bool = arguments["go_backwards"]
-        self.stateful: bool = arguments["stateful"]
-        self.unroll: bool = arguments["unroll"]
-        self.time_major: bool = arguments["time_major"]
-        self.reset_after: bool = arguments["reset_after"]
-        self.name: str | None = arguments["name"]
-        self.dtype: str | None = arguments["dtype"]
-        self.trainable: bool = arguments["trainable"]
-        self.seed: int | None = arguments["seed"]
-        self.use_cudnn: bool | Literal["auto"] = arguments["use_cudnn"]
-        self.zero_output_for_mask: bool = arguments["zero_output_for_mask"]
-        register_modules(self, arguments)
-        self._cell = Cell(self.activation, self.recurrent_activation, self.reset_after)
-        self.state: Tensor | None = None
+        super().__init__(check_arguments(locals(), kwargs, own_value))
         self.activity_penalties = ActivityPenalties()
-        self.call_log = CallLog()
-        self.dropout_masks = DropoutMasks(self.dropout, self.seed, 1, "dropout mask", self.call_log)
-        self.recurrent_dropout_masks = DropoutMasks(self.recurrent_dropout, self.seed, 2, "recurrent dropout mask", self.call_log)
-        for name in weights.PREFIXES:
-            self.register_parameter(name, None)
-        self.cudnn_explained = False
         cudnn.require(self, self.cudnn_verdict())
-        if arguments.shape.features is not None:
-            self.build(arguments.shape.features)
-
-    @property
-    def label(self) -> str:
-        """How messages call this layer."""
-        return f"GRU '{self.name}'" if self.name else "GRU"
-
-    @property
-    def states(self) -> list[Tensor | None]:
-        """The kept state ``[(batch, units)]`` of a stateful layer; ``[None]`` before there is one."""
-        return [self.state]
-
-    @property
-    def cell(self) -> Cell:
-        """What a step does beside the weights."""
-        if not self._modules.keys() & {"activation_function", "recurrent_activation_function"}:
-            return self._cell
-        # A copy of this layer, as on another device, has copies of its modules.
-        return replace(self._cell, activation=self.activation, recurrent_activation=self.recurrent_activation)
-
-    @property
-    def built(self) -> bool:
-        """Whether the weights exist."""
-        return self.recurrent_kernel is not None
+        if self.arguments.shape.features is not None:
+            self.build(self.arguments.shape.features)
 
     def build(self, input_shape: int | Sequence[int | None], device: torch.device | str | None = None) -> None:
         """Creates the weights, and the kept state where the batch size is known.
@@ -220,6 +158,9 @@ class GRU(CountsCalls):
         if node is not None:
             return node
         sequence, initial_state = calls.read_inputs(self, inputs, initial_state)
+        if not self.built:
+            self.build(sequence.shape[-1], sequence.device)
+        sequence = calls.in_compute_type(self, sequence)
         time_mask = read_mask(mask, sequence.shape[1], len(sequence), self.time_major, sequence.device)
         training = self.training if training is None else training
         call = calls.enter(self, training)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from framework.backends.torch.gru.settings import GRUSettings
 from framework.backends.torch.precision import compute_dtype
 from framework.backends.torch.recomputation import Call
 from framework.errors import InputError
 
-if TYPE_CHECKING:
-    from framework.backends.torch.gru.layer import GRU
 
-
-def zeros(layer: GRU, batch: int, like: Tensor | None = None) -> Tensor:
+def zeros(layer: GRUSettings, batch: int, like: Tensor | None = None) -> Tensor:
     """``(batch, units)`` in what the layer computes in; before it has weights, like ``like``."""
     weight = layer.recurrent_kernel
     if weight is not None:
@@ -28,7 +26,7 @@ def zeros(layer: GRU, batch: int, like: Tensor | None = None) -> Tensor:
     return torch.zeros(batch, layer.units, device=device, dtype=dtype_given)
 
 
-def keep(layer: GRU, state: Tensor) -> None:
+def keep(layer: GRUSettings, state: Tensor) -> None:
     """Makes a state the one that a stateful layer goes on from."""
     weight = layer.recurrent_kernel
     like = state if weight is None else weight
@@ -46,8 +44,8 @@ def moved(state: Tensor | None, move: Callable[[Tensor], Tensor]) -> Tensor | No
     return torch.zeros_like(there) if state.is_meta else there
 
 
-def reset(layer: GRU, states: Any) -> None:
-    """What :meth:`GRU.reset_states` does."""
+def reset(layer: GRUSettings, states: Any) -> None:
+    """What ``reset_states`` does."""
     if not layer.stateful:
         raise InputError(f"{layer.label}: reset_states needs stateful=True; this layer keeps no state")
     fixed = layer.arguments.shape.batch
@@ -63,7 +61,7 @@ def reset(layer: GRU, states: Any) -> None:
     keep(layer, state)
 
 
-def first_state(layer: GRU, given: Any, sequence: Tensor, call: Call | None) -> Tensor:
+def first_state(layer: GRUSettings, given: Any, sequence: Tensor, call: Call | None) -> Tensor:
     """The state ``(batch, units)`` that a call starts from.
 
     Args:
@@ -104,7 +102,7 @@ def single_state(states: Any, argument: str, label: str) -> Tensor:
     return states if isinstance(states, Tensor) else torch.as_tensor(np.asarray(states))
 
 
-def _check_batch(layer: GRU, batch: int, kept: Tensor | None) -> None:
+def _check_batch(layer: GRUSettings, batch: int, kept: Tensor | None) -> None:
     expected = layer.arguments.shape.batch if kept is None else kept.shape[0]
     if layer.stateful and expected is not None and batch != expected:
         raise InputError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,17 +15,12 @@ from torch.func import functional_call
 from framework.backends.torch.activations import Activation
 from framework.backends.torch.arrays import as_array
 from framework.backends.torch.gru.loop import Cell, Weights
+from framework.backends.torch.gru.settings import PREFIXES, GRUSettings
 from framework.backends.torch.weights import read_weight, write_weights
 from framework.errors import InputError
 
-if TYPE_CHECKING:
-    from framework.backends.torch.gru.layer import GRU
 
-PREFIXES = {"kernel": "kernel", "recurrent_kernel": "recurrent", "bias": "bias"}
-"""The weights in Keras' order, to how their arguments begin: ``recurrent_initializer`` is the recurrent kernel's."""
-
-
-def weight_shapes(layer: GRU, features: int) -> dict[str, tuple[int, ...]]:
+def weight_shapes(layer: GRUSettings, features: int) -> dict[str, tuple[int, ...]]:
     """By name, in Keras' order."""
     units = layer.units
     shapes: dict[str, tuple[int, ...]] = {"kernel": (features, 3 * units), "recurrent_kernel": (units, 3 * units)}
@@ -34,7 +29,7 @@ def weight_shapes(layer: GRU, features: int) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def create_weights(layer: GRU, features: int, dtype: torch.dtype, device: torch.device | str | None) -> None:
+def create_weights(layer: GRUSettings, features: int, dtype: torch.dtype, device: torch.device | str | None) -> None:
     """Draws the weights and makes them parameters, also where a layer is only looked at, in inference mode."""
     with torch.inference_mode(False):
         for name, shape in weight_shapes(layer, features).items():
@@ -43,22 +38,22 @@ def create_weights(layer: GRU, features: int, dtype: torch.dtype, device: torch.
             layer.register_parameter(name, nn.Parameter(value.contiguous(), layer.trainable))
 
 
-def function_of(layer: GRU, weight: str, kind: str) -> Any:
+def function_of(layer: GRUSettings, weight: str, kind: str) -> Any:
     """A weight's initializer, regularizer or constraint."""
     return getattr(layer, f"{PREFIXES[weight]}_{kind}")
 
 
-def weights_of(layer: GRU) -> dict[str, Tensor]:
+def weights_of(layer: GRUSettings) -> dict[str, Tensor]:
     """The weights that there are, by name; where one is computed from others, its value of now."""
     return {name: read_weight(layer, name) for name in PREFIXES if getattr(layer, name) is not None}
 
 
-def arrays_of(layer: GRU) -> list[NDArray[np.generic]]:
+def arrays_of(layer: GRUSettings) -> list[NDArray[np.generic]]:
     """Copies of the weights in Keras' order; bfloat16 as float32."""
     return [as_array(weight) for weight in weights_of(layer).values()]
 
 
-def write_arrays(layer: GRU, arrays: Sequence[Any]) -> None:
+def write_arrays(layer: GRUSettings, arrays: Sequence[Any]) -> None:
     """Sets the weights from arrays or tensors in Keras' order; all, or in an error none.
 
     Raises:
@@ -76,7 +71,7 @@ def write_arrays(layer: GRU, arrays: Sequence[Any]) -> None:
     write_weights(layer.label, (((layer, name), value) for name, value in zip(own, values, strict=True)))
 
 
-def project_weights(layer: GRU) -> None:
+def project_weights(layer: GRUSettings) -> None:
     """Puts the constrained weights into what their constraints make of them.
 
     Raises:
@@ -88,7 +83,7 @@ def project_weights(layer: GRU) -> None:
     write_weights(layer.label, values)
 
 
-def in_type(layer: GRU, dtype: torch.dtype) -> tuple[Weights, Cell]:
+def in_type(layer: GRUSettings, dtype: torch.dtype) -> tuple[Weights, Cell]:
     """The weights, and what a step does beside them, in the data type of a computation."""
     assert layer.kernel is not None and layer.recurrent_kernel is not None
     weights = Weights(layer.kernel.to(dtype), layer.recurrent_kernel.to(dtype), None if layer.bias is None else layer.bias.to(dtype))
