@@ -13,8 +13,8 @@ from framework.config.yaml_edit import append_default, insert_before, replace_sc
 from framework.config.yaml_file import read_text, read_yaml
 from framework.errors import InputError
 from framework.files import replace_text
-from framework.spec.data import DATA_KINDS
 from framework.spec.experiment import LAST
+from framework.spec.kinds import DATA_KINDS
 
 _NAME = re.compile(r"[A-Za-z][\w-]{0,99}", re.ASCII)
 _WORDS_OF_YAML = ("null", "true", "false", "yes", "no", "on", "off", "nan", "inf")

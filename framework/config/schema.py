@@ -15,9 +15,8 @@ from framework.config.field_docs import field_docs
 from framework.config.location import SCHEMA_FOLDER
 from framework.files import replace_text
 from framework.spec.base import Spec
-from framework.spec.data import DATA_KINDS
 from framework.spec.experiment import Experiment
-from framework.spec.kinds import LAYER_KINDS
+from framework.spec.kinds import DATA_KINDS, LAYER_KINDS
 from framework.spec.model import ModelSpec
 from framework.spec.optimizer import OPTIMIZER_KINDS
 from framework.spec.targets import PublishedCurve, Target, Targets, Variant

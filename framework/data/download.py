@@ -6,6 +6,7 @@ import hashlib
 import os
 from pathlib import Path, PurePosixPath
 
+from framework.data.packed import PackedText
 from framework.errors import DataError, Problem
 from framework.files import expanded, replacing
 from framework.secrets import HIDDEN, concealed
@@ -14,6 +15,9 @@ from framework.spec.experiment import PathsSpec
 
 DATA_VARIABLE = "GATEWORK_DATA"
 """Environment variable with the data folder, for a config without ``paths.data_dir``."""
+
+
+_BLOCK = 1 << 18
 
 
 def find_download(download: DownloadSpec, paths: PathsSpec, offline: str) -> Path:
@@ -38,11 +42,11 @@ def find_download(download: DownloadSpec, paths: PathsSpec, offline: str) -> Pat
     if data_dir:
         looked_in.append(expanded(data_dir))
         if (looked_in[0] / relative).is_file():
-            return _verified(looked_in[0] / relative, download.sha256)
-    cache = _cache_folder(paths)
+            return _verified(looked_in[0] / relative, download)
+    cache = cache_folder(paths)
     looked_in.append(cache)
     if (cache / relative).is_file():
-        return _verified(cache / relative, download.sha256)
+        return _verified(cache / relative, download)
     return _fetch(download, looked_in, cache / relative, offline)
 
 
@@ -52,7 +56,12 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _cache_folder(paths: PathsSpec) -> Path:
+def cache_folder(paths: PathsSpec) -> Path:
+    """Where downloads and what is made of them are kept.
+
+    Raises:
+        DataError: nothing says where, and there is no home folder.
+    """
     if paths.cache_dir:
         return expanded(paths.cache_dir)
     import pooch
@@ -64,14 +73,28 @@ def _cache_folder(paths: PathsSpec) -> Path:
         raise DataError(Problem("paths.cache_dir", "is missing, and there is no home folder to keep downloads in", hint=hint)) from error
 
 
-def _verified(file: Path, expected: str) -> Path:
+def _verified(file: Path, download: DownloadSpec) -> Path:
     try:
-        real = sha256_of(file)
+        real = _checksum(file, download)
     except OSError as error:
         raise DataError(f"'{file}' cannot be read: {error.strerror or error}") from error
-    if real != expected:
-        raise _mismatch(str(file), expected, real, "remove that file, so that it is fetched again, or correct data.download.sha256")
+    if real != download.sha256:
+        hint = "remove that file, so that it is fetched again, or correct data.download.sha256"
+        raise _mismatch(_checked(str(file), download), download.sha256, real, hint)
     return file
+
+
+def _checksum(file: Path, download: DownloadSpec) -> str:
+    if download.checked is None:
+        return sha256_of(file)
+    digest = hashlib.sha256()
+    for block in PackedText(file, download.checked).blocks(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _checked(place: str, download: DownloadSpec) -> str:
+    return place if download.checked is None else f"{place}/{download.checked}"
 
 
 def _mismatch(what: str, expected: str, real: str, hint: str) -> DataError:
@@ -96,11 +119,13 @@ def _download(download: DownloadSpec, looked_in: list[Path], part: Path, offline
     try:
         # A saved config has no password; the user's ~/.netrc may have it.
         pooch.HTTPDownloader(timeout=30)(download.url.replace(f"{HIDDEN}@", ""), str(part), None)
-        real = sha256_of(part)
+        real = _checksum(part, download)
+    except DataError as error:  # no archive
+        raise DataError(Problem("data.download.url", f"{download.url} gives something else: {error}")) from error
     except (OSError, ValueError) as error:  # every network error of pooch's client is an OSError
         raise _unreachable(download, looked_in, error, offline) from error
     if real != download.sha256:
-        raise _mismatch(download.url, download.sha256, real, "the address gives another file than the config expects")
+        raise _mismatch(_checked(download.url, download), download.sha256, real, "the address gives another file than the config expects")
 
 
 def _unreachable(download: DownloadSpec, looked_in: list[Path], error: Exception, offline: str) -> DataError:
@@ -111,6 +136,6 @@ def _unreachable(download: DownloadSpec, looked_in: list[Path], error: Exception
         message=f"'{download.filename}' is neither in {places} nor can it be fetched from {download.url}",
         value=reason if len(reason) <= 200 else reason[:197] + "...",
         expected=f"the file below paths.data_dir or ${DATA_VARIABLE}, or a network",
-        hint=f"{offline} needs no download; data=text data.path=FILE reads your own text",
+        hint=f"{offline} needs no download; data.path=FILE reads your own text",
     )
     return DataError(problem)

@@ -8,6 +8,8 @@ from inspect import signature
 from pathlib import Path
 from typing import TypeVar
 
+from framework.data.parallel.prepare import prepare_pairs
+from framework.data.parallel.processor import PairsProcessor
 from framework.data.prepared import PreparedData, check_declared_sizes
 from framework.data.processor import Processor, TextProcessor
 from framework.data.text import prepare_text
@@ -43,6 +45,7 @@ class DataKind:
 PREPARATIONS: Registry[DataKind] = Registry("data.kind", "kind of data")
 """Kinds of data by name."""
 PREPARATIONS.add("text", DataKind(prepare_text, TextProcessor))
+PREPARATIONS.add("parallel_text", DataKind(prepare_pairs, PairsProcessor))
 
 
 def data_kind(spec: type[DataSpec], processor: type[Processor]) -> Callable[[PreparationT], PreparationT]:

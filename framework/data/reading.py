@@ -6,8 +6,10 @@ import codecs
 import io
 from collections.abc import Iterable, Iterator
 from encodings.aliases import aliases
+from itertools import chain
 from pathlib import Path
 
+from framework.data.packed import PackedText
 from framework.errors import DataError, Problem, nearest
 
 PIECE = 1 << 18
@@ -21,7 +23,7 @@ _MARKS = (
 )
 
 
-def read_files(files: Iterable[Path], encoding: str) -> Iterator[str]:
+def read_files(files: Iterable[Path | PackedText], encoding: str) -> Iterator[str]:
     r"""The files' text, one after the other, in pieces.
 
     A byte-order mark at a file's start is left out. Line ends become ``\n``, whether they were ``\n``, ``\r\n`` or ``\r``.
@@ -63,6 +65,29 @@ def even_pieces(pieces: Iterable[str]) -> Iterator[str]:
         yield "".join(held)
 
 
+def read_lines(file: Path | PackedText, encoding: str) -> Iterator[str]:
+    """A file's lines without their ends; a last line end begins no further line.
+
+    Raises:
+        DataError: see :func:`read_files`.
+    """
+    return split_lines(read_files([file], encoding))
+
+
+def split_lines(pieces: Iterable[str]) -> Iterator[str]:
+    r"""The lines of a text in pieces; only ``\n`` ends one."""
+    held: list[str] = []
+    for piece in pieces:
+        first, *others = piece.split("\n")
+        held.append(first)
+        if others:
+            yield "".join(held)
+            held = [others.pop()]
+            yield from others
+    if last := "".join(held):
+        yield last
+
+
 def _decoder_name(encoding: str) -> str:
     """The codec's own name, with the one of UTF-8 that accepts a byte-order mark."""
     try:
@@ -81,23 +106,19 @@ def _decoder_name(encoding: str) -> str:
     return "utf-8-sig" if name == "utf-8" else name
 
 
-def _read_file(file: Path, decoder_name: str, encoding: str) -> Iterator[str]:
+def _read_file(file: Path | PackedText, decoder_name: str, encoding: str) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder(decoder_name)()
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     wide = decoder_name.startswith(("utf-16", "utf-32"))
     done = 0
     try:
-        with file.open("rb") as stream:
-            while True:
-                block = stream.read(PIECE)
-                if not wide and (nul := block.find(b"\0")) >= 0:
-                    raise _no_text(file, encoding, done + nul, "is NUL, as in binary files", _mark_hint(file))
-                done += len(block)
-                text = newlines.decode(decoder.decode(block, final=not block), final=not block)
-                if text:
-                    yield text
-                if not block:
-                    return
+        for block in chain(_blocks(file, PIECE), [b""]):
+            if not wide and (nul := block.find(b"\0")) >= 0:
+                raise _no_text(file, encoding, done + nul, "is NUL, as in binary files", _mark_hint(file))
+            done += len(block)
+            text = newlines.decode(decoder.decode(block, final=not block), final=not block)
+            if text:
+                yield text
     except UnicodeDecodeError as error:
         # The decoder reports the place within what it had kept from before plus the block; all of that ends at `done`.
         offset = done - len(error.object) + error.start
@@ -107,14 +128,22 @@ def _read_file(file: Path, decoder_name: str, encoding: str) -> Iterator[str]:
         raise DataError(f"'{file}' cannot be read: {error.strerror or error}") from error
 
 
-def _no_text(file: Path, encoding: str, offset: int, what: str, hint: str) -> DataError:
+def _blocks(file: Path | PackedText, size: int) -> Iterator[bytes]:
+    if isinstance(file, PackedText):
+        yield from file.blocks(size)
+        return
+    with file.open("rb") as stream:
+        while block := stream.read(size):
+            yield block
+
+
+def _no_text(file: Path | PackedText, encoding: str, offset: int, what: str, hint: str) -> DataError:
     message = f"'{file}' is no {encoding} text: the byte at offset {offset:,} {what}"
     return DataError(Problem("", message, hint=hint))
 
 
-def _mark_hint(file: Path) -> str:
-    with file.open("rb") as stream:
-        head = stream.read(4)
+def _mark_hint(file: Path | PackedText) -> str:
+    head = next(_blocks(file, 4), b"")
     for mark, name in _MARKS:
         if head.startswith(mark):
             return f"its first bytes say {name}: set data.encoding={name}"

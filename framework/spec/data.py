@@ -8,6 +8,7 @@ from pydantic import Field
 
 from framework.registry import Registry
 from framework.spec.base import Spec
+from framework.spec.problems import ProblemCollector, render
 
 UNKNOWN_TOKEN = "[UNK]"
 
@@ -26,6 +27,9 @@ class DataSpec(Spec):
 
     sources: ClassVar[tuple[str, ...]] = ()
     """Settings that name what is read. Each takes the place of the others where a trained run is given other data to read."""
+
+    further: ClassVar[tuple[str, ...]] = ()
+    """Settings that name files of further parts, which are left out where a trained run is given other data to read."""
 
     shapes: ClassVar[tuple[str, ...]] = ("batch_size",)
     """Settings that say how other data is read and cut, which may be given anew with it."""
@@ -48,7 +52,19 @@ class DataSpec(Spec):
     @property
     def at_hand(self) -> bool:
         """Whether it can be read without a download."""
-        return True
+        return not self.fetched()
+
+    @property
+    def validates(self) -> bool:
+        """Whether something is held out for validation."""
+        return self.validation_fraction > 0
+
+    def fetched(self) -> tuple[DownloadSpec, ...]:
+        """The downloads that are read."""
+        return ()
+
+    def check(self, collector: ProblemCollector) -> None:
+        """Adds a problem for every rule between its settings that is broken."""
 
     def whole(self) -> dict[str, object]:
         """Settings under which all of other data is one part: nothing held out, nothing left out at the end."""
@@ -70,6 +86,23 @@ class DownloadSpec(Spec):
 
     filename: str
     """Path below the data folder, where the file is looked for before it is fetched."""
+
+    @property
+    def checked(self) -> str | None:
+        """File of an archive that has the checksum; None: the file itself has it."""
+        return None
+
+
+class ArchiveSpec(DownloadSpec):
+    """A file to fetch once and check, or a zip archive of which one file is read."""
+
+    member: str | None = None
+    """Name of the file within the archive; it, not the archive, has the checksum, as archives of the same files may differ."""
+
+    @property
+    def checked(self) -> str | None:
+        """``member``."""
+        return self.member
 
 
 class TextDataSpec(DataSpec):
@@ -124,10 +157,28 @@ class TextDataSpec(DataSpec):
     declared_sizes: dict[str, Annotated[int, Field(gt=0)]] = {}
     """``tokens``: different tokens of the declared text, ``[UNK]`` not counted."""
 
-    @property
-    def at_hand(self) -> bool:
-        """Whether it is read from files or from a corpus."""
-        return self.path is not None or self.corpus is not None
+    def fetched(self) -> tuple[DownloadSpec, ...]:
+        """The download, where neither a path nor a corpus takes its place."""
+        return () if self.download is None or self.path is not None or self.corpus is not None else (self.download,)
+
+    def check(self, collector: ProblemCollector) -> None:
+        """Rules between the settings."""
+        if self.path is None and self.corpus is None and self.download is None:
+            collector.add("data.path", "is missing", expected="a file, folder or glob of text files", hint="or choose data=python_source")
+        if self.max_vocabulary is not None and self.unknown != "replace":
+            collector.add(
+                "data.max_vocabulary",
+                "tokens left out of the vocabulary have nowhere to go",
+                value=render(self.max_vocabulary),
+                hint="set data.unknown=replace",
+            )
+        if self.shuffle_buffer is not None and self.order != "shuffled":
+            collector.add(
+                "data.shuffle_buffer",
+                "contiguous windows are not shuffled",
+                value=render(self.shuffle_buffer),
+                hint="set data.order=shuffled, or leave data.shuffle_buffer out",
+            )
 
     def whole(self) -> dict[str, object]:
         """Nothing held out, and no limit to the tokens."""

@@ -1,8 +1,22 @@
-"""All layer kinds that come with Gatework; importing this module makes them known."""
+"""All kinds of layers and of data that come with Gatework; importing this module makes them known."""
 
 from __future__ import annotations
 
+from framework.spec import parallel_text
+from framework.spec.data import DATA_KINDS
 from framework.spec.layers import attention, bidirectional, dense, elementwise, embedding, gru, merging
 from framework.spec.layers.base import LAYER_KINDS, layer_kind
 
-__all__ = ["LAYER_KINDS", "attention", "bidirectional", "dense", "elementwise", "embedding", "gru", "layer_kind", "merging"]
+__all__ = [
+    "DATA_KINDS",
+    "LAYER_KINDS",
+    "attention",
+    "bidirectional",
+    "dense",
+    "elementwise",
+    "embedding",
+    "gru",
+    "layer_kind",
+    "merging",
+    "parallel_text",
+]

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from framework.errors import nearest
 from framework.spec.base import size_name
-from framework.spec.data import DataSpec, TextDataSpec
 from framework.spec.decoding import DecodingSpec
 from framework.spec.experiment import Experiment
 from framework.spec.layers.attention import AttentionDecoderSpec
@@ -18,7 +17,7 @@ from framework.spec.problems import ProblemCollector, choices, render
 
 def check_experiment(collector: ProblemCollector, experiment: Experiment) -> None:
     """Adds a problem for each rule between sections that ``experiment`` breaks."""
-    check_data(collector, experiment.data)
+    experiment.data.check(collector)
     _check_batches(collector, experiment)
     _check_sizes(collector, experiment)
     _check_validation(collector, experiment)
@@ -26,28 +25,6 @@ def check_experiment(collector: ProblemCollector, experiment: Experiment) -> Non
     for name, layer in experiment.model.layers.items():
         if isinstance(layer, BidirectionalSpec):
             check_bidirectional(collector, f"model.layers.{name}", layer)
-
-
-def check_data(collector: ProblemCollector, data: DataSpec) -> None:
-    """Rules within a text data set."""
-    if not isinstance(data, TextDataSpec):
-        return
-    if data.path is None and data.corpus is None and data.download is None:
-        collector.add("data.path", "is missing", expected="a file, folder or glob of text files", hint="or choose data=python_source")
-    if data.max_vocabulary is not None and data.unknown != "replace":
-        collector.add(
-            "data.max_vocabulary",
-            "tokens left out of the vocabulary have nowhere to go",
-            value=render(data.max_vocabulary),
-            hint="set data.unknown=replace",
-        )
-    if data.shuffle_buffer is not None and data.order != "shuffled":
-        collector.add(
-            "data.shuffle_buffer",
-            "contiguous windows are not shuffled",
-            value=render(data.shuffle_buffer),
-            hint="set data.order=shuffled, or leave data.shuffle_buffer out",
-        )
 
 
 def recurrent_layers(layer: LayerSpec) -> Iterator[tuple[str, GRUSpec]]:
@@ -114,7 +91,7 @@ def _strings(value: object, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _check_validation(collector: ProblemCollector, experiment: Experiment) -> None:
-    if experiment.data.validation_fraction > 0:
+    if experiment.data.validates:
         return
     trainer = experiment.trainer
     watched = {"trainer.checkpoint.monitor": trainer.checkpoint.monitor}

@@ -10,10 +10,9 @@ from framework.errors import Problem, SpecError, nearest
 from framework.registry import broken_plugins
 from framework.spec.backend import BackendSpec
 from framework.spec.base import SPEC_VERSION, Spec
-from framework.spec.data import DATA_KINDS
 from framework.spec.decoding import DecodingSpec
 from framework.spec.experiment import Experiment, PathsSpec, RunSettings
-from framework.spec.kinds import LAYER_KINDS
+from framework.spec.kinds import DATA_KINDS, LAYER_KINDS
 from framework.spec.layers.base import LayerSpec
 from framework.spec.model import InputSpec, ModelSpec
 from framework.spec.optimizer import OPTIMIZER_KINDS

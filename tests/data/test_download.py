@@ -120,7 +120,7 @@ def test_without_file_and_network_one_error_names_the_offline_data(tmp_path: Pat
     message = str(caught.value)
     start = f"data.download: '{NAME}' is neither in '{tmp_path / 'data'}' and '{tmp_path / 'cache'}' nor can it be fetched from {url}\n"
     assert message.startswith(start)
-    assert f"hint: {OFFLINE} needs no download; data=text data.path=FILE reads your own text" in message
+    assert f"hint: {OFFLINE} needs no download; data.path=FILE reads your own text" in message
     assert "paths.data_dir or $GATEWORK_DATA" in message
     assert all(len(line) < 400 for line in message.splitlines())
     assert list((tmp_path / "cache" / "folder").iterdir()) == []

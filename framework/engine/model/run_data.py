@@ -26,8 +26,9 @@ from framework.engine.run.digest import resolved
 from framework.engine.run.folder import RunFolder
 from framework.errors import DataError, GateworkError, InputError, RunError, nearest
 from framework.files import expanded
-from framework.spec.data import DATA_KINDS, DataSpec
+from framework.spec.data import DataSpec
 from framework.spec.experiment import Experiment, PathsSpec
+from framework.spec.kinds import DATA_KINDS
 from framework.spec.validate import validate_experiment
 
 _FOLDERS = ("paths.data_dir", "paths.cache_dir")
@@ -121,7 +122,7 @@ def _with(experiment: Experiment, given: Mapping[str, Any]) -> Experiment:
     settings = resolved(experiment)
     sources = experiment.data.sources
     if any(key in given for key in _keys(sources)):
-        settings["data"].update({**dict.fromkeys(sources), "declared_sizes": {}})
+        settings["data"].update({**dict.fromkeys((*sources, *experiment.data.further)), "declared_sizes": {}})
     for key, value in given.items():
         section, name = key.split(".")
         settings[section][name] = value
@@ -168,9 +169,8 @@ def _allowed(folder: RunFolder, experiment: Experiment, given: Mapping[str, Any]
     if outside:
         roots = _roots(folder, paths, runs_dir)
         outside = [place for place in outside if not _lies_in(place, roots)]
-    spec, download = experiment.data, getattr(experiment.data, "download", None)
-    if not spec.at_hand and download is not None:
-        if download.model_dump() not in user.downloads:
+    for download in experiment.data.fetched():
+        if download.model_dump(exclude_none=True) not in user.downloads:
             outside.append(f"{download.url} (it would be fetched)")
         elif paths.data_dir is None and _holds(experiment.paths.data_dir, download.filename):
             paths = paths.model_copy(update={"data_dir": experiment.paths.data_dir})
@@ -189,11 +189,9 @@ def _holds(data_dir: str | None, filename: str) -> bool:
 
 
 def _named(experiment: Experiment) -> Iterator[str]:
-    """Paths that the config of the data names, as they are written."""
-    for place in experiment.data.places:
-        value = getattr(experiment.data, place, None)
-        for one in [value] if isinstance(value, str) else value or []:
-            yield str(one)
+    """Paths that the config of the data names, as they are written, but for those of files to be fetched."""
+    fetched = {download.filename for download in experiment.data.fetched()}
+    yield from (one for one in _places(experiment.data.model_dump(), type(experiment.data)) if one not in fetched)
 
 
 def _roots(folder: RunFolder, paths: PathsSpec, runs_dir: str) -> list[Path]:
@@ -227,19 +225,28 @@ def _is_in(path: Path, roots: Sequence[Path]) -> bool:
 
 def _naming(command: str, experiment: Experiment) -> str:
     """The command with the data named, as one can type it."""
-    places = list(_named(experiment)) if getattr(experiment.data, "path", None) else []
-    corpus = getattr(experiment.data, "corpus", None)
-    if corpus and not places:
-        return f"{command} data.corpus={corpus}"
-    quoted = [f"'{place}'" if any(sign in place for sign in ",[]{}()=:' \\") else place for place in places]
-    value = "FILE" if not places else quoted[0] if isinstance(getattr(experiment.data, "path", None), str) else f"[{','.join(quoted)}]"
-    return f"{command} {shlex.quote(f'data.path={value}')}"
+    data = experiment.data
+    given = {name: value for name in data.sources if (value := getattr(data, name, None))}
+    given = {"path": given["path"]} if "path" in given else given or {"path": "FILE"}
+    return " ".join([command, *(shlex.quote(f"data.{name}={_written(value)}") for name, value in given.items())])
 
 
-def _places(section: Mapping[str, Any]) -> list[Any]:
-    """What a config's section of data says of where it lies."""
-    spec = DATA_KINDS.get(str(section.get("kind")))
-    return [section[place] for place in (spec.places if spec else ()) if section.get(place)]
+def _written(value: Any) -> str:
+    """A path, or a list of paths, as an override has it."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_written, value))}]"
+    return f"'{value}'" if any(sign in str(value) for sign in ",[]{}()=:' \\") else str(value)
+
+
+def _places(section: Mapping[str, Any], spec: type[DataSpec] | None) -> Iterator[str]:
+    """The paths that a config's section of data names."""
+    for place in () if spec is None else spec.places:
+        value: Any = section
+        for key in place.split("."):
+            value = value.get(key) if isinstance(value, Mapping) and not key.startswith("download") else None
+        for one in value if isinstance(value, list) else [value]:
+            if one:
+                yield str(one)
 
 
 @dataclass(frozen=True)
@@ -275,9 +282,9 @@ class _UserSettings:
             except GateworkError:
                 continue
         known = [one for one in sections if isinstance(one, Mapping)]
-        listed = [one if isinstance(one, list) else [one] for section in known for one in _places(section)]
-        downloads = [one for one in (section.get("download") for section in known) if isinstance(one, Mapping)]
-        return cls(frozenset(str(place) for places in listed for place in places), tuple(dict(one) for one in downloads), paths)
+        places = [place for section in known for place in _places(section, DATA_KINDS.get(str(section.get("kind"))))]
+        listed = [one for section in known for one in (section.get("download"), *(section.get("downloads") or ()))]
+        return cls(frozenset(places), tuple(dict(one) for one in listed if isinstance(one, Mapping)), paths)
 
     def names(self, place: str) -> bool:
         """Whether a path is one of the user's own; relative ones count from the working folder for both."""

@@ -1,0 +1,1 @@
+"""Pairs of sentences: read, cleaned, held out, numbered, and put into batches."""

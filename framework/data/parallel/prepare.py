@@ -1,0 +1,89 @@
+"""Pairs of sentences: from a config to batches."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from framework.data.batches import Batches
+from framework.data.parallel.batches import MARKED, PairBatches
+from framework.data.parallel.buckets import borders_by_rows, borders_by_tokens, by_length
+from framework.data.parallel.cache import stored
+from framework.data.parallel.examples import PairExamples
+from framework.data.parallel.places import find_texts
+from framework.data.parallel.processor import PairsProcessor
+from framework.data.parallel.split import PARTS
+from framework.data.parallel.store import SIDES, PairStore
+from framework.data.prepared import PreparedData
+from framework.errors import DataError, Problem
+from framework.spec.experiment import PathsSpec
+from framework.spec.parallel_text import ParallelTextDataSpec
+
+_DIGEST_VERSION = 1
+"""To be raised with any change to how the same pairs are put into batches."""
+
+
+def prepare_pairs(spec: ParallelTextDataSpec, paths: PathsSpec, seed: int | None, processor: PairsProcessor | None = None) -> PreparedData:
+    """Read the pairs, clean and number them, hold some out, and put them into batches.
+
+    What was prepared lies in the cache folder and is mapped into memory; the same texts and settings are prepared only once.
+
+    Args:
+        spec: what to read and how to prepare it.
+        paths: where data sets and downloads lie.
+        seed: of the batches' order; None: the pairs' own.
+        processor: numbers the tokens, in place of one made of the pairs.
+
+    Returns:
+        Batches as :func:`framework.data.parallel.batches.pair_batch` makes them; the sizes ``source`` and ``target``; as figures
+        ``source_length`` and ``target_length``, the longest sentences' tokens, markers counted; and the examples of every part.
+
+    Raises:
+        UnknownWords: a vocabulary without ``[UNK]`` lacks words of the texts; they are named.
+        DataError: a text is missing, unreadable, too short, or has too many lines that are no pairs.
+    """
+    texts = find_texts(spec, paths)
+    store = stored(texts, spec, paths, processor)
+    parts = [part for part in PARTS if store.rows(part).size]
+    longest = {side: int(store.about["longest"][side]) + MARKED for side in SIDES}
+    padded = longest if spec.pad_to == "longest" else None
+    splits = {part: _batches(store, part, spec, seed if part == "train" else None, padded) for part in parts}
+    _check_length(splits["train"], store, spec)
+    return PreparedData(
+        sizes=dict(store.processor.sizes),
+        digest=_digest(spec, store),
+        processor=store.processor,
+        splits=splits,
+        tokens=int(store.about["tokens"]),
+        source=", ".join(one.text.name for one in texts),
+        figures={f"{side}_length": float(length) for side, length in longest.items()},
+        examples={part: PairExamples(store, part) for part in parts},
+    )
+
+
+def _batches(store: PairStore, part: str, spec: ParallelTextDataSpec, seed: int | None, longest: dict[str, int] | None) -> Batches:
+    rows, borders, batch_size = store.rows(part), None, spec.batch_size
+    remainder = spec.drop_remainder and part == "train"
+    if spec.order == "buckets" and seed is not None:
+        rows = by_length(store, rows, seed)
+        borders = borders_by_rows(rows.size, spec.batch_size, remainder)
+    if spec.batch_tokens is not None:
+        borders = borders_by_tokens(store, rows, spec.batch_tokens)
+        batch_size = int((borders[1:] - borders[:-1]).max())
+    return PairBatches(store, rows, batch_size, remainder, seed, borders, longest)
+
+
+def _check_length(train: Batches, store: PairStore, spec: ParallelTextDataSpec) -> None:
+    """One batch at least."""
+    if train.steps:
+        return
+    pairs = store.rows("train").size
+    message = f"there are too few pairs to train on: {pairs:,}, and a batch has {spec.batch_size:,}"
+    hint = "lower data.batch_size, set data.drop_remainder=false, or give more text"
+    raise DataError(Problem("data.batch_size", message, value=str(spec.batch_size), hint=hint))
+
+
+def _digest(spec: ParallelTextDataSpec, store: PairStore) -> str:
+    settings = spec.model_dump(mode="json", include={"batch_size", "drop_remainder", "order", "batch_tokens", "pad_to"})
+    whole = {"version": _DIGEST_VERSION, "settings": settings, "processor": store.processor.digest, "content": store.about["content"]}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode("ascii")).hexdigest()
