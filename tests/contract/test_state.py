@@ -11,7 +11,7 @@ from small_models import ROWS, Listener, Windows, Workshop, language_model
 
 from framework.backends.base.state import PARTS
 from framework.backends.base.training import Position
-from framework.backends.tensorflow.layers import elementwise
+from framework.backends.tensorflow.layers import dropout
 from framework.spec.optimizer import AdamSpec, OptimizerSpec, RMSpropSpec, SGDSpec
 
 pytestmark = [pytest.mark.torch, pytest.mark.tensorflow]
@@ -87,7 +87,7 @@ def test_states_of_earlier_versions_are_read_by_either(backend: str) -> None:
 
 
 def test_a_layer_that_counts_random_numbers_itself_goes_on_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elementwise, "Dropout", keras.layers.Dropout)
+    monkeypatch.setattr(dropout, "Dropout", keras.layers.Dropout)
     model = language_model(None, drop={"kind": "dropout", "rate": 0.4})
     trainee = Workshop("tensorflow").trainee(model)
     fit(trainee, SGDSpec(), 0, 2)

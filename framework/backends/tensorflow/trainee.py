@@ -22,7 +22,7 @@ from framework.backends.tensorflow.layers import BuildContext
 from framework.backends.tensorflow.loss import keras_loss, loss_dtype
 from framework.backends.tensorflow.model import build_model
 from framework.backends.tensorflow.optimizers import make_optimizer, optimizer_identity, optimizer_variables
-from framework.backends.tensorflow.variables import ModelVariables, read, shapes, write
+from framework.backends.tensorflow.state import ModelVariables, read, shapes, write
 from framework.builder.plan import ModelPlan
 from framework.data.batches import Batch, Batches
 from framework.errors import TrainingError

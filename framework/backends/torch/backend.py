@@ -8,9 +8,9 @@ import torch
 
 from framework.backends.base.objective import Objective
 from framework.backends.base.training import Arrays
-from framework.backends.torch.checkpoint import check_plan_weights
 from framework.backends.torch.layers.base import Setting
 from framework.backends.torch.module import GraphModule
+from framework.backends.torch.state import check_plan_weights
 from framework.backends.torch.trainee import TorchTrainee
 from framework.builder.plan import ModelPlan
 from framework.builder.planner import required_cudnn

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from framework.backends.base.ledger import check_finite
 from framework.backends.base.objective import Objective
 from framework.backends.base.state import current_name
-from framework.backends.torch.graph import Graph
 from framework.backends.torch.layers.base import Setting
 from framework.backends.torch.loss import Loss, batch_loss
+from framework.backends.torch.model import Graph
 from framework.backends.torch.optimizers import KerasOptimizer, clip_gradients, make_optimizer
 from framework.backends.torch.signal import Signal
 from framework.backends.torch.tracing import as_one_node

@@ -14,13 +14,13 @@ from framework.backends.base.ledger import Ledger
 from framework.backends.base.objective import Totals, measured
 from framework.backends.base.training import Arrays, Training, TrainingEvents
 from framework.backends.torch.arrays import as_array, as_tensor
-from framework.backends.torch.checkpoint import check_plan_weights, read_state, read_weights, write_optimizer, write_state
 from framework.backends.torch.decoding.stepper import TorchStepper
-from framework.backends.torch.fit import fit
+from framework.backends.torch.fitting import fit
 from framework.backends.torch.loader import BatchLoader, as_tensors
 from framework.backends.torch.loss import RunningTotals
 from framework.backends.torch.module import GraphModule
 from framework.backends.torch.optimizers import make_optimizer
+from framework.backends.torch.state import check_plan_weights, read_state, read_weights, write_optimizer, write_state
 from framework.builder.plan import ModelPlan
 from framework.data.batches import Batch, Batches
 from framework.data.limit import limit as cut

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +10,8 @@ import tensorflow as tf
 
 from framework.backends.base.training import Arrays
 from framework.backends.tensorflow.attention.step import attention_decoder_form, attention_form, constants_of
-from framework.backends.tensorflow.decoding.form import Form, Formed, Held
-from framework.backends.tensorflow.gru.step import Step, project
-from framework.backends.tensorflow.identifiers import activation
+from framework.backends.tensorflow.decoding.cell import gru_form
+from framework.backends.tensorflow.decoding.form import Form, Formed
 from framework.backends.tensorflow.layers import BuildContext, build_layer
 from framework.backends.tensorflow.model import call_layer, weights_at_zero
 from framework.builder.plan import ModelPlan, PlannedLayer, PlannedTensor, Reference
@@ -120,7 +119,9 @@ class StepGraph:
 
     def _form(self, layer: PlannedLayer) -> Form:
         if isinstance(layer.spec, GRUSpec):
-            return self._gru(layer, layer.spec)
+            source = self.derived.folded.get(layer.name)
+            table = None if source is None else self.weights[f"{source.name}/embeddings"]
+            return gru_form(layer.spec, self._values(layer), table, source is not None and bool(getattr(source.spec, "mask_zero", False)))
         if isinstance(layer.spec, AttentionDecoderSpec):
             return attention_decoder_form(layer, layer.spec, self._values(layer))
         if isinstance(layer.spec, AttentionSpec):
@@ -129,32 +130,6 @@ class StepGraph:
             layer = replace(layer, spec=layer.spec.model_copy(update={"axis": -1}))
         native = self._native(layer, _without_time(layer.inputs[0]))
         return lambda read, tokens, held: Formed({"output": native(read if len(read) > 1 else read[0])}, {})
-
-    def _gru(self, layer: PlannedLayer, spec: GRUSpec) -> Form:
-        kernel, recurrent_kernel = self.weights[f"{layer.name}/kernel"], self.weights[f"{layer.name}/recurrent_kernel"]
-        bias = self.weights[f"{layer.name}/bias"] if spec.use_bias else None
-        bias, recurrent_bias = (bias[0], bias[1]) if bias is not None and spec.reset_after else (bias, None)
-        step = Step(recurrent_kernel, recurrent_bias, activation(spec.activation), activation(spec.recurrent_activation), spec.reset_after)
-        source = self.derived.folded.get(layer.name)
-        # ``x W + b`` of every token, ``(vocabulary, 3 units)``: it saves reading the kernel at every step.
-        table = None if source is None else project(self.weights[f"{source.name}/embeddings"], kernel, bias)
-        mask_zero = source is not None and bool(getattr(source.spec, "mask_zero", False))
-
-        def form(read: Sequence[tf.Tensor], tokens: tf.Tensor, held: Held) -> Formed:
-            state = held["state"]
-            if table is None:
-                new, mask = step(project(read[0], kernel, bias), state), getattr(read[0], "_keras_mask", None)
-            else:
-                new, mask = step(tf.gather(table, tokens), state), tf.not_equal(tokens, 0) if mask_zero else None
-            if mask is None:
-                return Formed({"output": new, "state": new}, {"state": new})
-            valid = mask[:, None]
-            carried = tf.where(valid, new, state)
-            output = tf.where(valid, new, tf.zeros_like(new)) if spec.zero_output_for_mask else tf.identity(carried)
-            output._keras_mask = mask if spec.return_sequences else None
-            return Formed({"output": output, "state": carried}, {"state": carried})
-
-        return form
 
 
 def _without_time(tensor: PlannedTensor) -> tuple[int | None, ...]:

@@ -1,20 +1,40 @@
-"""Native Keras layers of the layer kinds; importing this package makes them known."""
+"""The layer kinds on Keras, one a file; importing this package makes them known to :func:`build_layer`."""
 
 from __future__ import annotations
 
-from framework.backends.tensorflow.layers import attention, attention_decoder, dense, elementwise, merging, recurrent
-from framework.backends.tensorflow.layers.registry import BuildContext, build_layer, builds, keras_name, native_name
+from framework.backends.tensorflow.layers import (
+    activation,
+    add,
+    attention,
+    attention_decoder,
+    bidirectional,
+    concatenate,
+    dense,
+    dropout,
+    embedding,
+    gru,
+    layer_normalization,
+    masking,
+)
+from framework.backends.tensorflow.layers.base import BuildContext, keras_name, native_name
+from framework.backends.tensorflow.layers.table import build_layer, builds
 
 __all__ = [
     "BuildContext",
+    "activation",
+    "add",
     "attention",
     "attention_decoder",
+    "bidirectional",
     "build_layer",
     "builds",
+    "concatenate",
     "dense",
-    "elementwise",
+    "dropout",
+    "embedding",
+    "gru",
     "keras_name",
-    "merging",
+    "layer_normalization",
+    "masking",
     "native_name",
-    "recurrent",
 ]

@@ -11,7 +11,8 @@ import tensorflow as tf
 from framework.backends.base.scoring import Scoring
 from framework.backends.tensorflow.attention.memory import Memory, asked_of, attend
 from framework.backends.tensorflow.identifiers import constraint, initializer, regularizer
-from framework.backends.tensorflow.layers.registry import BuildContext, builds
+from framework.backends.tensorflow.layers.base import BuildContext
+from framework.backends.tensorflow.layers.table import builds
 from framework.builder.plan import PlannedLayer
 from framework.spec.layers.attention import AttentionSpec, AttentionVectorSpec, ScoreSpec
 

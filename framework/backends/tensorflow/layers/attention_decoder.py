@@ -20,8 +20,9 @@ from framework.backends.tensorflow.gru.dropout import in_training
 from framework.backends.tensorflow.gru.masks import outputs_of, time_major_mask, without_masked
 from framework.backends.tensorflow.gru.step import Step
 from framework.backends.tensorflow.layers.attention import Score, matrix, matrix_values
-from framework.backends.tensorflow.layers.recurrent import gru_of
-from framework.backends.tensorflow.layers.registry import BuildContext, builds
+from framework.backends.tensorflow.layers.base import BuildContext
+from framework.backends.tensorflow.layers.gru import gru_of
+from framework.backends.tensorflow.layers.table import builds
 from framework.backends.tensorflow.recomputation import Call
 from framework.builder.kinds.attention import cell_names
 from framework.builder.plan import PlannedLayer

@@ -1,4 +1,4 @@
-"""Embedding and dense."""
+"""A product with a matrix."""
 
 from __future__ import annotations
 
@@ -7,25 +7,10 @@ from typing import cast
 import keras
 
 from framework.backends.tensorflow.identifiers import activation, constraint, initializer, regularizer
-from framework.backends.tensorflow.layers.registry import BuildContext, builds
+from framework.backends.tensorflow.layers.base import BuildContext
+from framework.backends.tensorflow.layers.table import builds
 from framework.builder.plan import PlannedLayer
 from framework.spec.layers.dense import DenseSpec
-from framework.spec.layers.embedding import EmbeddingSpec
-
-
-@builds("embedding")
-def build_embedding(planned: PlannedLayer, context: BuildContext) -> keras.layers.Layer:
-    """``(batch, …) int`` to ``(batch, …, output_dim)``."""
-    spec = cast(EmbeddingSpec, planned.spec)
-    return keras.layers.Embedding(
-        input_dim=spec.input_dim,
-        output_dim=spec.output_dim,
-        embeddings_initializer=initializer(spec.embeddings_initializer),
-        embeddings_regularizer=regularizer(spec.embeddings_regularizer),
-        embeddings_constraint=constraint(spec.embeddings_constraint),
-        mask_zero=spec.mask_zero,
-        **context.shared(planned),
-    )
 
 
 @builds("dense")

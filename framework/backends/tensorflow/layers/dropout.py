@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
 
 from framework.backends.tensorflow.dropout_masks import dropout_masks
+from framework.backends.tensorflow.layers.base import BuildContext
+from framework.backends.tensorflow.layers.table import builds
 from framework.backends.tensorflow.recomputation import CallLog
+from framework.builder.plan import PlannedLayer
+from framework.spec.layers.elementwise import DropoutSpec
 
 
 @keras.saving.register_keras_serializable(package="gatework")
@@ -44,3 +48,10 @@ class Dropout(keras.layers.Dropout):  # type: ignore[misc]
             shape = tf.ones([actual[axis] if one is None else one for axis, one in enumerate(self.noise_shape)], inputs.dtype)
         [mask] = dropout_masks(self.seed_generator.next(), 0, 1, self.rate, shape)
         return mask
+
+
+@builds("dropout")
+def build_dropout(planned: PlannedLayer, context: BuildContext) -> keras.layers.Layer:
+    """Zeroes a fraction of the values in training."""
+    spec = cast(DropoutSpec, planned.spec)
+    return Dropout(spec.rate, seed=context.seed_of(planned.name, spec.seed), **context.shared(planned))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,70 +13,16 @@ from torch import Tensor
 
 from framework.backends.base.training import Arrays
 from framework.backends.torch.arrays import as_tensor
-from framework.backends.torch.decoding.form import Formed, Remembering, StepForm
-from framework.backends.torch.graph import Graph, run_layer
+from framework.backends.torch.decoding.step import Held, Part, Wires
 from framework.backends.torch.layers.base import Layer
+from framework.backends.torch.model import Graph, run_layer
 from framework.backends.torch.signal import Signal
 from framework.builder.plan import PlannedLayer, Reference
 from framework.builder.step import derive_step
 from framework.decoding.stepper import State, Stepped, check_prompt, check_start
 
-Wires = dict[Reference, Signal]
-
 CHUNK = 256
 """Steps of a prompt that are read at once; bounds the memory that a long prompt takes."""
-
-
-class _Held(NamedTuple):
-    """What a step finds: what goes from step to step, and what stays as it is; by names of the model."""
-
-    carried: Mapping[str, Tensor]
-    constant: Mapping[str, Tensor]
-
-
-class _Part(NamedTuple):
-    """One layer's share of a step.
-
-    Attributes:
-        planned: the layer.
-        form: what it does.
-        folded: whether it looks the tokens up itself in a step of one token.
-        states: the names of its states in the model, by their own.
-    """
-
-    planned: PlannedLayer
-    form: StepForm
-    folded: bool
-    states: Mapping[str, str]
-
-    def step(self, wires: Wires, tokens: Tensor, held: _Held, new: dict[str, Tensor]) -> None:
-        read = () if self.folded else [wires[one] for one in self.planned.references["inputs"]]
-        self._write(self.form.step(read, tokens, self._own(held)), wires, new)
-
-    def read(self, wires: Wires, held: _Held, new: dict[str, Tensor]) -> None:
-        read = [wires[one] for one in self.planned.references["inputs"]]
-        self._write(self.form.read(read, self._own(held)), wires, new)
-
-    def constants(self, wires: Wires, like: Tensor) -> Mapping[str, Tensor]:
-        """What its steps read and what stays as it is, by its names in the model."""
-        if not isinstance(self.form, Remembering):
-            return {}
-        fields = {field: found for field, found in self.planned.references.items() if field not in ("inputs", "initial_state")}
-        made = self.form.constants({field: [wires[one] for one in found] for field, found in fields.items()}, like)
-        return {f"{self.planned.name}/{name}": value for name, value in made.items()}
-
-    def _own(self, held: _Held) -> Mapping[str, Tensor]:
-        own = {name: held.carried[key] for name, key in self.states.items()}
-        if isinstance(self.form, Remembering):
-            prefix = f"{self.planned.name}/"
-            own.update({key.removeprefix(prefix): value for key, value in held.constant.items() if key.startswith(prefix)})
-        return own
-
-    def _write(self, formed: Formed, wires: Wires, new: dict[str, Tensor]) -> None:
-        for name, signal in formed.outputs.items():
-            wires[Reference(self.planned.name, name)] = signal
-        for name, key in self.states.items():
-            new[key] = formed.states[name]
 
 
 class TorchStepper:
@@ -131,7 +77,7 @@ class TorchStepper:
                 return self._read(given, state)
             wires: Wires = {Reference(self.derived.decoded): Signal(given)}
             new: dict[str, Tensor] = {}
-            held = _Held(state.carried, state.constant)
+            held = Held(state.carried, state.constant)
             for part in self._step_parts:
                 part.step(wires, given, held, new)
             return self._stepped(wires, new, state)
@@ -156,11 +102,11 @@ class TorchStepper:
             wires = {Reference(self.derived.decoded): Signal(chunk)}
             before, new = new, {}
             for part in self._read_parts:
-                part.read(wires, _Held(before, state.constant), new)
+                part.read(wires, Held(before, state.constant), new)
         # What follows the last recurrent layer is needed for the last step alone.
         wires = {reference: signal if reference.output == "state" else _last_step(signal) for reference, signal in wires.items()}
         for part in self._rest_parts:
-            part.step(wires, tokens[:, -1], _Held({}, state.constant), {})
+            part.step(wires, tokens[:, -1], Held({}, state.constant), {})
         return self._stepped(wires, new, state)
 
     def _stepped(self, wires: Wires, carried: Mapping[str, Tensor], before: State) -> Stepped:
@@ -169,10 +115,10 @@ class TorchStepper:
         watched = {name: _array(wires[Reference(name, "attention")].value) for name in attending}
         return Stepped(logits, State(before.constant, carried, before.rows, before.width), watched)
 
-    def _part(self, planned: PlannedLayer, layers: Mapping[str, Layer]) -> _Part:
+    def _part(self, planned: PlannedLayer, layers: Mapping[str, Layer]) -> Part:
         source = self.derived.folded.get(planned.name)
         form = layers[planned.name].step_form(None if source is None else layers[source.name])
-        return _Part(planned, form, source is not None, {name: f"{planned.name}/{name}" for name in planned.state})
+        return Part(planned, form, source is not None, {name: f"{planned.name}/{name}" for name in planned.state})
 
 
 def _array(value: Tensor) -> NDArray[np.float32]:

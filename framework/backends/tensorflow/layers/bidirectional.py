@@ -1,4 +1,4 @@
-"""GRU and bidirectional."""
+"""A recurrent layer run forwards and backwards over the same sequence."""
 
 from __future__ import annotations
 
@@ -6,19 +6,12 @@ from typing import Any, cast
 
 import keras
 
-from framework.backends.base.gru_arguments import keywords_of
-from framework.backends.tensorflow.gru import GRU
-from framework.backends.tensorflow.layers.registry import BuildContext, builds
+from framework.backends.tensorflow.layers.base import BuildContext
+from framework.backends.tensorflow.layers.gru import filled, gru_of
+from framework.backends.tensorflow.layers.table import builds
 from framework.builder.plan import PlannedLayer
 from framework.spec.layers.bidirectional import BidirectionalSpec
 from framework.spec.layers.gru import GRUSpec
-
-
-@builds("gru")
-def build_gru(planned: PlannedLayer, context: BuildContext) -> keras.layers.Layer:
-    """``(batch, time, features)`` to ``(batch, units)`` or ``(batch, time, units)``, and the state with ``return_state``."""
-    spec = cast(GRUSpec, planned.spec)
-    return gru_of(_filled(spec, planned.name, context), **context.shared(planned))
 
 
 @builds("bidirectional")
@@ -29,8 +22,9 @@ def build_bidirectional(planned: PlannedLayer, context: BuildContext) -> keras.l
     backward = spec.backward_layer or spec.layer.model_copy(update={"go_backwards": not spec.layer.go_backwards, "seed": None})
     directions = {}
     for name, inner in (("forward", spec.layer), ("backward", backward)):
-        filled = _filled(inner, f"{planned.name}/{name}", context)
-        directions[name] = gru_of(filled, return_state=spec.return_state, **_inner(shared, inner, name))
+        directions[name] = gru_of(
+            filled(inner, f"{planned.name}/{name}", context), return_state=spec.return_state, **_inner(shared, inner, name)
+        )
     return Bidirectional(directions["forward"], backward_layer=directions["backward"], merge_mode=spec.merge_mode, **shared)
 
 
@@ -78,18 +72,3 @@ def _inner(shared: dict[str, Any], spec: GRUSpec, direction: str) -> dict[str, A
         "dtype": spec.dtype or shared["dtype"],
         "trainable": spec.trainable and shared["trainable"],
     }
-
-
-def _filled(spec: GRUSpec, name: str, context: BuildContext) -> GRUSpec:
-    """With the seed and the choice of cuDNN that the model makes where the config leaves them open."""
-    return spec.model_copy(update={"seed": context.seed_of(name, spec.seed), "use_cudnn": context.cudnn(spec)})
-
-
-def gru_of(spec: GRUSpec, **changes: Any) -> GRU:
-    """The native layer of a config's GRU.
-
-    Args:
-        spec: with sizes and seed filled in.
-        changes: ``name``, ``dtype``, ``trainable`` and whatever else wins over the spec.
-    """
-    return GRU(**keywords_of(spec, **changes))

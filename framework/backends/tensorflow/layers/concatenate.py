@@ -1,4 +1,4 @@
-"""Kinds that make one tensor of several: concatenate and add."""
+"""Joins tensors along an axis."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import cast
 
 import keras
 
-from framework.backends.tensorflow.layers.registry import BuildContext, builds
+from framework.backends.tensorflow.layers.base import BuildContext
+from framework.backends.tensorflow.layers.table import builds
 from framework.builder.plan import PlannedLayer
 from framework.spec.layers.merging import ConcatenateSpec
 
@@ -15,9 +16,3 @@ from framework.spec.layers.merging import ConcatenateSpec
 def build_concatenate(planned: PlannedLayer, context: BuildContext) -> keras.layers.Layer:
     """Joins along ``axis``."""
     return keras.layers.Concatenate(axis=cast(ConcatenateSpec, planned.spec).axis, **context.shared(planned))
-
-
-@builds("add")
-def build_add(planned: PlannedLayer, context: BuildContext) -> keras.layers.Layer:
-    """Adds tensors of one shape."""
-    return keras.layers.Add(**context.shared(planned))

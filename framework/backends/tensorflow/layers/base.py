@@ -1,4 +1,4 @@
-"""How a layer kind becomes a native Keras layer: one small builder a kind, found by the kind's name."""
+"""What every layer of a model shares on Keras: data types, seeds, cuDNN, names."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import keras
-
 from framework.backends.base.dropout import dropout_seed
-from framework.backends.base.layer_builders import LAYER_BUILDERS
 from framework.builder.plan import PlannedLayer
 from framework.errors import UnsupportedArgument
 from framework.spec.backend import BackendSpec
@@ -73,24 +70,3 @@ def keras_name(name: str) -> str:
     """A name that TensorFlow takes for a scope: the config's, with anything else than letters, digits and ``_.-`` replaced."""
     valid = re.sub(r"[^A-Za-z0-9_.\-]", "_", name)
     return valid if re.match(r"[A-Za-z0-9.]", valid) else f"layer{valid}"
-
-
-builds = LAYER_BUILDERS["tensorflow"].builds
-"""Makes a function of (planned layer, context) that gives an unbuilt Keras layer the builder of a layer kind."""
-
-
-def build_layer(planned: PlannedLayer, context: BuildContext) -> keras.layers.Layer:
-    """The native layer, without weights yet.
-
-    Raises:
-        UnsupportedArgument: there is no builder for the kind, or Keras refuses an argument; the layer is named.
-    """
-    builder = LAYER_BUILDERS["tensorflow"].builder(planned.kind, planned.name)
-    try:
-        return builder(planned, context)
-    except (TypeError, ValueError) as error:
-        raise UnsupportedArgument(f"model.layers.{planned.name}: Keras refuses it: {error}") from error
-    except UnsupportedArgument as error:
-        if planned.name in str(error):
-            raise
-        raise UnsupportedArgument(f"model.layers.{planned.name}: {error}") from error
