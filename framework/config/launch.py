@@ -56,22 +56,6 @@ def add_launch_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--info", nargs="?", const="all", choices=_INFO, help="print what Hydra knows instead of running")
 
 
-def hydra_main(argv: Sequence[str], job: Job, program: str | None = None) -> int:
-    """Reads a command line as Hydra's own ``main`` does, and launches.
-
-    Args:
-        argv: the words of the command line.
-        job: see :func:`launch`.
-        program: name of the command, for its help.
-
-    Returns:
-        The exit code.
-    """
-    parser = argparse.ArgumentParser(prog=program, allow_abbrev=False)
-    add_launch_arguments(parser)
-    return launch(parser.parse_intermixed_args(list(argv)), job)
-
-
 def launch(arguments: argparse.Namespace, job: Job, around: Around | None = None) -> int:
     """Does what the arguments of :func:`add_launch_arguments` ask for: shows the config, runs the job, or runs it many times.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, SerializeAsAny
 
@@ -51,6 +51,3 @@ def previous_names(model: ModelSpec) -> dict[str, str | None]:
         found[name] = before
         before = name
     return found
-
-
-LayerMapping = dict[str, Any]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -11,8 +12,8 @@ import pytest
 import yaml
 
 from framework.config.compose import Composed
-from framework.config.jobs import JobOutcome
-from framework.config.launch import hydra_main, multirun, report
+from framework.config.jobs import Job, JobOutcome
+from framework.config.launch import add_launch_arguments, launch, multirun, report
 from framework.errors import DataError, InputError, SpecError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +35,13 @@ class Recorder:
         return gru["units"] / 2
 
 
+def launched(words: list[str], job: Job) -> int:
+    """Launches what a command line asks for."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    add_launch_arguments(parser)
+    return launch(parser.parse_intermixed_args(words), job)
+
+
 @pytest.fixture
 def job() -> Recorder:
     return Recorder()
@@ -41,11 +49,11 @@ def job() -> Recorder:
 
 def test_an_interpolation_that_cannot_be_shown_comes_with_its_place(folder):
     with pytest.raises(SpecError, match=r"(?s)seed: there is no key 'nothing'.*set in: override `seed=\$\{nothing\}`"):
-        hydra_main(["recipe=text_generation", "seed=${nothing}", "--cfg", "job", "--resolve"], print)
+        launched(["recipe=text_generation", "seed=${nothing}", "--cfg", "job", "--resolve"], print)
 
 
 def test_a_single_run(folder, job):
-    assert hydra_main(["recipe=text_generation", "model.layers.gru.units=5"], job) == 0
+    assert launched(["recipe=text_generation", "model.layers.gru.units=5"], job) == 0
     ((overrides, gru, origin),) = job.seen
     assert overrides == ("recipe=text_generation", "model.layers.gru.units=5")
     assert gru["units"] == 5
@@ -55,7 +63,7 @@ def test_a_single_run(folder, job):
 
 def test_a_single_run_that_fails(folder, job):
     with pytest.raises(DataError, match=r"0\.13 is unlucky"):
-        hydra_main(["recipe=text_generation", "model.layers.gru.dropout=0.13"], job)
+        launched(["recipe=text_generation", "model.layers.gru.dropout=0.13"], job)
 
 
 def test_a_multirun_is_a_job_for_each_value(folder, write, job, capsys):
@@ -64,7 +72,7 @@ def test_a_multirun_is_a_job_for_each_value(folder, write, job, capsys):
     (folder / "other" / "model" / "own.yaml").write_text("layers: {gru: {kind: gru, units: 77}}\n")
     shared = ("recipe=text_generation", "model=own", "{}", "decoding=mine", "decoding.prompt=I'm", "trainer.max_epochs=3")
     words = [word.format("model.layers.gru.units=5,6") for word in shared]
-    assert hydra_main(["-m", "--config-dir", "other", "hydra/launcher=basic", *words], job) == 0
+    assert launched(["-m", "--config-dir", "other", "hydra/launcher=basic", *words], job) == 0
     assert [(overrides, gru["units"], origin) for overrides, gru, origin in job.seen] == [
         (tuple(word.format(f"model.layers.gru.units={units}") for word in shared), units, f"sweep `model.layers.gru.units={units}`")
         for units in (5, 6)
@@ -75,7 +83,7 @@ def test_a_multirun_is_a_job_for_each_value(folder, write, job, capsys):
 
 
 def test_no_option_is_one_of_those_that_are_swept_over(folder, job):
-    assert hydra_main(["-m", "hydra/launcher=basic", "recipe=text_generation", "debug=small,null", "model.layers.gru.units=5"], job) == 0
+    assert launched(["-m", "hydra/launcher=basic", "recipe=text_generation", "debug=small,null", "model.layers.gru.units=5"], job) == 0
     assert [overrides for overrides, _, _ in job.seen] == [
         ("recipe=text_generation", "debug=small", "model.layers.gru.units=5"),
         ("recipe=text_generation", "~debug", "model.layers.gru.units=5"),
@@ -116,20 +124,20 @@ def test_an_outcome_that_failed_is_no_number():
 
 def test_a_wrong_option_in_a_sweep_stops_it_before_the_first_job(folder, job):
     with pytest.raises(SpecError, match="no optimizer 'adma'"):
-        hydra_main(["-m", "recipe=text_generation", "optimizer=sgd,adma"], job)
+        launched(["-m", "recipe=text_generation", "optimizer=sgd,adma"], job)
     assert job.seen == []
 
 
 def test_a_sweep_file(folder, write, job):
     write("sweep/mine.yaml", "# @package _global_\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      optimizer: adam,sgd\n")
-    assert hydra_main(["recipe=text_generation", "sweep=mine", "hydra/launcher=basic"], job) == 0
+    assert launched(["recipe=text_generation", "sweep=mine", "hydra/launcher=basic"], job) == 0
     assert [overrides for overrides, _, _ in job.seen] == [
         (f"optimizer={name}", "recipe=text_generation", "sweep=mine") for name in ("adam", "sgd")
     ]
 
 
 def test_cfg_job_prints_the_composed_config(folder, job, capsys):
-    assert hydra_main(["recipe=text_generation", "data.batch_size=3", "--cfg", "job"], job) == 0
+    assert launched(["recipe=text_generation", "data.batch_size=3", "--cfg", "job"], job) == 0
     printed = capsys.readouterr().out
     config = yaml.safe_load(printed)
     assert config["model"]["layers"]["logits"]["units"] == "${size:tokens}"
@@ -139,14 +147,14 @@ def test_cfg_job_prints_the_composed_config(folder, job, capsys):
 
 
 def test_cfg_with_resolve_and_package(folder, job, capsys):
-    hydra_main(["recipe=text_generation", "data.batch_size=3", "--cfg", "job", "--resolve", "-p", "model.inputs"], job)
+    launched(["recipe=text_generation", "data.batch_size=3", "--cfg", "job", "--resolve", "-p", "model.inputs"], job)
     assert yaml.safe_load(capsys.readouterr().out) == {"tokens": {"dtype": "int32", "shape": [None], "batch_size": 3}}
-    hydra_main(["recipe=text_generation", "--cfg", "job", "--resolve", "-p", "model.layers.logits"], job)
+    launched(["recipe=text_generation", "--cfg", "job", "--resolve", "-p", "model.layers.logits"], job)
     assert yaml.safe_load(capsys.readouterr().out)["units"] == "${size:tokens}"
 
 
 def test_cfg_hydra_shows_that_hydra_writes_nothing(folder, job, capsys):
-    hydra_main(["recipe=text_generation", "--cfg", "hydra"], job)
+    launched(["recipe=text_generation", "--cfg", "hydra"], job)
     hydra = yaml.safe_load(capsys.readouterr().out)["hydra"]
     assert hydra["output_subdir"] is None
     assert hydra["job"]["name"] == "gatework"
@@ -155,22 +163,22 @@ def test_cfg_hydra_shows_that_hydra_writes_nothing(folder, job, capsys):
 
 def test_a_package_that_is_not_there(folder, job):
     with pytest.raises(InputError, match=r"the config has no part 'model.layrs'; did you mean layers\?"):
-        hydra_main(["recipe=text_generation", "--cfg", "job", "-p", "model.layrs"], job)
+        launched(["recipe=text_generation", "--cfg", "job", "-p", "model.layrs"], job)
 
 
 def test_resolve_without_cfg(folder, job):
     with pytest.raises(InputError, match="--resolve and --package belong to --cfg"):
-        hydra_main(["recipe=text_generation", "--resolve"], job)
+        launched(["recipe=text_generation", "--resolve"], job)
 
 
 def test_errors_of_cfg_are_reworded(folder, job):
     with pytest.raises(SpecError, match="no recipe 'x'"):
-        hydra_main(["recipe=x", "--cfg", "job"], job)
+        launched(["recipe=x", "--cfg", "job"], job)
 
 
 JOB = textwrap.dedent("""
-    import os, sys
-    from framework.config.launch import hydra_main
+    import argparse, os, sys
+    from framework.config.launch import add_launch_arguments, launch
 
     def job(composed):
         units = composed.mapping["model"]["layers"]["gru"]["units"]
@@ -180,7 +188,9 @@ JOB = textwrap.dedent("""
             raise RuntimeError("14 is worse")
 
     if __name__ == "__main__":
-        sys.exit(hydra_main(sys.argv[1:], job))
+        parser = argparse.ArgumentParser()
+        add_launch_arguments(parser)
+        sys.exit(launch(parser.parse_intermixed_args(), job))
 """)
 
 

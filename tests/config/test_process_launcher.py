@@ -22,9 +22,9 @@ from framework.errors import InputError, SpecError
 ROOT = Path(__file__).resolve().parents[2]
 
 SCRIPT = textwrap.dedent("""
-    import os, signal, sys, time
+    import argparse, os, signal, sys, time
     from pathlib import Path
-    from framework.config.launch import hydra_main
+    from framework.config.launch import add_launch_arguments, launch
 
     def job(composed):
         units = composed.mapping["model"]["layers"]["gru"]["units"]
@@ -43,7 +43,9 @@ SCRIPT = textwrap.dedent("""
         Path(f"{units}.txt").write_text(str(composed.job))
 
     if __name__ == "__main__":
-        sys.exit(hydra_main(sys.argv[1:], job))
+        parser = argparse.ArgumentParser()
+        add_launch_arguments(parser)
+        sys.exit(launch(parser.parse_intermixed_args(), job))
 """)
 
 

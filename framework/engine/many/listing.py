@@ -67,15 +67,6 @@ def run_row(folder: RunFolder) -> RunRow:
     )
 
 
-def run_status(folder: RunFolder) -> str:
-    """As in ``run.json``; a run that says ``running`` but that no process trains any more was ``killed``.
-
-    Raises:
-        RunError: ``run.json`` cannot be read.
-    """
-    return _status(folder, folder.read_record())
-
-
 def _status(folder: RunFolder, record: Mapping[str, Any]) -> str:
     status = str(record.get("status", "running"))
     return "killed" if status == "running" and not in_use(folder.path) else status

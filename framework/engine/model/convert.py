@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framework.backends.base.backend import Backend, Trainee
-from framework.backends.base.registry import BACKENDS, load_backend
+from framework.backends.base.registry import BACKENDS
 from framework.data.batches import Batch
 from framework.data.prepare import load_processor
 from framework.engine.model.run_data import read_choices, read_run_data
+from framework.engine.run.building import build_on_backend
 from framework.engine.run.checkpoint import CheckpointStore
 from framework.engine.run.digest import config_digest, resolved
 from framework.engine.run.files import write_text
@@ -162,10 +163,8 @@ def _built(prepared: Prepared, spec: BackendSpec, weights: Mapping[str, NDArray[
     """A model to compare: in float32 where the run computed in less, so that only a real difference is seen."""
     experiment = prepared.experiment
     precision = "64-true" if experiment.trainer.precision == "64-true" else "32-true"
-    backend = load_backend(spec.name)
-    backend.configure(spec, experiment.seed)
     trainer = experiment.trainer.model_copy(update={"precision": precision})
-    return backend, backend.build(prepared.plan, weights, trainer, spec, prepared.task.objective(experiment))
+    return build_on_backend(experiment.model_copy(update={"backend": spec, "trainer": trainer}), prepared.plan, weights)
 
 
 def _checkpoints(source: RunFolder) -> CheckpointStore:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from framework.backends.base.backend import Trainee
-from framework.backends.base.registry import load_backend
 from framework.engine.model.opening import trained_model
 from framework.engine.model.weight_files import export_ending, export_weights
+from framework.engine.run.building import build_on_backend
 from framework.engine.run.folder import RunFolder, find_run
 from framework.errors import InputError
 
@@ -38,9 +38,7 @@ def export_run(name: str, path: Path | str, runs_dir: str = "runs", warn: Callab
 
     def build(backend: str) -> Trainee:
         spec = experiment.backend.model_copy(update={"name": backend})
-        loaded = load_backend(backend)
-        loaded.configure(spec, experiment.seed)
-        return loaded.build(model.plan, model.weights, experiment.trainer, spec)
+        return build_on_backend(experiment.model_copy(update={"backend": spec}), model.plan, model.weights)[1]
 
     export_weights(path, build, model.plan, model.weights)
     return folder

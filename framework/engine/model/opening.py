@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 
-from framework.backends.base.registry import load_backend
 from framework.data.prepare import load_processor
+from framework.engine.run.building import build_on_backend
 from framework.engine.run.checkpoint import CheckpointStore
 from framework.engine.run.folder import RunFolder
 from framework.engine.run.portable import PortableModel, chosen_checkpoint, model_weights, portable_model, read_portable
@@ -41,11 +41,8 @@ def built(model: PortableModel, backend: str | None = None) -> Model:
     """
     experiment = model.experiment
     chosen = experiment.backend if backend is None or backend == experiment.backend.name else BackendSpec(name=backend)  # type: ignore[arg-type]
-    loaded = load_backend(chosen.name)
-    loaded.configure(chosen, experiment.seed)
-    task = task_of(experiment)
-    trainee = loaded.build(model.plan, model.weights, experiment.trainer, chosen, task.objective(experiment))
-    return Model(experiment, model.plan, model.processor, trainee, task.decoded(model.plan))
+    _, trainee = build_on_backend(experiment.model_copy(update={"backend": chosen}), model.plan, model.weights)
+    return Model(experiment, model.plan, model.processor, trainee, task_of(experiment).decoded(model.plan))
 
 
 def trained_model(folder: RunFolder, warn: Callable[[str], None] = warnings.warn) -> PortableModel:

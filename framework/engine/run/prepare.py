@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from framework.backends.base.backend import Backend, Trainee
-from framework.backends.base.registry import load_backend
 from framework.builder.plan import ModelPlan
 from framework.data.prepare import prepare
 from framework.data.prepared import PreparedData
+from framework.engine.run.building import build_on_backend
 from framework.engine.run.planning import plan_experiment, with_sizes
 from framework.spec.experiment import Experiment
 from framework.spec.problems import Locate, nowhere
@@ -77,9 +77,5 @@ def build_trainee(prepared: Prepared, weights: Mapping[str, Any] | None = None) 
         prepared: experiment, data and plan.
         weights: by ``layer/weight``; Keras' initial weights for the experiment's seed when not given.
     """
-    experiment = prepared.experiment
-    backend = load_backend(experiment.backend.name)
-    backend.configure(experiment.backend, experiment.seed)
     start = weights if weights is not None else initial_weights(prepared.plan)
-    objective = prepared.task.objective(experiment)
-    return backend, backend.build(prepared.plan, start, experiment.trainer, experiment.backend, objective)
+    return build_on_backend(prepared.experiment, prepared.plan, start)
