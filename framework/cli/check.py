@@ -12,7 +12,6 @@ from framework.cli.composing import add_config_arguments
 from framework.config.compose import Composed, compose
 from framework.errors import EXIT_DONE, Problem, SpecError
 from framework.secrets import conceal, concealed
-from framework.spec.data import TextDataSpec
 from framework.spec.experiment import Experiment, PathsSpec
 from framework.spec.problems import Locate
 from framework.spec.validate import valid_section
@@ -70,11 +69,11 @@ def _checked(overrides: list[str], config_dirs: list[Path]) -> tuple[Experiment,
 def _data_problems(composed: Composed) -> list[Problem]:
     """What is wrong with the files that the config names, whatever else is wrong with it."""
     data, paths = (valid_section(composed.mapping, key, composed.problems, composed.written) for key in ("data", "paths"))
-    if not isinstance(data, TextDataSpec) or data.path is None:
+    if data is None or not data.at_hand:
         return []
-    from framework.data.look import look_at_text
+    from framework.data.look import look
 
-    found = look_at_text(data, paths or PathsSpec())
+    found = look(data, paths or PathsSpec())
     return [replace(problem, origin=composed.locate(problem.path or "data.path")) for problem in found]
 
 

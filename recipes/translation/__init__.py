@@ -1,0 +1,1 @@
+"""Translation with attention, after the TensorFlow tutorial."""
