@@ -80,6 +80,23 @@ class Windows:
         return next(Windows(1, self.batch_size, self.time, self.seed, self.weighted, self.rows, self.lowest).epoch(0))
 
 
+class One:
+    """Data of one batch.
+
+    Args:
+        batch: the same in every epoch.
+    """
+
+    steps = 1
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batch."""
+        yield from [self.batch][start:]
+
+
 @dataclass
 class Listener:
     """Notes every event, and asks to stop after so many of its own steps or epochs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from framework.spec import parallel_text
 from framework.spec.data import DATA_KINDS
-from framework.spec.layers import attention, bidirectional, dense, elementwise, embedding, gru, merging
+from framework.spec.layers import attention, bidirectional, dense, elementwise, embedding, gru, merging, multi_head_attention
 from framework.spec.layers.base import LAYER_KINDS, layer_kind
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "gru",
     "layer_kind",
     "merging",
+    "multi_head_attention",
     "parallel_text",
 ]

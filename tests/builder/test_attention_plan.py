@@ -22,8 +22,12 @@ def planned(model: dict[str, Any]) -> ModelPlan:
     return plan_model(validate_model(model), seed=0)
 
 
+def shipped(name: str, source: int, target: int) -> ModelPlan:
+    return planned(fill_sizes(read_yaml(shipped_configs() / "model" / f"{name}.yaml"), {"source": source, "target": target}))
+
+
 def tutorial() -> ModelPlan:
-    return planned(fill_sizes(read_yaml(shipped_configs() / "model/translation_attention.yaml"), {"source": 9414, "target": 4935}))
+    return shipped("translation_attention", 9414, 4935)
 
 
 def problems_of(model: dict[str, Any]) -> str:
@@ -38,6 +42,14 @@ def test_the_translation_tutorials_parameters() -> None:
     plan = tutorial()
     assert plan.parameters == 21_854_280
     assert sum(weight.size for weight in plan.layer("decoder").weights if weight.name.startswith("attention/")) == 2_100_225
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("translation_luong", 19_756_936), ("translation_cross_attention", 5_292_936)])
+def test_the_parameters_of_the_translation_tutorials_later_models(name: str, parameters: int) -> None:
+    """About 19.76 and 5.29 million: counted from their layers, as their pages print none."""
+    plan = shipped(name, 5000, 5000)
+    assert plan.parameters == parameters
+    assert derive_step(plan).decoded == "target"
 
 
 def test_the_captioning_tutorials_parameters() -> None:

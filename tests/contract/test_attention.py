@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from attention_models import DECODERS, GRU, over_vectors, sentences, translation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.attention_numpy import decode
-from small_models import Listener, Workshop
+from small_models import Listener, One, Workshop
 
 from framework.data.batches import Batch
 from framework.errors import UnsupportedArgument
@@ -39,18 +39,6 @@ def cases(every: Iterable[str], few: Sequence[str]) -> dict[str, Any]:
     pairs = [*(("torch", name) for name in every), *(("tensorflow", name) for name in few)]
     values = [pytest.param(backend, name, marks=getattr(pytest.mark, backend), id=f"{backend}-{name}") for backend, name in pairs]
     return {"argnames": ("workshop", "name"), "argvalues": values, "indirect": ["workshop"]}
-
-
-class One:
-    """Data of one batch."""
-
-    steps = 1
-
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
-
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        yield from [self.batch][start:]
 
 
 # --- numbers

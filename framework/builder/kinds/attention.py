@@ -15,12 +15,12 @@ from framework.spec.layers.gru import GRUSpec
 @plans(AttentionSpec)
 def plan_attention(spec: AttentionSpec, around: Surroundings) -> Inferred:
     """Queries ``(batch, time, width)`` and a memory ``(batch, places, features)`` to contexts ``(batch, time, features)``."""
-    queries, memory = _sequence(single_input(around)), _memory(around)
+    queries, memory = sequence_of(single_input(around)), memory_of(around)
     score = _Score(spec.attention, features(queries), features(memory))
     return Inferred(
         {
             "output": replace(queries, shape=(*queries.shape[:2], score.features), dtype=around.dtype),
-            "attention": _weights_over(memory, queries, around),
+            "attention": weights_over(memory, queries, around),
         },
         prefixed("attention", score.weights()),
         flops=score.query_flops,
@@ -32,7 +32,7 @@ def plan_attention(spec: AttentionSpec, around: Surroundings) -> Inferred:
 @plans(AttentionDecoderSpec)
 def plan_attention_decoder(spec: AttentionDecoderSpec, around: Surroundings) -> Inferred:
     """Embedded targets ``(batch, time, features)`` and a memory ``(batch, places, width)`` to ``(batch, time, units)``."""
-    tensor, memory = _sequence(single_input(around)), _memory(around)
+    tensor, memory = sequence_of(single_input(around)), memory_of(around)
     batch = tensor.shape[0]
     units = [int(cell.units) for cell in spec.all_cells]
     _check_initial_states(around, units if spec.carry_state else units[-1:])
@@ -52,7 +52,7 @@ def plan_attention_decoder(spec: AttentionDecoderSpec, around: Surroundings) -> 
     if spec.return_state:
         outputs["state"] = PlannedTensor((batch, sum(units if spec.carry_state else units[-1:])), around.dtype)
     outputs["context"] = replace(tensor, shape=(*tensor.shape[:2], score.features), dtype=around.dtype)
-    outputs["attention"] = _weights_over(memory, tensor, around)
+    outputs["attention"] = weights_over(memory, tensor, around)
     state = {name: (width,) for name, width in zip(state_names(spec), units if spec.carry_state else units[-1:], strict=True)}
     return Inferred(
         outputs,
@@ -135,14 +135,24 @@ def _cell_flops(spec: AttentionDecoderSpec, cell: GRUSpec, width: int) -> int:
     return gru_flops(units, width) - (0 if spec.carry_state else 2 * 3 * units * units)
 
 
-def _sequence(tensor: PlannedTensor) -> PlannedTensor:
+def sequence_of(tensor: PlannedTensor) -> PlannedTensor:
+    """The same tensor, which must be ``(batch, time, features)``.
+
+    Raises:
+        ShapeProblem: it is not.
+    """
     features(tensor)
     if len(tensor.shape) != 3:
         raise ShapeProblem("inputs", f"reads {show(tensor.shape)}", expected="(batch, time, features)")
     return tensor
 
 
-def _memory(around: Surroundings) -> PlannedTensor:
+def memory_of(around: Surroundings) -> PlannedTensor:
+    """What ``memory`` names, which must be ``(batch, places, features)``.
+
+    Raises:
+        ShapeProblem: it is not.
+    """
     [memory] = around.references["memory"]
     if len(memory.shape) != 3 or memory.shape[-1] is None or memory.dtype.startswith("int"):
         hint = "an encoder gives a place for each step with return_sequences: true" if len(memory.shape) == 2 else ""
@@ -151,7 +161,8 @@ def _memory(around: Surroundings) -> PlannedTensor:
     return memory
 
 
-def _weights_over(memory: PlannedTensor, queries: PlannedTensor, around: Surroundings) -> PlannedTensor:
+def weights_over(memory: PlannedTensor, queries: PlannedTensor, around: Surroundings) -> PlannedTensor:
+    """The weights ``(batch, time, places)`` of queries over a memory."""
     return replace(queries, shape=(*queries.shape[:2], memory.shape[1]), dtype=around.dtype)
 
 

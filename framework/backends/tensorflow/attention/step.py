@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from framework.backends.base.scoring import Scoring
+from framework.backends.tensorflow.attention.heads import heads_memory, heads_output, heads_weights
 from framework.backends.tensorflow.attention.loop import Decoder, DecoderCell, attend_rows, decode_step, vector_of
 from framework.backends.tensorflow.attention.memory import Memory
 from framework.backends.tensorflow.decoding.form import Constants, Form, Formed, Held
@@ -15,8 +16,9 @@ from framework.backends.tensorflow.gru.loop import carry
 from framework.backends.tensorflow.gru.step import Step
 from framework.backends.tensorflow.identifiers import activation
 from framework.builder.kinds.attention import cell_names, state_names
-from framework.builder.plan import PlannedLayer
+from framework.builder.plan import PlannedLayer, PlannedTensor
 from framework.spec.layers.attention import AttentionDecoderSpec, AttentionSpec
+from framework.spec.layers.multi_head_attention import MultiHeadAttentionSpec
 
 Values = Mapping[str, tf.Tensor]
 """A layer's weights by their planned names."""
@@ -25,23 +27,53 @@ Values = Mapping[str, tf.Tensor]
 def constants_of(planned: PlannedLayer, values: Values, dtype: tf.DType) -> Constants:
     """Keys, values and what is left out, one row a group."""
     spec = planned.spec
+    if isinstance(spec, MultiHeadAttentionSpec):
+        return _heads_constants(planned, spec, values, dtype)
     assert isinstance(spec, (AttentionSpec, AttentionDecoderSpec)) and planned.places is not None
     memory = planned.places.memory
     scoring, masked = _scoring(planned, spec, values), spec.mask_memory and memory.masked
     width = _width(planned, spec) if scoring.key_kernel is None else scoring.key_kernel.shape[1]
+    return _constants(memory, (width,), (memory.shape[2],), masked, dtype, lambda places, mask: Memory.of(places, mask, scoring))
+
+
+def _heads_constants(planned: PlannedLayer, spec: MultiHeadAttentionSpec, values: Values, dtype: tf.DType) -> Constants:
+    assert planned.places is not None
+    memory = planned.places.memory
+    key, value = (tuple(values[f"{name}/kernel"].shape[1:]) for name in ("key", "value"))
+    masked = spec.mask_memory and memory.masked
+    return _constants(memory, key, value, masked, dtype, lambda places, mask: heads_memory(places, mask, values))
+
+
+def _constants(
+    memory: PlannedTensor, key: Sequence[Any], value: Sequence[Any], masked: bool, dtype: tf.DType, make: Callable[[tf.Tensor, Any], Memory]
+) -> Constants:
     specs = {
-        "keys": tf.TensorSpec((None, memory.shape[1], width), dtype),
-        "values": tf.TensorSpec((None, memory.shape[1], memory.shape[2]), dtype),
+        "keys": tf.TensorSpec((None, memory.shape[1], *key), dtype),
+        "values": tf.TensorSpec((None, memory.shape[1], *value), dtype),
     }
     if masked:
         specs["blocked"] = tf.TensorSpec((None, memory.shape[1]), tf.bool)
 
-    def make(references: Mapping[str, Sequence[tf.Tensor]]) -> Held:
+    def made(references: Mapping[str, Sequence[tf.Tensor]]) -> Held:
         places = references["memory"][0]
-        made = Memory.of(tf.cast(places, dtype), getattr(places, "_keras_mask", None) if masked else None, scoring)
-        return {"keys": made.keys, "values": made.values, **({"blocked": made.blocked} if masked else {})}
+        held = make(tf.cast(places, dtype), getattr(places, "_keras_mask", None) if masked else None)
+        return {"keys": held.keys, "values": held.values, **({"blocked": held.blocked} if masked else {})}
 
-    return Constants(specs, make)
+    return Constants(specs, made)
+
+
+def heads_form(values: Values) -> Form:
+    """The step of an attention with several heads: one query a row."""
+
+    def form(read: Sequence[tf.Tensor], tokens: tf.Tensor, held: Held) -> Formed:
+        memory, query = _memory(held), read[0]
+        weights = heads_weights(tf.reshape(query, tf.stack([tf.shape(memory.keys)[0], -1, query.shape[1]])), memory, values)
+        told = (heads_output(weights, memory, values), tf.reduce_mean(weights, axis=1))
+        output, mean = (tf.reshape(one, tf.stack([tf.shape(query)[0], tf.shape(one)[2]])) for one in told)
+        output.set_shape((query.shape[0], told[0].shape[2]))
+        return Formed({"output": output, "attention": mean}, {})
+
+    return form
 
 
 def attention_form(planned: PlannedLayer, spec: AttentionSpec, values: Values) -> Form:

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from framework.backends.base.training import Arrays
-from framework.backends.tensorflow.attention.step import attention_decoder_form, attention_form, constants_of
+from framework.backends.tensorflow.attention.step import attention_decoder_form, attention_form, constants_of, heads_form
 from framework.backends.tensorflow.decoding.cell import gru_form
 from framework.backends.tensorflow.decoding.form import Form, Formed
 from framework.backends.tensorflow.layers import BuildContext, build_layer
@@ -19,6 +19,7 @@ from framework.builder.step import DecodingStep
 from framework.spec.layers.attention import AttentionDecoderSpec, AttentionSpec
 from framework.spec.layers.gru import GRUSpec
 from framework.spec.layers.merging import ConcatenateSpec
+from framework.spec.layers.multi_head_attention import MultiHeadAttentionSpec
 
 
 class StepGraph:
@@ -124,6 +125,8 @@ class StepGraph:
             return gru_form(layer.spec, self._values(layer), table, source is not None and bool(getattr(source.spec, "mask_zero", False)))
         if isinstance(layer.spec, AttentionDecoderSpec):
             return attention_decoder_form(layer, layer.spec, self._values(layer))
+        if isinstance(layer.spec, MultiHeadAttentionSpec):
+            return heads_form(self._values(layer))
         if isinstance(layer.spec, AttentionSpec):
             return attention_form(layer, layer.spec, self._values(layer))
         if isinstance(layer.spec, ConcatenateSpec):

@@ -15,6 +15,7 @@ from framework.backends.tensorflow.layers import (
     gru,
     layer_normalization,
     masking,
+    multi_head_attention,
 )
 from framework.backends.tensorflow.layers.base import BuildContext, keras_name, native_name
 from framework.backends.tensorflow.layers.table import build_layer, builds
@@ -36,5 +37,6 @@ __all__ = [
     "keras_name",
     "layer_normalization",
     "masking",
+    "multi_head_attention",
     "native_name",
 ]

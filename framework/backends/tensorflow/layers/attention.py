@@ -35,10 +35,10 @@ def matrix(spec: ScoreSpec | AttentionVectorSpec, name: str, width: int, units: 
     return dense
 
 
-def matrix_values(dense: keras.layers.Dense, dtype: str) -> dict[str, tf.Tensor]:
+def matrix_values(dense: keras.layers.Dense | keras.layers.EinsumDense, dtype: str) -> dict[str, tf.Tensor]:
     """``kernel`` and, if there is one, ``bias``, in a data type."""
     values = {"kernel": tf.cast(dense.kernel.value, dtype)}
-    return {**values, "bias": tf.cast(dense.bias.value, dtype)} if dense.use_bias else values
+    return values if dense.bias is None else {**values, "bias": tf.cast(dense.bias.value, dtype)}
 
 
 @keras.saving.register_keras_serializable(package="gatework")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +32,16 @@ class Memory:
         values = places if blocked is None else places.masked_fill(blocked[:, :, None], 0.0)
         keys = values if scoring.key_kernel is None else values @ scoring.key_kernel
         return cls(keys if scoring.key_bias is None else keys + scoring.key_bias, values, blocked)
+
+    @classmethod
+    def held(cls, states: Mapping[str, Tensor]) -> Memory:
+        """The memory among what a step finds, where :meth:`constants` put it."""
+        return cls(states["keys"], states["values"], states.get("blocked"))
+
+    def constants(self) -> dict[str, Tensor]:
+        """By the names under which steps find it."""
+        constants = {"keys": self.keys, "values": self.values}
+        return constants if self.blocked is None else {**constants, "blocked": self.blocked}
 
 
 def attend(queries: Tensor, memory: Memory, scoring: Scoring) -> tuple[Tensor, Tensor]:

@@ -28,13 +28,7 @@ class _Remembers:
     def constants(self, references: Mapping[str, Sequence[Signal]], like: Tensor) -> States:
         """Keys, values and what is left out, one row a group."""
         places, mask = references["memory"][0]
-        memory = Memory.of(places.to(like.dtype), mask if self.mask_memory else None, self.scoring)
-        constants = {"keys": memory.keys, "values": memory.values}
-        return constants if memory.blocked is None else {**constants, "blocked": memory.blocked}
-
-
-def _memory(states: States) -> Memory:
-    return Memory(states["keys"], states["values"], states.get("blocked"))
+        return Memory.of(places.to(like.dtype), mask if self.mask_memory else None, self.scoring).constants()
 
 
 class AttentionStep(_Remembers):
@@ -43,14 +37,14 @@ class AttentionStep(_Remembers):
     def step(self, inputs: Sequence[Signal], tokens: Tensor, states: States) -> Formed:
         """One query a row."""
         value, mask = inputs[0]
-        memory = _memory(states)
+        memory = Memory.held(states)
         contexts, weights = attend(value.to(memory.keys.dtype).reshape(len(memory.keys), -1, value.shape[-1]), memory, self.scoring)
         return Formed({"output": Signal(contexts.flatten(0, 1), mask), "attention": Signal(weights.flatten(0, 1), mask)}, {})
 
     def read(self, inputs: Sequence[Signal], states: States) -> Formed:
         """A whole prompt, ``(rows, time, width)``."""
         value, mask = inputs[0]
-        memory, (rows, time, width) = _memory(states), value.shape
+        memory, (rows, time, width) = Memory.held(states), value.shape
         contexts, weights = attend(value.to(memory.keys.dtype).reshape(len(memory.keys), -1, width), memory, self.scoring)
         shaped = (one.reshape(rows, time, one.shape[-1]) for one in (contexts, weights))
         return Formed(dict(zip(("output", "attention"), (Signal(one, mask) for one in shaped), strict=True)), {})
@@ -94,7 +88,7 @@ class AttendingDecoderStep(_Remembers):
         """One step: ``(rows, features)`` with the mask ``(rows,)``; the memory has one row a group."""
         value, mask = inputs[0]
         before = DecoderState([states[name] for name in self.state_names], states.get("fed"))
-        new, context, weights = decode_step(value.to(self.dtype), before, _memory(states), self.decoder)
+        new, context, weights = decode_step(value.to(self.dtype), before, Memory.held(states), self.decoder)
         output = shown = new.states[-1]
         if self.vector is not None:
             shown = self.vector(torch.cat([context, output], dim=-1)) if new.fed is None else new.fed

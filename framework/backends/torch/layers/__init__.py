@@ -15,6 +15,7 @@ from framework.backends.torch.layers import (
     gru,
     layer_normalization,
     masking,
+    multi_head_attention,
 )
 from framework.backends.torch.layers.table import build_layer, builds
 
@@ -33,4 +34,5 @@ __all__ = [
     "gru",
     "layer_normalization",
     "masking",
+    "multi_head_attention",
 ]

@@ -19,12 +19,13 @@ from framework.backends.torch.precision import autocasts
 from framework.backends.torch.signal import Signal
 from framework.builder.plan import PlannedLayer
 from framework.spec.layers.attention import AttentionDecoderSpec, AttentionSpec
+from framework.spec.layers.multi_head_attention import MultiHeadAttentionSpec
 
 
 class AttendingLayer(Layer):
     """A layer that attends to a memory; its weights lie in modules that are called as the weights' names begin."""
 
-    spec: AttentionSpec | AttentionDecoderSpec
+    spec: AttentionSpec | AttentionDecoderSpec | MultiHeadAttentionSpec
 
     def create_weights(self) -> None:
         """Makes the modules, then the weights in them."""
@@ -46,6 +47,7 @@ class AttendingLayer(Layer):
 
     def scoring(self, values: Mapping[str, Tensor], width: int) -> Scoring:
         """The score's weights, for queries of a width."""
+        assert not isinstance(self.spec, MultiHeadAttentionSpec)
         own = {name.removeprefix("attention/"): value for name, value in values.items() if name.startswith("attention/")}
         return Scoring.of(self.spec.attention, own, width)
 
