@@ -329,7 +329,7 @@ def test_floors_are_seen_to_hold(module: str, source: str, tmp_path: Path) -> No
     ("module", "source"),
     [
         ("engine.run", "def f():\n    import torch.nn"),
-        ("tracking.tracker", "import pytorch_lightning as pl"),
+        ("tracking.follow", "import pytorch_lightning as pl"),
         ("backends.torch.gru", "from keras import layers"),
         ("weights.file", "from safetensors.torch import load_file"),
         ("cli.main", "from hydra import compose"),

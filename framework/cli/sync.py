@@ -43,12 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _sync(folder: Path, arguments: argparse.Namespace) -> bool:
     """Delivers one run and says what came of it; whether all is there."""
-    from framework.engine.many.sync import sync
+    from framework.engine.many.sync import sync_alone
     from framework.tracking.address import without_password
 
     name = f"{folder.parent.name}/{folder.name}"
     try:
-        done = sync(folder, arguments.uri, arguments.timeout)
+        done = sync_alone(folder, arguments.uri, arguments.timeout)
     except RunError as error:
         if arguments.runs:
             raise

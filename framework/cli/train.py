@@ -79,7 +79,7 @@ def train_composed(composed: Composed) -> dict[str, Any]:
 
 def _pruning(composed: Composed) -> Any:
     """What ends a trial of a search early."""
-    from framework.tracking.tracker import PARENT
+    from framework.tracking.sync import PARENT
 
     folder = os.environ.get(PARENT)
     if folder is None or composed.job is None:

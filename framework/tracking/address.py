@@ -9,7 +9,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from framework.errors import InputError
+from framework.files import expanded
 from framework.secrets import HIDDEN, conceal, fits, remember_address, revealed
+from framework.spec.tracking import TrackingSpec
 
 KEY = "tracking.uri"
 URI = "MLFLOW_TRACKING_URI"
@@ -76,6 +78,28 @@ def database_address(file: Path) -> str:
     raise InputError(f"{KEY}: MLflow cannot keep its database at {file}, with a '?' in its path\n    hint: {hint}")
 
 
+def store_uri(folder: Path, tracking: TrackingSpec) -> str:
+    """Address of the store that a config means.
+
+    Where it names none, ``MLFLOW_TRACKING_URI`` does, and else it is a database beside the folder of all runs.
+
+    Args:
+        folder: the run's folder, ``runs/<recipe>/<name>``.
+        tracking: the config's section; a relative database file in it counts from the working folder.
+    """
+    uri = tracking.uri or from_environment()
+    if uri is None:
+        return database_address(_beside_runs(folder) / "mlflow.db")
+    return f"{_SQLITE}{expanded(uri.removeprefix(_SQLITE)).absolute()}" if uri.startswith(_SQLITE) else uri
+
+
+def artifacts_folder(folder: Path, uri: str) -> Path | None:
+    """Folder for the artifacts of a store without a server of its own; None where the server decides."""
+    if not uri.startswith(("sqlite:", "postgresql", "mysql", "mssql", "file:", "/", ".")):
+        return None
+    return (Path(uri.removeprefix(_SQLITE)).parent if uri.startswith(_SQLITE) else _beside_runs(folder)) / "mlartifacts"
+
+
 def split_user(address: str) -> tuple[str, tuple[str, str] | None]:
     """The address of a server without user and password, and these; other addresses as they are.
 
@@ -116,6 +140,10 @@ def environment_of(address: str, user: tuple[str, str] | None) -> Iterator[None]
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _beside_runs(folder: Path) -> Path:
+    return folder.absolute().parents[2]
 
 
 def _lets_in() -> bool:

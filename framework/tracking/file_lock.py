@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from framework.errors import RunError
+
+RUN_LOCK, MULTIRUN_LOCK = "lock", ".running"
+"""Held in the folder of a run by whoever trains it, and in that of a multirun while its jobs run."""
 
 _POLL = 0.05
 """Seconds between two tries."""
@@ -105,24 +109,25 @@ class FileLock:
 
 
 @contextmanager
-def file_lock(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+def file_lock(path: Path, patience: float = math.inf) -> Iterator[None]:
     """Holds an exclusive lock on ``path``, which is made where there is none; waits for other processes.
 
     Args:
         path: the file to lock; it stays there, empty.
-        waiting: called every now and then while another process holds the lock.
+        patience: seconds to wait at most.
 
     Raises:
         RunError: see :meth:`FileLock.acquire`.
+        TimeoutError: another process has held it for longer.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
-    lock = FileLock(path)
+    lock, since = FileLock(path), time.monotonic()
     while not lock.acquire():
-        if waiting is not None:
-            waiting()
+        if time.monotonic() - since > patience:
+            raise TimeoutError(f"another process has held {path} for {patience:.0f} seconds")
         time.sleep(_POLL)
     try:
         yield

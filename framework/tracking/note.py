@@ -64,6 +64,24 @@ class Note:
         self.update(uri=uri)
 
 
+def mark_losses(folder: Path) -> None:
+    """Looks whether values are gone from a run's folder that were delivered; before the run goes on.
+
+    That happens where the machine itself went down, and the end of a file never reached the disk. The run measures those values
+    once more, at other times; the store then gets only those that it does not have.
+    """
+    note = Note(folder)
+    offsets = note.get("delivered", {})
+    lost = [name for name, offset in offsets.items() if size(folder / name) < offset]
+    if lost:
+        note.update(delivered={**offsets, **dict.fromkeys(lost, 0)}, lost=sorted({*lost, *note.get("lost", [])}))
+
+
+def size(path: Path) -> int:
+    """Bytes in the file; 0 where there is none."""
+    return path.stat().st_size if path.is_file() else 0
+
+
 def _read(path: Path) -> dict[str, Any]:
     """What is damaged counts as lost: it is delivered once more."""
     try:

@@ -12,24 +12,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from framework.files import expanded
+from pydantic import ValidationError
+
 from framework.secrets import concealed
-from framework.spec.run_files import MultirunRecord, read_file, read_run_record
-from framework.spec.tracking import TrackingSpec
+from framework.spec.run_files import MultirunRecord, ValuesRecord, read_file, read_run_record
 from framework.tracking import settings
-from framework.tracking.address import database_address, from_environment, shown, whole_address
-from framework.tracking.file_lock import file_lock
+from framework.tracking.address import artifacts_folder, shown, store_uri, whole_address
+from framework.tracking.file_lock import MULTIRUN_LOCK, RUN_LOCK, file_lock, is_locked
 from framework.tracking.model import is_logged, log_model, model_state
 from framework.tracking.note import Note
-from framework.tracking.parameters import TAG_LENGTH, whole
-from framework.tracking.store import MlflowStore, Value, is_server
-from framework.tracking.values import FILES, read_values, size
+from framework.tracking.settings import TAG_LENGTH, whole
+from framework.tracking.store import MlflowStore, Value
 
 LOCK = ".tracking.lock"
 """Held in the run's folder by whoever delivers from it."""
 
 MULTIRUN = "multirun.json"
 """Marks a multirun's folder, as ``run.json`` marks a run's."""
+
+FILES = ("metrics.jsonl", "system.jsonl")
+"""What a run measures, and what is measured of the machine: a JSON object a line, with ``step``, ``time`` and ``values``."""
 
 _VALUES_AT_ONCE = 1000
 REPRODUCTION = "reproduction.json"
@@ -49,6 +51,7 @@ _UPLOADED = (
     REPRODUCTION,
     PARITY,
 )
+_CHECKPOINTS = ("checkpoints/last/*", "checkpoints/best/*")
 _ERROR_TAG = "gatework.error"
 _PARENT_TAG = "mlflow.parentRunId"
 
@@ -70,7 +73,7 @@ class Delivered:
 class Outbox:
     """Everything of one run, or of one multirun, that is to be delivered.
 
-    Only one process at a time may deliver from a folder: hold :meth:`lock`.
+    Only one process at a time may deliver from a folder: hold :data:`LOCK` in it.
 
     Args:
         folder: the run's folder.
@@ -78,6 +81,7 @@ class Outbox:
         experiment: name of the experiment to record a new run under, if it is not the one that the config names.
 
     Attributes:
+        uri: address of the store, with its password where that is known; of a multirun None until its first run is recorded.
         accepted: how many things the store has taken so far, each of which it is given once; what this side alone notes is none.
     """
 
@@ -86,24 +90,14 @@ class Outbox:
         self.experiment = experiment
         self.is_multirun = (folder / MULTIRUN).is_file()
         self.note = Note(folder)
-        self.resolved = settings.read_resolved(folder)
+        self._read_config()
         self.tracking = settings.tracking_of(self.resolved, folder)
         self.delivered = Delivered()
         self.accepted = 0
         self._known: dict[str, set[int]] = {}
-        self._uri = uri or self.note.get("uri") or (None if self.is_multirun else store_uri(folder, self.tracking))
-        if self._uri is not None:
-            self.note.use_store(shown(self._uri))
-
-    @staticmethod
-    def lock(folder: Path) -> Any:
-        """Context manager: nobody else delivers from the folder meanwhile."""
-        return file_lock(folder / LOCK)
-
-    @property
-    def uri(self) -> str | None:
-        """Address of the store, with its password where that is known; of a multirun None until its first run is recorded."""
-        return self._uri
+        self.uri = uri or self.note.get("uri") or (None if self.is_multirun else store_uri(folder, self.tracking))
+        if self.uri is not None:
+            self.note.use_store(shown(self.uri))
 
     def open_store(self, timeout: float, allow: Any = lambda seconds: None) -> MlflowStore:
         """The store; see :class:`~framework.tracking.store.MlflowStore` for the arguments.
@@ -114,6 +108,11 @@ class Outbox:
         assert self.uri is not None
         return MlflowStore(whole_address(self.uri), artifacts_folder(self.folder, self.uri), timeout, allow)
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether somebody trains the run, or runs the multirun's jobs, now."""
+        return is_locked(self.folder / (MULTIRUN_LOCK if self.is_multirun else RUN_LOCK))
+
     def begin(self, parent: Path | None) -> None:
         """The run starts, or goes on: its status is ``running`` again.
 
@@ -122,21 +121,19 @@ class Outbox:
         """
         self.note.update(ended=None, status=None, settings=None, parent=str(parent) if parent else self.note.get("parent"))
 
-    def end(self, status: str, error: str | None = None, ended: float | None = None) -> None:
-        """Notes how the run has ended, and when, in seconds since 1970."""
-        self.note.update(ended={"status": status, "error": None if error is None else concealed(error), "time": ended or time.time()})
-
     def settle(self) -> None:
-        """Notes the end of a run that nobody is training and that could not do so itself."""
-        if self.note.get("ended"):
-            return
-        record = self._record()
+        """Notes how the run has ended, by its own record; one that nobody trains and whose record tells of no end was killed."""
+        record, known = self._record(), self.note.get("ended")
         status = record.get("status", "running")
-        if status != "running":
-            self.end(status, record.get("error"), record.get("ended"))
-            return
         signs = [file.stat().st_mtime for name in ("run.json", MULTIRUN, *FILES) if (file := self.folder / name).is_file()]
-        self.end("killed", ended=max(signs, default=time.time()))
+        ended = {"status": "killed", "time": max(signs, default=time.time())}
+        if status != "running":
+            error = record.get("error")
+            ended = {"status": status, "error": error and concealed(error), "time": record.get("ended", ended["time"])}
+        if known is None:
+            self.note.update(ended=ended)
+        elif known["time"] < ended["time"]:  # it was trained again, and nobody followed it
+            self.note.update(ended=ended, status=None)
 
     def verify(self, store: MlflowStore) -> None:
         """Makes sure that the store still has the run; begins anew where somebody deleted it."""
@@ -165,17 +162,6 @@ class Outbox:
         """Notes what the store has taken."""
         self.note.update(**changes)
         self.accepted += 1
-
-    def is_empty(self) -> bool:
-        """Whether everything is delivered."""
-        if self.note.get("run_id") is None or self.note.get("settings") != settings.source_state(self.folder):
-            return False
-        if any(size(self.folder / name) != self._offset(name) for name in FILES):
-            return False
-        ended = self.note.get("ended")
-        if ended is not None and (ended["status"] != self.note.get("status") or self._model_is_due()):
-            return False
-        return next(self._new_files(), None) is None
 
     def run(self, store: MlflowStore) -> str:
         """The run's id in the store, where it is made at the first time."""
@@ -209,8 +195,7 @@ class Outbox:
         if self.note.get("settings") == state:
             return
         record = self._record()
-        if not self.is_multirun:
-            self.resolved = settings.read_resolved(self.folder)
+        self._read_config()
         parameters = settings.parameters_of(self.resolved)
         there, tags_there = store.parameters_and_tags(run)
         new = {key: value for key, value in parameters.items() if key not in there}
@@ -230,14 +215,14 @@ class Outbox:
         parent = self.note.get("parent")
         if parent is None or not (Path(parent) / MULTIRUN).is_file():
             return {}
-        with Outbox.lock(Path(parent)):
+        with file_lock(Path(parent) / LOCK):
             outbox = Outbox(Path(parent), self.uri, self._experiment_name())
             outbox.verify(store)
             outbox.deliver(store)
             return {_PARENT_TAG: outbox.run(store)}
 
     def _deliver_values(self, store: MlflowStore, run: str, name: str) -> None:
-        path, start = self.folder / name, self._offset(name)
+        path, start = self.folder / name, int(self.note.get("delivered", {}).get(name, 0))
         suspect = name in self.note.get("lost", [])
         batch: list[Value] = []
         end = start
@@ -259,19 +244,28 @@ class Outbox:
         self._took(delivered={**self.note.get("delivered", {}), name: end})
 
     def _deliver_files(self, store: MlflowStore, run: str) -> None:
-        for file, state in list(self._new_files()):
-            relative = file.relative_to(self.folder)
+        patterns = [*_UPLOADED, *(_CHECKPOINTS if self.tracking.log_checkpoints else ())]
+        if self.resolved and not self._logged:
+            patterns.append("model/*")
+        for file in [file for pattern in patterns for file in sorted(self.folder.glob(pattern))]:
+            if file.name.startswith(".") or not file.is_file():
+                continue
+            relative, status = file.relative_to(self.folder), file.stat()
+            state, known = [status.st_size, status.st_mtime_ns], self.note.get("files", {})
+            if known.get(relative.as_posix()) == state:
+                continue
             try:
                 store.add_file(run, file, "" if relative.parent == Path() else relative.parent.as_posix())
             except FileNotFoundError:  # a checkpoint that has just been replaced; its successor comes with the next delivery
                 continue
             self.delivered.files += 1
-            self._took(files={**self.note.get("files", {}), relative.as_posix(): state})
+            self._took(files={**known, relative.as_posix(): state})
 
     def _deliver_model(self, store: MlflowStore, run: str) -> None:
-        if not self._model_is_due():
-            return
+        """Logs, and registers, the model of a run that has ended well."""
         state = model_state(self.folder)
+        if self.note.get("ended")["status"] != "finished" or state is None or not self._logged:
+            return
         model = self.note.get("model", {})
         if model.get("state") != state:
             experiment, key = self.note.get("experiment_id"), self.note.get("key")
@@ -297,36 +291,9 @@ class Outbox:
         self.delivered.status = ended["status"]
         self._took(status=ended["status"], doubt=None)
 
-    def _model_is_due(self) -> bool:
-        """Whether the run has ended well, with a model that is not logged, or not registered, yet."""
-        ended, state = self.note.get("ended"), model_state(self.folder)
-        if ended is None or ended["status"] != "finished" or state is None or not is_logged(self.resolved):
-            return False
-        model = self.note.get("model", {})
-        return model.get("state") != state or self.tracking.register_as not in (None, model.get("registered_as"))
-
-    def _new_files(self) -> Iterator[tuple[Path, list[int]]]:
-        delivered = self.note.get("files", {})
-        for pattern in self._patterns():
-            for file in sorted(self.folder.glob(pattern)):
-                if file.name.startswith(".") or not file.is_file():
-                    continue
-                status = file.stat()
-                state = [status.st_size, status.st_mtime_ns]
-                if delivered.get(file.relative_to(self.folder).as_posix()) != state:
-                    yield file, state
-
-    def _patterns(self) -> list[str]:
-        patterns = list(_UPLOADED)
-        if self.resolved and not is_logged(self.resolved):
-            patterns.append("model/*")
-        if self.tracking.log_checkpoints:
-            patterns += ["checkpoints/last/*", "checkpoints/best/*"]
-        return patterns
-
-    def _offset(self, name: str) -> int:
-        """Bytes of a file of values that are delivered."""
-        return int(self.note.get("delivered", {}).get(name, 0))
+    def _read_config(self) -> None:
+        self.resolved = settings.read_resolved(self.folder)
+        self._logged = bool(self.resolved) and is_logged(self.resolved)
 
     def _record(self) -> dict[str, Any]:
         if self.is_multirun:
@@ -342,42 +309,26 @@ def is_tracked(folder: Path) -> bool:
     return bool(resolved) and settings.tracking_of(resolved, folder).kind == "mlflow"
 
 
-def mark_losses(folder: Path) -> None:
-    """Looks whether values are gone from a run's folder that were delivered; before the run goes on.
+def read_values(path: Path, start: int) -> Iterator[tuple[list[Value], int]]:
+    """The values of each whole line from byte ``start`` on, with the byte that the line ends at.
 
-    That happens where the machine itself went down, and the end of a file never reached the disk. The run measures those values
-    once more, at other times; the store then gets only those that it does not have.
+    A last line that is still being written is left out; a damaged line holds no values.
     """
-    note = Note(folder)
-    offsets = note.get("delivered", {})
-    lost = [name for name, offset in offsets.items() if size(folder / name) < offset]
-    if lost:
-        note.update(delivered={**offsets, **dict.fromkeys(lost, 0)}, lost=sorted({*lost, *note.get("lost", [])}))
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        file.seek(start)
+        end = start
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            end += len(line)
+            yield _values(line), end
 
 
-def store_uri(folder: Path, tracking: TrackingSpec) -> str:
-    """Address of the store that a config means.
-
-    Where it names none, ``MLFLOW_TRACKING_URI`` does, and else it is a database beside the folder of all runs.
-
-    Args:
-        folder: the run's folder, ``runs/<recipe>/<name>``.
-        tracking: the config's section; a relative database file in it counts from the working folder.
-    """
-    uri = tracking.uri or from_environment()
-    if uri is None:
-        return database_address(_beside_runs(folder) / "mlflow.db")
-    if uri.startswith("sqlite:///"):
-        return f"sqlite:///{expanded(uri.removeprefix('sqlite:///')).absolute()}"
-    return uri
-
-
-def artifacts_folder(folder: Path, uri: str) -> Path | None:
-    """Folder for the artifacts of a store without a server of its own; None where the server decides."""
-    if is_server(uri):
-        return None
-    return (Path(uri.removeprefix("sqlite:///")).parent if uri.startswith("sqlite:///") else _beside_runs(folder)) / "mlartifacts"
-
-
-def _beside_runs(folder: Path) -> Path:
-    return folder.absolute().parents[2]
+def _values(line: bytes) -> list[Value]:
+    try:
+        record = ValuesRecord.model_validate_json(line)
+    except ValidationError:
+        return []
+    return [Value(name, value, round(record.time * 1000), record.step) for name, value in record.values.items()]

@@ -1,4 +1,4 @@
-"""What a run is, as parameters and tags: its config, its data, its code, its machine."""
+"""What a run is, as the flat names and texts that a store keeps: its config, its data, its code, its machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from framework.secrets import conceal
 from framework.spec.problems import ProblemCollector
 from framework.spec.run_files import EnvironmentRecord, Sections, parse_file, read_file
 from framework.spec.tracking import TrackingSpec
-from framework.tracking.parameters import KEY_LENGTH, TAG_LENGTH, flatten, whole
+
+KEY_LENGTH = 250
+PARAMETER_LENGTH = 6000
+TAG_LENGTH = 5000
+"""Characters that MLflow keeps of a key, a parameter's value and a tag's value; it cuts longer values short without a word.
+
+Source: MLflow documentation, "REST API", runs/log-batch.
+"""
+
+_WHERE = "see config/resolved.yaml"
 
 ENVIRONMENT = "environment.json"
 CHANGED = "gatework.changed."
@@ -97,6 +106,27 @@ def differences(parameters: Mapping[str, str], there: Mapping[str, str], tags: M
     changed = {f"{CHANGED}{key}": _text(value) for key, value in parameters.items() if there.get(key, value) != value}
     changed = {key: value for key, value in changed.items() if len(key) <= KEY_LENGTH}
     return changed, [tag for tag in tags if tag.startswith(CHANGED) and tag not in changed]
+
+
+def flatten(value: Any, path: str = "") -> dict[str, str]:
+    """Leaves of nested mappings by dotted key, as text: strings as they are, all else as JSON.
+
+    What is too long for a store is not cut short but left to the config's file.
+    """
+    if isinstance(value, Mapping) and value:
+        leaves: dict[str, str] = {}
+        for key, inner in value.items():
+            leaves.update(flatten(inner, f"{path}.{key}" if path else str(key)))
+        return leaves
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if len(path) > KEY_LENGTH:
+        return {}
+    return {path: whole(text, PARAMETER_LENGTH, _WHERE)}
+
+
+def whole(text: str, length: int, where: str) -> str:
+    """``text``, or where to read it if it is longer than ``length``."""
+    return text if len(text) <= length else f"({len(text):,} characters: {where})"
 
 
 def data_name(resolved: Mapping[str, Any]) -> str:

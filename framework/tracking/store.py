@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ class MlflowStore:
         self._allow = allow
         self._database = _database_file(self.uri)
         self.wait_for(timeout)
-        allow(_LOCAL_PATIENCE)
+        allow(_LOCAL_PATIENCE)  # importing it may take long where much else runs
         from mlflow import MlflowClient
 
         with self._call():  # makes or migrates a database file
@@ -265,41 +265,30 @@ class MlflowStore:
             answers: answers of a server that it waits for.
             size: bytes that it sends.
         """
-        self._allow_now(answers, size)
+        file = self._database
+        # A request may use the time twice, once to connect and once to be answered; a file may first be waited for.
+        patience = 2 * (_LOCAL_PATIENCE if file is not None else answers * self.timeout)
+        self._allow(patience + size / _SLOWEST_UPLOAD)
         try:
-            with environment_of(self.uri, self._user):
-                if self._database is None:
-                    yield
-                else:
-                    lock = self._database.with_name(f"{self._database.name}.lock")
-                    with file_lock(lock, self._patient(lock, lambda: self._allow_now(answers, size))):
-                        yield
+            with (
+                environment_of(self.uri, self._user),
+                nullcontext() if file is None else file_lock(file.with_name(f"{file.name}.lock"), _LOCAL_PATIENCE),
+            ):
+                yield
         except Exception as error:
             if "timed out" in str(error).lower():
                 self.wait_for(min(2 * self.timeout, max(self.timeout, _LONGEST_PATIENCE)))
             raise
 
-    @staticmethod
-    def _patient(lock: Path, allow: Callable[[], None]) -> Callable[[], None]:
-        """What is done while another process has the lock: for a while nothing, but one that is stuck is not waited for."""
-        since = time.monotonic()
-
-        def wait() -> None:
-            if time.monotonic() - since > _LOCAL_PATIENCE:
-                raise TimeoutError(f"another process has held {lock} for {_LOCAL_PATIENCE:.0f} seconds")
-            allow()
-
-        return wait
-
-    def _allow_now(self, answers: int, size: int) -> None:
-        # A request may use the time twice, once to connect and once to be answered.
-        patience = _LOCAL_PATIENCE if self._database is not None else 2 * answers * self.timeout + 5
-        self._allow(patience + size / _SLOWEST_UPLOAD)
-
     def wait_for(self, seconds: float) -> None:
         """Sets how long to wait for one answer of a server."""
         self.timeout = seconds
         os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, round(seconds)))
+
+
+def mlflow_is_installed() -> bool:
+    """Whether ``import mlflow`` would find something."""
+    return importlib.util.find_spec("mlflow") is not None
 
 
 def quiet_mlflow() -> None:
@@ -320,11 +309,6 @@ class _Pyfunc:
 
 
 _Pyfunc.__name__ = "mlflow.pyfunc"
-
-
-def is_server(uri: str) -> bool:
-    """Whether a store is behind an address, and not opened by this process itself."""
-    return not uri.startswith(("sqlite:", "postgresql", "mysql", "mssql", "file:", "/", "."))
 
 
 def _database_file(uri: str) -> Path | None:

@@ -22,7 +22,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeStore:
     """What every address leads to."""
     monkeypatch.chdir(tmp_path)
     found = FakeStore()
-    monkeypatch.setattr(Outbox, "open_store", lambda outbox, timeout: found)
+    monkeypatch.setattr(Outbox, "open_store", lambda *words: found)
     return found
 
 
@@ -99,7 +99,7 @@ def test_wrong_input_ends_it_with_2(words: list[str], message: str, capsys: pyte
 
 
 def test_without_mlflow_it_says_how_to_get_it(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
-    monkeypatch.setattr("framework.tracking.installed.mlflow_is_installed", lambda: False)
+    monkeypatch.setattr("framework.tracking.sync.mlflow_is_installed", lambda: False)
     new_run("one")
     assert main(["sync", "one"]) == 2
     assert "pip install 'gatework[mlflow]'" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from framework.tracking.outbox import Outbox
 from framework.tracking.store import Value
 
 
@@ -147,3 +148,15 @@ class FakeStore:
     def only_run(self) -> FakeRun:
         [run] = [run for run in self.all_runs.values() if not run.deleted]
         return run
+
+
+def deliver(outbox: Outbox, store: FakeStore) -> None:
+    """One delivery."""
+    outbox.deliver(store)  # type: ignore[arg-type]
+
+
+def nothing_is_left(box: Outbox, store: FakeStore) -> bool:
+    """Whether somebody who looks anew finds nothing to deliver."""
+    again = Outbox(box.folder, box.uri)
+    deliver(again, store)
+    return not again.delivered

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from framework.config.saved import dump_yaml, save_resolved
 from framework.engine.run.digest import resolved
+from framework.engine.run.lock import RunLock
 from framework.engine.run.recorder import Recorder
 from framework.spec.experiment import Experiment
+from framework.tracking.follow import Follower, follow
+from framework.tracking.outbox import Outbox
 
 RECIPE = ["data=python_source", "debug=small", "model.layers.gru.units=8"]
 
@@ -69,3 +75,45 @@ class RunOnDisk:
         path = self.path / "tracking.json"
         note: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
         return note
+
+    def end(self, box: Outbox, status: str, error: str | None = None, ended: float | None = None) -> None:
+        """The run ends, and the outbox sees it."""
+        self.update(status=status, error=error, ended=ended or time.time())
+        box.settle()
+
+    def go_on(self, box: Outbox) -> None:
+        """The run is trained again."""
+        self.update(status="running", error=None)
+        box.begin(None)
+
+
+class Training:
+    """A run in training that is followed, as the engine has it: its lock is held, and let go before the follower is waited for."""
+
+    def __init__(self, run: RunOnDisk, warn: Callable[[str], None]) -> None:
+        self.run = run
+        self._lock: RunLock | None = RunLock(run.path).__enter__()
+        self.follower: Follower | None = follow(run.path, run.experiment.tracking, warn)
+
+    def finish(self, status: str = "finished") -> None:
+        """The training ends in order."""
+        self.run.update(status=status, ended=time.time())
+        self.close()
+
+    def close(self) -> None:
+        """It ends, without a word if :meth:`finish` said none."""
+        if self._lock is not None:
+            self._lock.__exit__(None, None, None)
+            self._lock = None
+            if self.follower is not None:
+                self.follower.wait()
+
+
+@contextmanager
+def training(run: RunOnDisk, warn: Callable[[str], None]) -> Iterator[Training]:
+    """A run in training; ends with the context."""
+    found = Training(run, warn)
+    try:
+        yield found
+    finally:
+        found.close()

@@ -10,8 +10,7 @@ import pytest
 from framework import secrets
 from framework.errors import InputError
 from framework.spec.tracking import TrackingSpec
-from framework.tracking.address import environment_of, split_user, whole_address
-from framework.tracking.outbox import store_uri
+from framework.tracking.address import environment_of, split_user, store_uri, whole_address
 
 KEPT = "http://***@host:5000"
 VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")

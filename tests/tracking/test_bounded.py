@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
-import json
-import queue
 import threading
 import time
 from collections.abc import Callable
@@ -16,18 +13,17 @@ from typing import Any
 import pytest
 from mlflow.exceptions import ErrorCode, MlflowException
 from tracking.fake_store import FakeStore
-from tracking.mlflow_server import wait_until
-from tracking.run_on_disk import RunOnDisk
+from tracking.run_on_disk import RunOnDisk, training
 
 from framework.cli.main import main
-from framework.engine.many.sync import sync
+from framework.engine.many.sync import sync_alone
+from framework.engine.run.lock import RunLock
 from framework.errors import RunError
-from framework.tracking import courier, store
-from framework.tracking.deliver import Delivery
+from framework.tracking import follow, store
 from framework.tracking.file_lock import file_lock
 from framework.tracking.outbox import LOCK, Outbox
 from framework.tracking.store import MlflowStore
-from framework.tracking.tracker import open_tracker
+from framework.tracking.sync import Synced, sync
 
 NewRun = Callable[..., RunOnDisk]
 
@@ -64,15 +60,24 @@ def in_time(work: Callable[[], Any]) -> Any:
     return found.result(LONGEST)
 
 
-def delivered(run: RunOnDisk, store: FakeStore, monkeypatch: pytest.MonkeyPatch, wait: float = 0.0) -> list[dict[str, Any]]:
-    """What the process that delivers says of a run that ends after some seconds."""
+def followed(
+    run: RunOnDisk, store: FakeStore, monkeypatch: pytest.MonkeyPatch, wait: float = 0.0
+) -> tuple[Synced, list[tuple[Exception, bool]]]:
+    """What comes of following a run that ends after some seconds, and the trouble that is told meanwhile."""
     monkeypatch.setattr(Outbox, "open_store", lambda *words: store)
-    orders: queue.Queue[dict[str, Any] | None] = queue.Queue()
-    threading.Timer(wait, lambda: orders.put({"status": "finished"})).start()
-    output = io.StringIO()
-    options = {"timeout": 1.0, "uri": "http://server", "parent": None, "system_metrics": False}
-    in_time(Delivery(run.path, options, orders, output).work)
-    return [json.loads(line) for line in output.getvalue().splitlines()]
+    troubles: list[tuple[Exception, bool]] = []
+
+    def train() -> None:
+        with RunLock(run.path):
+            held.set()
+            time.sleep(wait)
+            run.update(status="finished", ended=time.time())
+
+    held = threading.Event()
+    threading.Thread(target=train, daemon=True).start()
+    held.wait()
+    done = in_time(lambda: sync(run.path, "http://server", 1.0, follow=True, trouble=lambda *trouble: troubles.append(trouble)))
+    return done, troubles
 
 
 @pytest.fixture(autouse=True)
@@ -92,11 +97,10 @@ def test_a_refusal_ends_it_at_once(why: str, call: str, new_run: NewRun, monkeyp
 
     monkeypatch.setattr(store, call, refuse)
     started = time.monotonic()
-    said = delivered(run, store, monkeypatch)
+    done, troubles = followed(run, store, monkeypatch)
     assert time.monotonic() - started < 5
-    troubles = [one for one in said if "trouble" in one]
-    assert troubles == [{"trouble": str(REFUSALS[why]), "refused": True}]
-    assert said[-1] == {"rest": True}
+    assert troubles == [(REFUSALS[why], True)]
+    assert (done.trouble, done.refused) == (str(REFUSALS[why]), True)
 
 
 def test_a_refusal_while_the_run_goes_on_is_told_once(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,8 +114,8 @@ def test_a_refusal_while_the_run_goes_on_is_told_once(new_run: NewRun, monkeypat
         raise REFUSALS["deleted run"]
 
     monkeypatch.setattr(store, "set_tags", refuse)
-    said = delivered(run, store, monkeypatch, wait=4.0)
-    assert len([one for one in said if "trouble" in one]) == 1
+    _, troubles = followed(run, store, monkeypatch, wait=4.0)
+    assert len(troubles) == 1
     assert len(asked) == 2, "once, and once more when the run had ended"
 
 
@@ -120,9 +124,9 @@ def test_a_store_that_takes_it_after_all_has_everything(new_run: NewRun, monkeyp
     run, answers = new_run(), [REFUSALS["403"]]
     run.measure(1, 5)
     store = FakeStore(lambda: answers.pop() if answers else None)
-    said = delivered(run, store, monkeypatch, wait=2.0)
-    assert len([one for one in said if "trouble" in one]) == 1
-    assert said[-1] == {"rest": False}
+    done, troubles = followed(run, store, monkeypatch, wait=2.0)
+    assert len(troubles) == 1
+    assert done.trouble is None
     assert store.only_run().status == "finished"
 
 
@@ -137,10 +141,10 @@ def test_what_never_answers_is_asked_for_a_while(call: str, new_run: NewRun, mon
 
     monkeypatch.setattr(store, call, never)
     started = time.monotonic()
-    said = delivered(run, store, monkeypatch)
+    done, troubles = followed(run, store, monkeypatch)
     assert time.monotonic() - started < 10
-    assert len([one for one in said if "trouble" in one]) == 1
-    assert said[-1] == {"rest": True}
+    assert [refused for _, refused in troubles] == [False]
+    assert (done.trouble, done.refused) == ("timed out", False)
 
 
 @pytest.mark.parametrize("error", [*REFUSALS.values(), TimeoutError("timed out")], ids=[*REFUSALS, "no answer"])
@@ -151,7 +155,7 @@ def test_sync_ends_too_and_says_why(
     run, store = new_run(), FakeStore()
     monkeypatch.setattr(Outbox, "open_store", lambda *words: store)
     if call == "has_run":
-        sync(run.path, "http://server")
+        sync_alone(run.path, "http://server")
     run.measure(1, 5)
 
     def fail(*words: Any) -> Any:
@@ -178,10 +182,9 @@ def test_a_lock_that_is_never_let_go_is_not_waited_for(new_run: NewRun, tmp_path
     """As of a process that was stopped while it delivered."""
     run = new_run()
     warnings: list[str] = []
-    monkeypatch.setattr(courier, "_GRACE", 2.0)
-    with file_lock(run.path / LOCK), open_tracker(run.path, run.experiment, warnings.append) as tracker:
-        wait_until(lambda: tracker._deadline < time.monotonic() + 5)  # type: ignore[attr-defined]  # it waits for the lock
-        in_time(lambda: tracker.finish("finished"))
+    monkeypatch.setattr(follow, "_GRACE", 2.0)
+    with file_lock(run.path / LOCK), training(run, warnings.append) as tracked:
+        in_time(tracked.finish)
     assert len(warnings) == 1
     assert warnings[0].endswith(f"gatework sync {run.path}")
 

@@ -8,10 +8,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 from tracking.mlflow_server import wait_until
-from tracking.run_on_disk import RunOnDisk
-
-from framework.tracking.courier import Courier
-from framework.tracking.tracker import open_tracker
+from tracking.run_on_disk import RunOnDisk, training
 
 STEPS = 2000
 SECONDS_A_STEP = 0.01
@@ -21,9 +18,9 @@ SECONDS_A_STEP = 0.01
 def test_tracking_takes_at_most_two_hundredths_of_a_processor(new_run: Callable[..., RunOnDisk]) -> None:
     """Counted in processor time, of the delivering process and of the run: other programs do not lengthen it."""
     run = new_run()
-    with open_tracker(run.path, run.experiment, pytest.fail) as tracker:
-        assert isinstance(tracker, Courier)
-        process = psutil.Process(tracker._process.pid)
+    with training(run, pytest.fail) as tracked:
+        assert tracked.follower is not None
+        process = psutil.Process(tracked.follower._process.pid)
         wait_until(lambda: "files" in run.note(), 120)
         time.sleep(3)  # MLflow is imported, and the run made: once a run, some seconds of another processor
         before, own, started = process.cpu_times(), time.process_time(), time.perf_counter()
@@ -33,7 +30,7 @@ def test_tracking_takes_at_most_two_hundredths_of_a_processor(new_run: Callable[
             time.sleep(max(0.0, started + step * SECONDS_A_STEP - time.perf_counter()))
         elapsed, own = time.perf_counter() - started, time.process_time() - own
         after = process.cpu_times()
-        tracker.finish("finished")
+        tracked.finish()
     delivering = (after.user + after.system - before.user - before.system) / elapsed
     assert delivering < 0.02
     assert own / elapsed < 0.02

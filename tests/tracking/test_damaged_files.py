@@ -11,8 +11,7 @@ import pytest
 from framework.errors import GateworkError, RunError
 from framework.tracking import settings
 from framework.tracking.note import NOTE, Note
-from framework.tracking.outbox import Outbox
-from framework.tracking.values import read_values
+from framework.tracking.outbox import Outbox, read_values
 
 GOOD = {"step": 1, "time": 2.0, "values": {"loss": 3.0}}
 

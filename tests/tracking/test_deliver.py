@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,11 +16,10 @@ from typing import Any
 
 import pytest
 from tracking.mlflow_server import read_back, wait_until
-from tracking.run_on_disk import RunOnDisk
+from tracking.run_on_disk import RunOnDisk, training
 
-from framework.tracking import courier
+from framework.tracking import follow
 from framework.tracking.address import without_password
-from framework.tracking.tracker import open_tracker
 
 NewRun = Callable[..., RunOnDisk]
 
@@ -27,11 +27,13 @@ NewRun = Callable[..., RunOnDisk]
 KILLED = """
 import os, pickle, sys, time
 from pathlib import Path
+from framework.engine.run.lock import RunLock
 from framework.engine.run.recorder import Recorder
-from framework.tracking.tracker import open_tracker
+from framework.tracking.follow import follow
 folder = Path(sys.argv[1])
 experiment = pickle.loads(bytes.fromhex(sys.argv[2]))
-with open_tracker(folder, experiment, print):
+with RunLock(folder):
+    follow(folder, experiment.tracking, print)
     if os.fork() == 0:
         time.sleep(30)
         os._exit(0)
@@ -72,67 +74,65 @@ def test_a_killed_run_is_killed_in_mlflow_and_gone_on_with_there(new_run: NewRun
     done = max(step for *_, step in run.recorded())
     assert done > 1
     warnings: list[str] = []
-    with open_tracker(run.path, run.experiment, warnings.append) as tracker:
+    with training(run, warnings.append) as tracked:
         run.measure(1, done + 50)
         wait_until(lambda: store.get_run(run_id).info.status == "RUNNING")
-        run.update(status="finished")
-        tracker.finish("finished")
+        tracked.finish()
     found = store.get_run(run_id)
     assert found.info.status == "FINISHED"
     assert found.info.end_time > killed.info.end_time
     assert read_back(store, run_id) == sorted([*run.recorded(), *run.recorded("system.jsonl")])
     assert len(store.search_runs([found.info.experiment_id])) == 1
     assert warnings == []
-    assert not (run.path / courier.LOG).exists()
+    assert not (run.path / follow.LOG).exists()
 
 
 def test_a_server_that_is_not_there_is_told_once_and_costs_little_time(new_run: NewRun) -> None:
     run = new_run("one", "tracking.uri=http://someone:secret@127.0.0.1:9", "tracking.timeout=1")
     warnings: list[str] = []
-    with open_tracker(run.path, run.experiment, warnings.append) as tracker:
+    with training(run, warnings.append) as tracked:
         run.measure(1, 10)
         wait_until(lambda: len(warnings) == 1)
         started = time.monotonic()
-        tracker.finish("finished")
+        tracked.finish()
         waited = time.monotonic() - started
     assert waited < 15
     assert len(warnings) == 2
     assert warnings[0].startswith("MLflow at http://127.0.0.1:9 does not take records (")
     assert warnings[0].endswith("); the run goes on, and its folder keeps them")
     assert warnings[1] == f"not everything is in MLflow yet; once http://127.0.0.1:9 answers: gatework sync {run.path}"
-    assert run.note()["ended"]["status"] == "finished"
+    assert json.loads((run.path / "run.json").read_text())["status"] == "finished"
 
 
 def test_a_process_that_cannot_begin_is_told(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courier, "_START", "raise SystemExit('no such library')")
+    monkeypatch.setattr(follow, "_START", "raise SystemExit('no such library')")
     run = new_run()
     warnings: list[str] = []
-    with open_tracker(run.path, run.experiment, warnings.append) as tracker:
+    with training(run, warnings.append) as tracked:
         wait_until(lambda: len(warnings) == 1)
-        tracker.finish("finished")
+        tracked.finish()
     assert "(no such library)" in warnings[0]
     assert len(warnings) == 2
 
 
 def test_a_process_that_hangs_is_not_waited_for(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courier, "_START", "import time; print('{\"allow\": 1}', flush=True); time.sleep(600)")
+    monkeypatch.setattr(follow, "_START", "import time; print('{\"allow\": 1}', flush=True); time.sleep(600)")
+    monkeypatch.setattr(follow, "_GRACE", 1.0)
     run = new_run()
     warnings: list[str] = []
-    with open_tracker(run.path, run.experiment, warnings.append) as tracker:
-        monkeypatch.setattr(courier, "_GRACE", 1.0)
-        wait_until(lambda: tracker._deadline < time.monotonic() + 2)  # type: ignore[attr-defined]
+    with training(run, warnings.append) as tracked:
         started = time.monotonic()
-        tracker.finish("finished")
+        tracked.finish()
     assert time.monotonic() - started < 5
     assert len(warnings) == 1
 
 
 def test_without_mlflow_the_run_goes_on_and_says_how_to_get_it(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framework.tracking.installed.mlflow_is_installed", lambda: False)
+    monkeypatch.setattr(follow, "mlflow_is_installed", lambda: False)
     run = new_run()
     warnings: list[str] = []
-    with open_tracker(run.path, run.experiment, warnings.append) as tracker:
-        tracker.finish("finished")
+    with training(run, warnings.append) as tracked:
+        tracked.finish()
     [warning] = warnings
     assert warning.startswith("MLflow is not installed")
     assert "pip install 'gatework[mlflow]'" in warning
@@ -140,10 +140,10 @@ def test_without_mlflow_the_run_goes_on_and_says_how_to_get_it(new_run: NewRun, 
 
 
 def test_without_tracking_no_process_is_started(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courier.subprocess, "Popen", lambda *words, **named: pytest.fail("a process was started"))
+    monkeypatch.setattr(follow.subprocess, "Popen", lambda *words, **named: pytest.fail("a process was started"))
     run = new_run("one", "tracking=none")
-    with open_tracker(run.path, run.experiment, pytest.fail) as tracker:
-        tracker.finish("finished")
+    with training(run, pytest.fail) as tracked:
+        tracked.finish()
 
 
 def test_passwords_are_not_shown() -> None:
@@ -158,12 +158,11 @@ def test_eight_jobs_share_one_database(new_run: NewRun, tmp_path: Path) -> None:
     warnings: list[str] = []
 
     def train(run: RunOnDisk) -> None:
-        with open_tracker(run.path, run.experiment, warnings.append) as tracker:
+        with training(run, warnings.append) as tracked:
             for step in range(1, 401):
                 run.measure(step, step)
                 time.sleep(0.01)
-            run.update(status="finished")
-            tracker.finish("finished")
+            tracked.finish()
 
     threads = [threading.Thread(target=train, args=(run,)) for run in runs]
     for thread in threads:

@@ -23,11 +23,16 @@ NewRun = Callable[..., RunOnDisk]
 
 # A run that has ended, but for the delivery.
 ENDED = """
-import pickle, sys
+import json, pickle, sys, time
 from pathlib import Path
-from framework.tracking.tracker import open_tracker
-with open_tracker(Path(sys.argv[1]), pickle.loads(bytes.fromhex(sys.argv[2])), lambda text: print("warning:", text)) as tracker:
-    tracker.finish("finished")
+from framework.engine.run.lock import RunLock
+from framework.tracking.follow import follow
+folder = Path(sys.argv[1])
+with RunLock(folder):
+    follower = follow(folder, pickle.loads(bytes.fromhex(sys.argv[2])).tracking, lambda text: print("warning:", text))
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "status": "finished", "ended": time.time()}))
+follower.wait()
 """
 
 

@@ -7,6 +7,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from framework.tracking.file_lock import file_lock, is_locked
 
 HOLDER = "import sys, time; from pathlib import Path; from framework.tracking.file_lock import file_lock\n"
@@ -21,15 +23,12 @@ def test_another_process_holds_it_until_it_is_killed(tmp_path: Path) -> None:
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
     assert is_locked(path)
-    waits: list[int] = []
-
-    def waiting() -> None:
-        waits.append(1)
-        if len(waits) == 3:
-            holder.kill()
-
-    with file_lock(path, waiting):
-        assert len(waits) >= 3
+    with pytest.raises(TimeoutError, match=r"another process has held .*lock for 0 seconds"), file_lock(path, 0.2):
+        pass
+    killer = threading.Timer(0.3, holder.kill)
+    killer.start()
+    with file_lock(path):
+        assert not killer.is_alive()
     holder.wait()
     assert not is_locked(path)
 

@@ -9,17 +9,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tracking.fake_store import FakeStore
+from tracking.run_on_disk import RunOnDisk
 
 from framework.config.jobs import Job, JobOutcome
-from framework.engine.many import multirun
 from framework.engine.many.multirun import record_multirun
 from framework.errors import RunError
+from framework.tracking import follow
 from framework.tracking.note import Note
-from framework.tracking.outbox import MULTIRUN
-from framework.tracking.tracker import PARENT
+from framework.tracking.outbox import MULTIRUN, Outbox
+from framework.tracking.sync import PARENT, sync
 
 OVERRIDES = ["recipe=text_generation", "seed=1,2"]
 
@@ -32,7 +35,15 @@ def job(composed: Any) -> str | None:
 def ends(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None]]:
     """What MLflow would be told of the end of multiruns."""
     found: list[tuple[str, str | None]] = []
-    monkeypatch.setattr(multirun, "finish_multirun", lambda folder, status, error, warn: found.append((status, error)))
+
+    def follower(folder: Path, *words: Any) -> Any:
+        box = Outbox(folder)
+        assert not box.is_trained
+        box.settle()
+        found.append((box.note.get("ended")["status"], box.note.get("ended").get("error")))
+        return SimpleNamespace(wait=lambda: None)
+
+    monkeypatch.setattr(follow, "Follower", follower)
     return found
 
 
@@ -96,6 +107,23 @@ def test_the_same_multirun_does_not_run_twice_at_a_time(tmp_path: Path, ends: li
         return []
 
     run(tmp_path, again)
+
+
+def test_a_job_that_ends_before_its_follower_has_begun_is_a_child_all_the_same(
+    new_run: Callable[..., RunOnDisk], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent, store = tmp_path / "runs" / ".multirun" / "abcd", FakeStore()
+    parent.mkdir(parents=True)
+    (parent / MULTIRUN).write_text('{"title": "multirun seed=1,2", "status": "running"}')
+    monkeypatch.setenv(PARENT, str(parent))
+    monkeypatch.setattr(Outbox, "open_store", lambda *words: store)
+    job = new_run()
+    job.update(status="failed", error="the loss is nan", ended=1_700_000_050.0)
+    done = sync(job.path, "http://server", follow=True)
+    assert (done.trouble, done.status) == (None, "failed")
+    [parent_id] = [name for name, one in store.all_runs.items() if one.name == "multirun seed=1,2"]
+    assert [one.name for one in store.all_runs.values() if one.tags.get("mlflow.parentRunId") == parent_id] == ["one"]
+    assert store.all_runs[parent_id].status == "running"
 
 
 @pytest.mark.slow

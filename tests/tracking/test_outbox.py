@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,27 +11,24 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tracking.fake_store import FakeRun, FakeStore
+from tracking.fake_store import FakeRun, FakeStore, deliver, nothing_is_left
 from tracking.run_on_disk import RunOnDisk
 
 from framework.tracking import model, outbox
-from framework.tracking.outbox import Outbox, mark_losses
+from framework.tracking.note import mark_losses
+from framework.tracking.outbox import Outbox
 
 NewRun = Callable[..., RunOnDisk]
 
 
 @pytest.fixture(autouse=True)
 def without_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model, "_signature", lambda: None)
-    monkeypatch.setattr(model, "_example", lambda resolved: None)
+    monkeypatch.setattr(model, "_signature", lambda *words: None)
+    monkeypatch.setattr(model, "_example", lambda *words: None)
 
 
 def values(run: FakeRun) -> list[tuple[str, float, int, int]]:
     return sorted((value.name, value.value, value.time, value.step) for value in run.values)
-
-
-def deliver(outbox: Outbox, store: FakeStore) -> None:
-    outbox.deliver(store)  # type: ignore[arg-type]
 
 
 def add_model(run: RunOnDisk, content: bytes = b"weights") -> None:
@@ -65,18 +61,16 @@ def test_a_whole_run_is_delivered(new_run: NewRun) -> None:
     assert found.files["samples/epoch-0001.txt"] == b"sample of epoch 1"
     assert set(found.files) == {"config/composed.yaml", "config/overrides.yaml", "config/resolved.yaml", "samples/epoch-0001.txt"}
     assert store.logged == {}  # not before the end
-    assert box.is_empty()
+    assert nothing_is_left(box, store)
     add_model(run)
-    run.update(status="finished", steps=30)
-    box.end("finished", ended=1_700_000_009.25)
-    assert not box.is_empty()
+    run.update(steps=30)
+    run.end(box, "finished", ended=1_700_000_009.25)
     deliver(box, store)
     assert (found.status, found.ended) == ("finished", 1_700_000_009_250)
     [logged] = store.logged.values()
     assert (logged["status"], logged["step"]) == ("READY", "30")
     assert store.versions == [("speaker", *store.logged)]
-    assert box.is_empty()
-    deliver(Outbox(run.path), store)  # once more changes nothing
+    assert nothing_is_left(box, store)
     assert len(store.all_runs) == len(store.logged) == len(store.versions) == 1
 
 
@@ -86,7 +80,7 @@ def test_a_run_that_did_not_finish_has_no_model_but_its_error(status: str, error
     add_model(run)
     box = Outbox(run.path)
     box.begin(None)
-    box.end(status, error)
+    run.end(box, status, error)
     deliver(box, store)
     assert store.only_run().status == status
     assert store.only_run().tags.get("gatework.error") == (error or None)
@@ -119,7 +113,7 @@ def test_a_checkpoint_that_is_replaced_meanwhile_comes_with_the_next_delivery(ne
     monkeypatch.setattr(store, "add_file", replaced)
     box = Outbox(run.path)
     deliver(box, store)
-    assert not box.is_empty()
+    assert "checkpoints/last/state.safetensors" not in store.only_run().files
     monkeypatch.setattr(store, "add_file", add)
     deliver(box, store)
     assert store.only_run().files["checkpoints/last/state.safetensors"] == b"1"
@@ -151,7 +145,7 @@ def test_a_line_still_being_written_waits_and_a_damaged_one_is_left_out(new_run:
     deliver(box, store)
     [last] = [value for value in store.only_run().values if value.step == 3]
     assert last.value != last.value
-    assert box.is_empty()
+    assert nothing_is_left(box, store)
 
 
 # --- going on ---------------------------------------------------------------------------------------------------------------------
@@ -162,16 +156,16 @@ def test_a_run_gone_on_with_is_the_same_run_and_running_again(new_run: NewRun) -
     run.measure(1, 10)
     box = Outbox(run.path)
     box.begin(None)
-    box.end("failed", "out of memory")
+    run.end(box, "failed", "out of memory")
     deliver(box, store)
     run.measure(11, 20)
     again = Outbox(run.path)
-    again.begin(None)
+    run.go_on(again)
     deliver(again, store)
     found = store.only_run()
     assert found.status == "running"
     assert "gatework.error" not in found.tags
-    again.end("finished")
+    run.end(again, "finished")
     deliver(again, store)
     assert found.statuses == ["running", "failed", "running", "finished"]
     assert values(found) == run.recorded()
@@ -200,11 +194,11 @@ def test_a_longer_training_logs_its_model_as_well(new_run: NewRun) -> None:
     run, store = new_run(), FakeStore()
     add_model(run, b"first")
     box = Outbox(run.path)
-    box.end("finished")
+    run.end(box, "finished")
     deliver(box, store)
-    box.begin(None)
+    run.go_on(box)
     add_model(run, b"second!")
-    box.end("finished")
+    run.end(box, "finished")
     deliver(box, store)
     assert len(store.logged) == 2
 
@@ -273,35 +267,10 @@ def test_a_run_that_a_slow_server_makes_twice_is_one_in_the_end(new_run: NewRun)
         deliver(box, store)
     deliver(box, store)
     store.all_runs["late"] = FakeRun(late[0][1], late[0][0], late[0][2])
-    box.end("finished")
+    run.end(box, "finished")
     deliver(box, store)
     assert values(store.only_run()) == run.recorded()
     assert store.all_runs["late"].deleted
-
-
-# --- ends that nobody told --------------------------------------------------------------------------------------------------------
-
-
-def test_a_killed_run_is_settled_at_its_last_sign_of_life(new_run: NewRun) -> None:
-    run, store = new_run(), FakeStore()
-    run.measure(1, 3)
-    for name in ("run.json", "metrics.jsonl"):
-        os.utime(run.path / name, (1_700_000_100.0, 1_700_000_100.0 + (name == "metrics.jsonl")))
-    box = Outbox(run.path)
-    box.settle()
-    deliver(box, store)
-    assert (store.only_run().status, store.only_run().ended) == ("killed", 1_700_000_101_000)
-
-
-def test_a_run_that_ended_in_order_is_settled_as_it_ended(new_run: NewRun) -> None:
-    run = new_run()
-    run.update(status="failed", error="TrainingError: the loss is nan", ended=1_700_000_050.0)
-    box = Outbox(run.path)
-    box.settle()
-    assert box.note.get("ended") == {"status": "failed", "error": "TrainingError: the loss is nan", "time": 1_700_000_050.0}
-    box.end("finished", ended=1.0)
-    box.settle()  # what is known stays
-    assert box.note.get("ended")["status"] == "finished"
 
 
 # --- any store, any kill ----------------------------------------------------------------------------------------------------------
@@ -329,8 +298,8 @@ def test_whatever_fails_everything_arrives_once(answers: list[str | None], numbe
         run.sample(stretch)
         if stretch == 2:
             add_model(run)
-            run.update(status="finished", steps=30)
-            box.end("finished", ended=1_700_000_099.0)
+            run.update(steps=30)
+            run.end(box, "finished", ended=1_700_000_099.0)
         while True:
             try:
                 box.verify(store)  # type: ignore[arg-type]
@@ -341,7 +310,8 @@ def test_whatever_fails_everything_arrives_once(answers: list[str | None], numbe
                 box = Outbox(run.path)
                 continue
             break
-    assert box.is_empty()
+    store.fails = lambda: None
+    assert nothing_is_left(box, store)
     found = store.only_run()
     assert values(found) == run.recorded()
     assert (found.status, found.ended) == ("finished", 1_700_000_099_000)
@@ -373,7 +343,8 @@ def test_jobs_are_children_of_one_run(new_run: NewRun, tmp_path: Path) -> None:
     (parent / "jobs.json").write_text("[]")
     box = Outbox(parent)
     assert box.uri == "http://server"
-    box.end("finished")
+    (parent / outbox.MULTIRUN).write_text(json.dumps({**record, "status": "finished", "ended": 1_700_000_009.0}))
+    box.settle()
     deliver(box, store)
     assert store.all_runs[parent_id].status == "finished"
     assert set(store.all_runs[parent_id].files) == {"jobs.json"}

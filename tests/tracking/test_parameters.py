@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import framework
 from framework.engine.run.digest import resolved
-from framework.tracking.parameters import KEY_LENGTH, PARAMETER_LENGTH, flatten, whole
+from framework.tracking.settings import KEY_LENGTH, PARAMETER_LENGTH, flatten, whole
 
 names = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=8)
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20) | st.lists(st.integers(), max_size=3)

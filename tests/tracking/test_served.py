@@ -22,7 +22,7 @@ from tracking.mlflow_server import answers, free_port
 import framework
 from framework.engine.model.run import Run
 from framework.tracking.model import pack_code, requirements
-from framework.tracking.outbox import Outbox
+from framework.tracking.sync import sync
 
 OVERRIDES = ["data=python_source", "debug=small", "model.layers.gru.units=8", "model.layers.embedding.output_dim=4", "tracking=none"]
 
@@ -35,12 +35,9 @@ def train(backend: str, folder: Path) -> Run:
 def log(run: Run, folder: Path) -> str:
     """Delivers a run to a database of its own; the model's address."""
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    with Outbox.lock(run.path):
-        outbox = Outbox(run.path, uri)
-        outbox.settle()
-        outbox.deliver(outbox.open_store(5.0))
+    done = sync(run.path, uri)
     [model] = (folder / "mlartifacts" / "models").iterdir()
-    assert outbox.note.get("model")["id"] == model.name
+    assert (done.trouble, done.delivered.model) == (None, model.name)
     return str(model / "artifacts")
 
 

@@ -15,13 +15,12 @@ import pytest
 import yaml
 from tracking.mlflow_server import Server, read_back, wait_until
 from tracking.proxy import Proxy
-from tracking.run_on_disk import RunOnDisk
+from tracking.run_on_disk import RunOnDisk, training
 
 import framework
 from framework.cli.main import main
 from framework.engine.run.recorder import read_records
-from framework.tracking.parameters import flatten
-from framework.tracking.tracker import open_tracker
+from framework.tracking.settings import flatten
 
 NewRun = Callable[..., RunOnDisk]
 
@@ -145,7 +144,7 @@ def test_a_whole_run_is_read_back_value_by_value(server: Server, client: Any, tm
 def test_a_server_that_is_away_for_a_part_of_the_run_has_all_of_it_in_the_end(server: Server, client: Any, new_run: NewRun) -> None:
     run = new_run("away", f"tracking.uri={server.uri}")
     warnings: list[str] = []
-    with open_tracker(run.path, run.experiment, warnings.append) as tracker:
+    with training(run, warnings.append) as tracked:
         run.measure(1, 100)
         wait_until(lambda: run.note().get("delivered", {}).get("metrics.jsonl", 0) > 0)
         server.stop()
@@ -154,8 +153,7 @@ def test_a_server_that_is_away_for_a_part_of_the_run_has_all_of_it_in_the_end(se
         wait_until(lambda: len(warnings) == 1)
         server.start()
         run.measure(301, 400)
-        run.update(status="finished")
-        tracker.finish("finished")
+        tracked.finish()
     assert len(warnings) == 1
     found = client.get_run(run.note()["run_id"])
     assert found.info.status == "FINISHED"
@@ -171,10 +169,9 @@ def test_a_server_that_is_away_all_along_gets_the_run_by_sync(
     server.stop()
     try:
         warnings: list[str] = []
-        with open_tracker(run.path, run.experiment, warnings.append) as tracker:
+        with training(run, warnings.append) as tracked:
             run.measure(1, 50)
-            run.update(status="finished")
-            tracker.finish("finished")
+            tracked.finish()
         assert len(warnings) == 2
         assert main(["sync", str(run.path), "--timeout", "2"]) == 1
         assert "not everything could be delivered (" in capsys.readouterr().out
@@ -198,14 +195,14 @@ def test_a_server_that_answers_errors_and_breaks_off_has_everything_once(proxy: 
     (run.path / "model").mkdir()
     (run.path / "model" / "weights.safetensors").write_bytes(b"weights" * 1000)
     warnings: list[str] = []
-    with open_tracker(run.path, run.experiment, warnings.append) as tracker:
+    with training(run, warnings.append) as tracked:
         for step in range(1, 601):
             run.measure(step, step)
             time.sleep(0.02)
         run.sample(1)
-        run.update(status="finished", steps=600)
+        run.update(steps=600)
         proxy.errors = proxy.breaks = 0.1
-        tracker.finish("finished")
+        tracked.finish()
     assert warnings[0].startswith(f"MLflow at {proxy.uri} does not take records (")
     if len(warnings) > 1:  # the dice may be against it to the end
         proxy.errors = proxy.breaks = 0.0
@@ -227,13 +224,12 @@ def test_a_slow_server_gets_everything_and_costs_the_run_nothing(proxy: Proxy, c
     run = new_run("slow", f"tracking.uri={proxy.uri}", "tracking.timeout=1")
     proxy.delay = 2.0
     warnings: list[str] = []
-    with open_tracker(run.path, run.experiment, warnings.append) as tracker:
+    with training(run, warnings.append) as tracked:
         started = time.perf_counter()
         run.measure(1, 500)
         assert time.perf_counter() - started < 2.0
         wait_until(lambda: bool(run.note().get("delivered")))  # by now it is known how slow the server is
-        run.update(status="finished")
-        tracker.finish("finished")
+        tracked.finish()
     assert len(warnings) == 1, "slow, but all is delivered in the end"
     assert client.get_run(run.note()["run_id"]).info.status == "FINISHED"
     assert read_back(client, run.note()["run_id"]) == folder_values(run.path)

@@ -10,8 +10,8 @@ from tracking.fake_store import FakeStore
 from tracking.run_on_disk import RunOnDisk
 
 from framework.errors import InputError
-from framework.tracking import outbox
-from framework.tracking.outbox import Outbox, is_tracked, store_uri
+from framework.tracking.address import artifacts_folder, store_uri
+from framework.tracking.outbox import Outbox, is_tracked
 from framework.tracking.store import Value
 
 NewRun = Callable[..., RunOnDisk]
@@ -20,8 +20,8 @@ NewRun = Callable[..., RunOnDisk]
 def test_the_store_is_beside_the_runs_unless_the_config_names_one(new_run: NewRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = new_run()
     assert Outbox(run.path).uri == f"sqlite:///{tmp_path / 'mlflow.db'}"
-    assert outbox.artifacts_folder(run.path, f"sqlite:///{tmp_path / 'mlflow.db'}") == tmp_path / "mlartifacts"
-    assert outbox.artifacts_folder(run.path, "http://server") is None
+    assert artifacts_folder(run.path, f"sqlite:///{tmp_path / 'mlflow.db'}") == tmp_path / "mlartifacts"
+    assert artifacts_folder(run.path, "http://server") is None
     monkeypatch.chdir(tmp_path)
     named = new_run("two", "tracking.uri=sqlite:///own.db").experiment.tracking
     assert store_uri(run.path, named) == f"sqlite:///{tmp_path / 'own.db'}"

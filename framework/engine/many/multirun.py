@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,13 @@ from framework.errors import RunError
 from framework.report.search import search_table
 from framework.secrets import conceal, concealed
 from framework.spec.search import SearchSpec
-from framework.tracking.file_lock import FileLock
-from framework.tracking.note import Note
-from framework.tracking.outbox import MULTIRUN, Outbox
-from framework.tracking.tracker import PARENT, finish_multirun
+from framework.tracking.file_lock import MULTIRUN_LOCK, FileLock, file_lock
+from framework.tracking.follow import deliver_end
+from framework.tracking.outbox import LOCK, MULTIRUN, Outbox
+from framework.tracking.sync import PARENT
 
 MULTIRUNS = ".multirun"
 """Folder below that of all runs with a folder for each multirun."""
-
-_ALIVE = ".running"
 
 _HOW_MANY = ("hydra.sweeper.n_trials=", "hydra.sweeper.n_jobs=", "hydra.launcher", "hydra/launcher=")
 """Overrides that make no other multirun, but tell how far it goes and where."""
@@ -74,14 +72,15 @@ def record_multirun(
         searches.append(OptunaSearch(folder, spec, space))
         return searches[-1]
 
-    with multirun_lock(folder):
-        _begin(folder, overrides)
+    with ExitStack() as after, multirun_lock(folder):
+        record = _begin(folder, overrides)
+        after.callback(deliver_end, folder, warn)  # once the lock is free
         try:
             outcomes = run_jobs(partial(_run_job, job, str(folder)), open_search)
         except BaseException as error:
             status = "killed" if isinstance(error, KeyboardInterrupt) else "failed"
             _write_search(folder, searches)
-            _end(folder, status, concealed(f"{type(error).__name__}: {error}"), warn)
+            _end(folder, record, status, concealed(f"{type(error).__name__}: {error}"))
             raise
         if searches:
             _write_search(folder, searches)
@@ -89,7 +88,7 @@ def record_multirun(
             _write_summary(folder, outcomes, conclude(outcomes))
         failed = sum(outcome.message is not None for outcome in outcomes)
         why = f"{failed} of {len(outcomes)} jobs failed" if failed else None
-        _end(folder, "failed" if failed else "finished", why, warn)
+        _end(folder, record, "failed" if failed else "finished", why)
         return outcomes
 
 
@@ -105,16 +104,16 @@ def multirun_lock(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"cannot write {folder}: {error.strerror or error}") from error
-    lock = FileLock(folder / _ALIVE)
+    lock = FileLock(folder / MULTIRUN_LOCK)
     if not lock.acquire():
-        raise RunError(f"this multirun is running already: another process holds {folder / _ALIVE}")
+        raise RunError(f"this multirun is running already: another process holds {folder / MULTIRUN_LOCK}")
     try:
         yield
     finally:
         lock.release()
 
 
-def _begin(folder: Path, overrides: Sequence[str]) -> None:
+def _begin(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
     record = {
         "format": 1,
         "title": _title(overrides),
@@ -122,9 +121,10 @@ def _begin(folder: Path, overrides: Sequence[str]) -> None:
         "started": time.time(),
         "status": "running",
     }
-    with Outbox.lock(folder):
+    with file_lock(folder / LOCK):
         write_json(folder / MULTIRUN, record)
-        Note(folder).update(ended=None, status=None, settings=None)
+        Outbox(folder).begin(None)
+    return record
 
 
 def _title(overrides: Sequence[str]) -> str:
@@ -146,13 +146,8 @@ def _run_job(job: Job, folder: str, composed: Composed) -> object:
             os.environ[PARENT] = before
 
 
-def _end(folder: Path, status: str, error: str | None, warn: Callable[[str], None]) -> None:
-    with Outbox.lock(folder):
-        outbox = Outbox(folder)
-        outbox.end(status, error)
-        recorded = outbox.uri is not None
-    if recorded:
-        finish_multirun(folder, status, error, warn)
+def _end(folder: Path, record: Mapping[str, Any], status: str, error: str | None) -> None:
+    write_json(folder / MULTIRUN, {**record, "status": status, "error": error, "ended": time.time()})
 
 
 def _write_search(folder: Path, searches: Sequence[OptunaSearch]) -> None:

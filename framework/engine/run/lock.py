@@ -13,9 +13,9 @@ from typing import Any
 from framework.engine.run.links import refuse_links
 from framework.errors import RunError
 from framework.files import parse_json, read_plain
-from framework.tracking.file_lock import FileLock, is_locked
+from framework.tracking.file_lock import RUN_LOCK, FileLock, is_locked
 
-LOCK = "lock"
+LOCK = RUN_LOCK
 
 _PATIENCE = 0.5
 """Seconds to try again: somebody who only looks whether the run is in use holds the lock for a moment."""

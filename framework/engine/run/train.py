@@ -23,7 +23,7 @@ from framework.secrets import concealed
 from framework.spec.experiment import Experiment
 from framework.spec.problems import Locate, nowhere
 from framework.tracking.environment import describe_environment
-from framework.tracking.tracker import NoTracker, Tracker, open_tracker
+from framework.tracking.follow import Follower, follow
 
 _EPOCHS = "trainer.max_epochs"
 
@@ -62,14 +62,14 @@ def train(
     if over is not None:
         told.message(over)
         return folder
-    with RunLock(folder.path), StopSignals() as signals:
+    with StopSignals() as signals, ExitStack() as after, RunLock(folder.path):
         if fresh and folder.exists():  # begun by another process in between
             refuse_another(folder, experiment, prepared.data.digest)
         told.message(f"{'run' if fresh else 'going on with'} {folder.path}")
         for line in off_cudnn(prepared.plan, experiment.backend.name):
             told.message(line)
         _write_start(folder, experiment, prepared, composed, overrides)
-        _train_locked(experiment, folder, prepared, signals, told, prune)
+        _train_locked(experiment, folder, prepared, signals, told, prune, after)
     return folder
 
 
@@ -90,27 +90,34 @@ def _why_over(folder: RunFolder, experiment: Experiment, apart: Collection[str])
 
 
 def _train_locked(
-    experiment: Experiment, folder: RunFolder, prepared: Prepared, signals: StopSignals, reporter: Reporter, prune: Prune | None
+    experiment: Experiment,
+    folder: RunFolder,
+    prepared: Prepared,
+    signals: StopSignals,
+    reporter: Reporter,
+    prune: Prune | None,
+    after: ExitStack,
 ) -> None:
-    """Trains, and marks the run by how that ended."""
-    tracker: Tracker = NoTracker()
-    with ExitStack() as stack:
-        try:
-            remember_last(folder, experiment.paths.runs_dir)
-            tracker = stack.enter_context(open_tracker(folder.path, experiment, reporter.warn))
-            session = Session(experiment, folder, prepared, signals, reporter, prune)
-            session.run()
-            status = "pruned" if session.monitor.pruned else "finished" if session.complete else "stopped"
-            session.finish(status)
-        except BaseException as error:
-            status = "killed" if isinstance(error, KeyboardInterrupt) else "failed"
-            with suppress(GateworkError):  # on a full disk the error itself is what there is to say
-                folder.update_record(status=status, error=concealed(f"{type(error).__name__}: {error}"), ended=time.time())
-            with signals.at_once():
-                tracker.finish(status, concealed(str(error)))
-            raise
-        with signals.at_once():
-            tracker.finish(status)
+    """Trains, and marks the run by how that ended; ``after`` waits, once the run's lock is free, for the process that follows it."""
+    try:
+        remember_last(folder, experiment.paths.runs_dir)
+        follower = follow(folder.path, experiment.tracking, reporter.warn)
+        if follower is not None:
+            after.callback(_wait_for, follower, signals)
+        session = Session(experiment, folder, prepared, signals, reporter, prune)
+        session.run()
+        session.finish("pruned" if session.monitor.pruned else "finished" if session.complete else "stopped")
+    except BaseException as error:
+        killed = isinstance(error, KeyboardInterrupt)
+        what = str(error) if killed or isinstance(error, GateworkError) else f"{type(error).__name__}: {error}"
+        with suppress(GateworkError):  # on a full disk the error itself is what there is to say
+            folder.update_record(status="killed" if killed else "failed", error=concealed(what), ended=time.time())
+        raise
+
+
+def _wait_for(follower: Follower, signals: StopSignals) -> None:
+    with signals.at_once():
+        follower.wait()
 
 
 def _write_start(folder: RunFolder, experiment: Experiment, prepared: Prepared, composed: str | None, overrides: Sequence[str]) -> None:
