@@ -80,8 +80,10 @@ def assert_same(found: list[Any], expected: list[Any]) -> None:
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("form", ["eager", "graph"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("way", "form"),
+    [("once", "eager"), ("once", "graph"), ("in two depths", "eager"), pytest.param("in two depths", "graph", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("kind", LAYERS)
 def test_a_layer_that_is_run_again_is_what_it_was(kind: str, way: str, form: str) -> None:
     assert_same(outcome(LAYERS[kind](), WAYS[way], form), outcome(LAYERS[kind](), plain, form))

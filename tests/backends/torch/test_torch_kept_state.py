@@ -122,6 +122,30 @@ print("as one process")
 """
 
 
+def test_parts_of_a_batch_keep_and_drop_their_own_rows_of_the_whole() -> None:
+    """What each of two processes computes: the states of its rows, and gradients whose mean is the whole batch's."""
+
+    def layer(weights: Any = None) -> GRU:
+        return GRU(6, input_dim=4, return_sequences=True, stateful=True, dropout=0.3, seed=1, weights=weights)
+
+    torch.manual_seed(0)
+    whole, xs = layer(), torch.randn(3, 4, 5, 4)
+    parts = [layer(whole.get_weights()) for _ in range(2)]
+    for step, x in enumerate(xs):
+        whole.start_step(step)
+        whole.zero_grad()
+        whole(x).square().mean().backward()
+        for number, part in enumerate(parts):
+            rows = slice(2 * number, 2 * number + 2)
+            part.start_step(step, first_row=2 * number)
+            part.zero_grad()
+            part(x[rows]).square().mean().backward()
+            torch.testing.assert_close(part.states[0], whole.states[0][rows])
+        for one, *others in zip(whole.parameters(), *(part.parameters() for part in parts), strict=True):
+            torch.testing.assert_close(torch.stack([other.grad for other in others]).mean(0), one.grad)
+
+
+@pytest.mark.slow
 def test_processes_keep_and_drop_their_own_rows_of_the_whole_batch() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
