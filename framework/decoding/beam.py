@@ -34,9 +34,13 @@ class Beam:
     """A beam search over all inputs of a batch at once.
 
     At each step all continuations of an input's open hypotheses are ranked by log-probability, of equals those of the lower beam and then
-    the lower token first. Those of the best ``width`` that end are finished; the best ``width`` that do not end stay open. An input is
-    done when ``width`` hypotheses are finished, or when no open one can come to a better score than the last of the ``wanted`` finished
-    ones. Where too few are finished at the largest length, open ones are cut there and come after the finished.
+    the lower token first. Of as many of the best as the beam has room for, those that end are finished, and each takes a place of the
+    beam for good; the best that do not end stay open in the places that are left. An input is done when no place is left, or when no
+    open hypothesis can come to a better score than the last of the ``wanted`` finished ones. Where too few are finished at the largest
+    length, open ones are cut there and come after the finished.
+
+    Source: Sutskever et al. 2014, "Sequence to Sequence Learning with Neural Networks", section 3.2; Huang et al. 2017, "When to Finish?
+    Optimal Beam Search for Neural Text Generation", section 3.
 
     Args:
         stepper: the model's decoding step.
@@ -53,11 +57,13 @@ class Beam:
         self, stepper: Stepper, state: State, width: int, wanted: int, ends: Ends, banned: tuple[int, ...], scores: Scores, trail: Trail
     ) -> None:
         self._stepper, self._state, self._scores, self._trail = stepper, state, scores, trail
-        self._width, self._wanted, self._ends = width, wanted, ends
+        self._wanted, self._ends = wanted, ends
         self._banned = banned
         self._inputs = np.arange(state.rows)
         # Log-probabilities of the open hypotheses, (inputs, beams); minus infinity where there is none.
         self._open = np.zeros((state.rows, 1))
+        # Places of the beam that no finished hypothesis has taken, (inputs,).
+        self._room = np.full(state.rows, width)
         self._found: list[list[Found]] = [[] for _ in range(state.rows)]
         self._continuations = _Continuations()
 
@@ -94,15 +100,21 @@ class Beam:
             ends[:] = -np.inf
         values[:, self._ends.token] = -np.inf
         vocabulary = values.shape[1]
-        places = largest(values.reshape(inputs, -1), self._width)
+        places = largest(values.reshape(inputs, -1), int(self._room.max()))
         going = _Ranked(places // vocabulary, places % vocabulary, np.take_along_axis(values.reshape(inputs, -1), places, axis=1))
         tokens = np.concatenate([np.full((inputs, beams), self._ends.token), going.tokens], axis=1)
         origins = np.concatenate([np.broadcast_to(np.arange(beams), (inputs, beams)), going.beams], axis=1)
         both = np.concatenate([ends, going.values], axis=1)
-        order = np.lexsort((tokens, origins, -both))[:, : self._width]
+        order = np.lexsort((tokens, origins, -both))[:, : going.values.shape[1]]
         ending = _Ranked(*(np.take_along_axis(array, order, axis=1) for array in (origins, tokens, both)))
-        ending.values[ending.tokens != self._ends.token] = -np.inf
+        ending.values[(ending.tokens != self._ends.token) | self._beyond_room(ending)] = -np.inf
+        self._room -= np.isfinite(ending.values).sum(axis=1)
+        going.values[self._beyond_room(going)] = -np.inf
         return ending, going
+
+    def _beyond_room(self, ranked: _Ranked) -> NDArray[np.bool_]:
+        beyond: NDArray[np.bool_] = np.arange(ranked.values.shape[1]) >= self._room[:, np.newaxis]
+        return beyond
 
     def _finish(self, ending: _Ranked, going: _Ranked) -> None:
         for place, rank in np.argwhere(np.isfinite(ending.values)).tolist():
@@ -126,7 +138,7 @@ class Beam:
     def _done(self, place: int, going: _Ranked) -> bool:
         source = self._inputs[place]
         longest, found = int(self._ends.longest[source]), self._found[source]
-        if len(found) >= self._width or longest <= self._trail.step + 1:
+        if not self._room[place] or longest <= self._trail.step + 1:
             return True
         best_open = float(going.values[place, 0])
         if best_open == -np.inf:
@@ -141,10 +153,10 @@ class Beam:
     def _go_on(self, going: _Ranked, staying: NDArray[np.bool_]) -> Tokens:
         """The tokens of the next step, its state made ready."""
         kept = np.flatnonzero(staying)
-        before, width = self._open.shape[1], going.values.shape[1]
-        origins = (kept[:, np.newaxis] * before + going.beams[kept]).reshape(-1)
-        tokens = going.tokens[kept].reshape(-1)
-        self._open, self._inputs = going.values[kept], self._inputs[kept]
+        before, width = self._open.shape[1], min(going.values.shape[1], int(self._room[kept].max()))
+        origins = (kept[:, np.newaxis] * before + going.beams[kept, :width]).reshape(-1)
+        tokens = going.tokens[kept, :width].reshape(-1)
+        self._open, self._inputs, self._room = going.values[kept, :width], self._inputs[kept], self._room[kept]
         if width != self._state.width or not np.array_equal(origins, np.arange(self._state.rows)):
             self._state = self._stepper.select(self._state, origins, width)
         self._scores.follow(origins)

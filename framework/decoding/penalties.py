@@ -58,7 +58,7 @@ class Scores:
         """Adds a step's attention to each row's sums.
 
         Raises:
-            InputError: coverage counts, and there is not exactly one attention to measure it by.
+            InputError: coverage counts, and there is not exactly one attention to the input to measure it by.
         """
         if not self._beta:
             return
@@ -66,6 +66,11 @@ class Scores:
             found = f"this model has several: {', '.join(watched)}" if watched else "this model has none"
             raise InputError(f"coverage_penalty is measured by the attention weights of one layer; {found}; set coverage_penalty=0")
         (attention,) = watched.values()
+        if self._counted is not None and attention.shape[1] != self._counted.shape[1]:
+            places = f"{attention.shape[1]} places, and the input has {self._counted.shape[1]}"
+            raise InputError(
+                f"coverage_penalty is measured by attention to the input, and this model's looks at {places}; set coverage_penalty=0"
+            )
         self._sums = attention.astype(np.float64) if self._sums is None else self._sums + attention
 
     def follow(self, origins: Tokens) -> None:

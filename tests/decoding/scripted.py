@@ -17,7 +17,8 @@ START, END = 0, 1
 class ScriptedStepper:
     """Logits by the tokens so far and, with memory, by the input; each row computed to the same bits in any batch.
 
-    ``takes`` holds the name of each array whose rows were taken, and ``rows`` the number of rows of each step.
+    ``takes`` holds the name of each array whose rows were taken, ``rows`` the number of rows of each step, and ``inputs_left`` that of the
+    inputs they belong to.
     """
 
     def __init__(self, vocabulary: int, seed: int, memory: bool = True, round_to: int | None = None) -> None:
@@ -28,6 +29,7 @@ class ScriptedStepper:
             self.table = self.table.round(round_to)
         self.takes: list[str] = []
         self.rows: list[int] = []
+        self.inputs_left: list[int] = []
 
     def start(self, inputs: Mapping[str, np.ndarray], rows: int) -> State:
         if not self.memory:
@@ -42,6 +44,7 @@ class ScriptedStepper:
         assert (tokens >= 0).all()
         assert (tokens < self.vocabulary).all()
         self.rows.append(state.rows)
+        self.inputs_left.append(state.rows // state.width)
         code = (state.carried["code"] * 31 + tokens + 7) % 99_991
         key, watched = code, {}
         if self.memory:
@@ -135,11 +138,11 @@ def plain_beam(stepper: ScriptedStepper, source: Sequence[int], width: int, want
 
     for length in range(1, rules.length + 1):
         ranked = sorted(_continued(stepper, source, opened, rules), key=lambda one: -one[0])
-        found += [scored(stepper, source, tokens, rules) for _, tokens in ranked[:width] if tokens[-1] == END]
-        opened = [one for one in ranked if one[1][-1] != END][:width]
+        found += [scored(stepper, source, tokens, rules) for _, tokens in ranked[: width - len(found)] if tokens[-1] == END]
+        opened = [one for one in ranked if one[1][-1] != END][: width - len(found)]
         if length == rules.length:
             found += [scored(stepper, source, tokens, rules) for _, tokens in opened]
-        if not opened or len(found) >= width:
+        if not opened:
             break
         reachable = opened[0][0] / ((5 + rules.length) / 6) ** rules.alpha
         if len(best()) == wanted and best()[-1].score >= reachable:
