@@ -74,7 +74,7 @@ def test_light_commands_know_the_package_and_import_no_backend(stranger: Strange
 @pytest.mark.torch
 def test_a_run_is_trained_measured_and_asked(stranger: Stranger) -> None:
     said = stranger.types("train", *COMMON, "name=asked", "tracking=none")
-    assert re.search(r"epoch 3/3: loss \d\.\d+, val_loss \d\.\d+, accuracy 0\.\d+", said)
+    assert re.search(r"epoch 3/3: loss \d\.\d+, val_loss \d\.\d+, val_accuracy 0\.\d+", said)
     measured = {part: json.loads(stranger.types("evaluate", "asked", "--split", part, "--json")) for part in ("test", "validation")}
     assert measured["test"]["batches"] == 4 and 0 < measured["test"]["accuracy"] < 1
     assert measured["validation"]["loss"] != measured["test"]["loss"]
