@@ -36,7 +36,8 @@ def fit(cleaned: Cleaned, pairs: int, cleanings: tuple[Cleaning, Cleaning], spec
             _vocabulary(lambda: (source for source, _ in cleaned()), pairs, spec.vocabulary),
             _vocabulary(lambda: (target for _, target in cleaned()), pairs, spec.vocabulary),
         )
-    return PairsProcessor(*(Side(cleaning, vocabulary) for cleaning, vocabulary in zip(cleanings, vocabularies, strict=True)))
+    source, target = (Side(cleaning, vocabulary) for cleaning, vocabulary in zip(cleanings, vocabularies, strict=True))
+    return PairsProcessor(source, target)
 
 
 def cleanings_of(spec: ParallelTextDataSpec) -> tuple[Cleaning, Cleaning]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 from framework.data.batches import Batches
 from framework.data.parallel.batches import MARKED, PairBatches
@@ -43,16 +44,18 @@ def prepare_pairs(spec: ParallelTextDataSpec, paths: PathsSpec, seed: int | None
         DataError: a text is missing, unreadable, too short, or has too many lines that are no pairs.
     """
     texts = find_texts(spec, paths)
-    store = stored(texts, spec, paths, processor)
+    numbering = None if processor is None else replace(processor, source_places=None)
+    store = stored(texts, spec, paths, numbering)
     parts = [part for part in PARTS if store.rows(part).size]
     longest = {side: int(store.about["longest"][side]) + MARKED for side in SIDES}
     padded = longest if spec.pad_to == "longest" else None
     splits = {part: _batches(store, part, spec, seed if part == "train" else None, padded) for part in parts}
     _check_length(splits["train"], store, spec)
+    places = None if padded is None else padded["source"]
     return PreparedData(
         sizes=dict(store.processor.sizes),
         digest=_digest(spec, store),
-        processor=store.processor,
+        processor=replace(store.processor, source_places=places if processor is None else processor.source_places),
         splits=splits,
         tokens=int(store.about["tokens"]),
         source=", ".join(one.text.name for one in texts),

@@ -78,10 +78,13 @@ class PairsProcessor:
     Attributes:
         source: what is read.
         target: what is written.
+        source_places: of every source, at least: the length that a model was trained on which reads the padding too; None for models
+            trained on batches that are as long as their longest sentence.
     """
 
     source: Side
     target: Side
+    source_places: int | None = None
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -99,14 +102,21 @@ class PairsProcessor:
         return END
 
     @property
+    def unknown_id(self) -> int | None:
+        """Number of ``[UNK]`` in translations; None where there is none."""
+        return self.target.vocabulary.unknown_id
+
+    @property
     def banned(self) -> tuple[int, ...]:
         """Padding, the start marker and ``[UNK]``, which no translation has."""
-        unknown = self.target.vocabulary.unknown_id
+        unknown = self.unknown_id
         return (PAD, START) if unknown is None else (PAD, START, unknown)
 
     def encode_source(self, texts: Sequence[str]) -> NDArray[np.int32]:
-        """Raw sentences to read, ``(rows, longest) int32``; see :meth:`Side.encode`."""
-        return self.source.encode(texts)
+        """Raw sentences to read, ``(rows, longest) int32``, with ``source_places`` at least; see :meth:`Side.encode`."""
+        rows = self.source.encode(texts)
+        missing = (self.source_places or 0) - rows.shape[1]
+        return np.pad(rows, ((0, 0), (0, missing)), constant_values=PAD) if missing > 0 else rows
 
     def encode_target(self, texts: Sequence[str]) -> NDArray[np.int32]:
         """Raw translations, ``(rows, longest) int32``; see :meth:`Side.encode`."""
@@ -115,6 +125,10 @@ class PairsProcessor:
     def decode_target(self, ids: Iterable[int]) -> str:
         """The translation that token numbers write; see :meth:`Side.decode`."""
         return self.target.decode(ids)
+
+    def clean_target(self, text: str) -> str:
+        """A raw translation as it is before it is numbered."""
+        return self.target.cleaning(_text(text))
 
     def source_tokens(self, text: str) -> list[str]:
         """The tokens of a raw sentence as people read them, one for each that :meth:`encode_source` gives but the markers."""
@@ -161,14 +175,15 @@ class PairsProcessor:
             raise DataError(f"vocabularies '{file}' are no JSON: {error}") from error
         try:
             _check_version(content)
-            return cls(_side(content, "source", folder), _side(content, "target", folder))
+            return cls(_side(content, "source", folder), _side(content, "target", folder), _places(content))
         except DataError as error:
             raise DataError(f"vocabularies '{file}' cannot be used: {error}") from error
 
     def _as_json(self) -> dict[str, Any]:
         sides = {"source": self.source, "target": self.target}
         written = {name: {"cleaning": side.cleaning.listed, "vocabulary": side.vocabulary.as_json()} for name, side in sides.items()}
-        return {"processor_version": PROCESSOR_VERSION, **written}
+        places = {} if self.source_places is None else {"source_places": self.source_places}
+        return {"processor_version": PROCESSOR_VERSION, **written, **places}
 
 
 def _text(sentence: str) -> str:
@@ -197,6 +212,13 @@ def _side(content: Mapping[str, Any], name: str, folder: Path) -> Side:
     except ValidationError as error:
         raise DataError(f"the cleaning of '{name}': {error.errors(include_url=False)[0]['msg']}") from error
     return Side(Cleaning.of(steps), _vocabulary(vocabulary, folder / _model_file(name)))
+
+
+def _places(content: Mapping[str, Any]) -> int | None:
+    places = content.get("source_places")
+    if places is not None and (not isinstance(places, int) or isinstance(places, bool) or places < 1):
+        raise DataError(f"their source_places is {places!r}; expected a whole number from 1 on")
+    return places
 
 
 def _vocabulary(content: Mapping[str, Any], file: Path) -> SentenceVocabulary:

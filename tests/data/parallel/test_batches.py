@@ -53,6 +53,20 @@ def test_batches_can_be_as_long_as_the_longest_sentence_of_all(prepare_pairs: Pr
     assert shapes == {(13, 9)} and data.figures == {"source_length": 13.0, "target_length": 10.0}
 
 
+def test_a_sentence_to_translate_is_padded_as_in_training(prepare_pairs: Prepare, tmp_path: Path) -> None:
+    data = prepare_pairs(numbered(50), pad_to="longest", seed=None)
+    batch = next(data.train.epoch(0))
+    alone = [data.processor.encode_source([line.partition("\t")[0]])[0] for line in numbered(batch.rows)]
+    assert_array_equal(np.stack(alone), batch.inputs["source"])
+    assert data.processor.encode_source(["uno " * 30]).shape == (1, 32)
+    data.processor.save(tmp_path / "saved")
+    known = type(data.processor).load(tmp_path / "saved")
+    assert prepare_pairs(numbered(50), pad_to="longest", processor=known).processor == data.processor
+    assert prepare_pairs(numbered(20), pad_to="longest", processor=known).processor == data.processor
+    # Where a batch is as long as its longest sentence, so is what is to be translated.
+    assert prepare_pairs(numbered(50)).processor.encode_source(["uno"]).shape == (1, 3)
+
+
 @pytest.mark.parametrize("how", [{}, {"order": "buckets"}, BUCKETS], ids=["shuffled", "buckets", "tokens"])
 def test_every_pair_is_there_once_an_epoch(how: dict[str, Any], prepare_pairs: Prepare) -> None:
     lines = numbered(203)

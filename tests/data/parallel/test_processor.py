@@ -75,6 +75,10 @@ def test_rows_stand_between_markers_and_are_padded(processor: PairsProcessor) ->
     assert rows.shape[1] == max(row.tolist().index(processor.end_id) for row in rows) + 1
 
 
+def test_cleaning_is_that_of_the_training() -> None:
+    assert processor_of(words()).clean_target("The DOG , sat. \udc80") == WORDS("The DOG , sat. ?")
+
+
 @pytest.mark.parametrize("text", ["", "  \t\n", "🙂", "مرحبا بالعالم", "zzz qqq", "\udc80", "word " * 5000])
 def test_any_text_can_be_read(processor: PairsProcessor, text: str) -> None:
     [row] = processor.encode_source([text])
@@ -94,8 +98,9 @@ def test_unknown_words_are_shown_as_they_are_read() -> None:
     assert processor.source_tokens("The BIRD sat.") == ["the", "bird", "sat", "."]
     assert processor.decode_target(row) == "the [UNK] sat ."
     assert processor.target_tokens(row) == ["<start>", "the", "[UNK]", "sat", ".", "<end>"]
-    assert processor.banned == (0, 1, 3)
-    assert processor_of(words(unknown="error")).banned == (0, 1)
+    assert (processor.banned, processor.unknown_id) == ((0, 1, 3), 3)
+    sure = processor_of(words(unknown="error"))
+    assert (sure.banned, sure.unknown_id) == ((0, 1), None)
 
 
 def test_a_translation_ends_at_its_end_marker() -> None:
@@ -153,6 +158,8 @@ def test_other_processors_are_not_equal() -> None:
     assert one == processor_of(words())
     assert len({one.digest, processor_of(words(unknown="error")).digest, processor_of(subwords()).digest}) == 3
     assert PairsProcessor(Side(Cleaning.of(["lower"]), words()), one.target) != one
+    padded = PairsProcessor(one.source, one.target, 20)
+    assert padded != one and padded.digest != one.digest
 
 
 @pytest.mark.parametrize(
@@ -167,6 +174,7 @@ def test_other_processors_are_not_equal() -> None:
             "a word is in the vocabulary twice",
         ),
         ({"source": {"cleaning": [], "vocabulary": {"kind": "word", "unknown": 1, "words": ["a"]}}}, "its words are no list of texts"),
+        ({"source_places": 0}, "their source_places is 0; expected a whole number from 1 on"),
         ({"source": {"cleaning": [], "vocabulary": {"kind": "pickle"}}}, "a vocabulary of kind 'pickle'"),
         ({"source": {"cleaning": [], "vocabulary": {"kind": "subword", "sha256": "0"}}}, "subwords-source.model' cannot be read"),
     ],
