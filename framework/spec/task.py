@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from framework.registry import Registry
 from framework.spec.base import Spec
 
@@ -24,6 +26,22 @@ class LanguageModelTaskSpec(TaskSpec):
     """When stateful layers start again from zeros; auto: at each epoch with contiguous batches, else never, as the tutorial does."""
 
 
+class TranslationTaskSpec(TaskSpec):
+    """Write one sequence for another: cross-entropy of the logits against the next token of the right one, padding left out, in nats.
+
+    What is reported is per token whatever the gradient is taken of.
+    """
+
+    kind: Literal["translation"] = "translation"
+
+    normalization: Literal["per_token", "per_row"] = "per_token"
+    """What the gradient is taken of: the mean over the batch's tokens, or the sum over them divided by its rows, as the tutorial does."""
+
+    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
+    """Share of the probability that is spread evenly over all tokens while training."""
+
+
 TASK_KINDS: Registry[type[TaskSpec]] = Registry("task.kind", "task")
 """Tasks by name."""
 TASK_KINDS.add("language_model", LanguageModelTaskSpec)
+TASK_KINDS.add("translation", TranslationTaskSpec)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from framework.spec.experiment import Experiment
-from framework.tasks import language_model  # noqa: F401 - makes itself known
+from framework.tasks import language_model, translation  # noqa: F401 - make themselves known
 from framework.tasks.task import TASKS, Task
 
 

@@ -10,11 +10,11 @@ from framework.builder.plan import ModelPlan
 from framework.errors import DataError, InputError
 from framework.metrics.language import bits_per_character, perplexity
 from framework.spec.experiment import Experiment
-from framework.spec.layers.embedding import EmbeddingSpec
 from framework.spec.problems import ProblemCollector
 from framework.spec.task import LanguageModelTaskSpec
 from framework.tasks.model import Model
 from framework.tasks.task import Interface, Row, Task, task
+from framework.tasks.tokens import check_embeddings, check_logits, check_token_inputs
 
 if TYPE_CHECKING:
     from framework.data.prepared import PreparedData
@@ -37,30 +37,9 @@ class LanguageModelTask(Task):
             collector.add("decoding.strategy", "a beam search is for models that read one sequence and write another", expected=expected)
         if len(plan.inputs) != 1:
             collector.add("model.inputs", f"there are {len(plan.inputs)} model inputs", expected="one, the tokens, for task language_model")
-        for name, tensor in plan.inputs.items():
-            if not tensor.dtype.startswith("int") or len(tensor.shape) != 2:
-                expected = "{dtype: int32, shape: [null]} for task language_model"
-                collector.add(f"model.inputs.{name}", f"is {tensor.dtype} with {len(tensor.shape) - 1} axes", expected=expected)
-        if list(plan.outputs) != ["output"]:
-            collector.add("model.outputs", "several outputs", expected="one, the logits, for task language_model")
-            return
-        self._check_logits(plan, sizes, collector)
-
-    def _check_logits(self, plan: ModelPlan, sizes: Mapping[str, int], collector: ProblemCollector) -> None:
-        reference = plan.outputs["output"]
-        shape = plan.tensor(reference).shape
-        if len(shape) != 3:
-            hint = "set return_sequences: true in the last recurrent layer"
-            collector.add("model.outputs", f"'{reference}' gives one output a sequence", expected="one for each step", hint=hint)
-        elif shape[-1] != sizes.get("tokens", shape[-1]):
-            expected = f"{sizes['tokens']}, the number of tokens; write it as ${{size:tokens}}"
-            collector.add(f"model.layers.{reference.node}", f"gives {shape[-1]} logits a step", expected=expected)
-        for layer in plan.layers:
-            if isinstance(layer.spec, EmbeddingSpec) and layer.references["inputs"][0].node in plan.inputs:
-                tokens = sizes.get("tokens", 0)
-                if int(layer.spec.input_dim) < tokens:
-                    expected = f"{tokens}, the number of tokens; write it as ${{size:tokens}}"
-                    collector.add(f"model.layers.{layer.name}.input_dim", f"has no place for {tokens} tokens", expected=expected)
+        check_token_inputs(plan, "language_model", collector)
+        check_logits(plan, "tokens", sizes, "language_model", collector)
+        check_embeddings(plan, dict.fromkeys(plan.inputs, "tokens"), sizes, collector)
 
     def decoded(self, plan: ModelPlan) -> str:
         """The tokens."""

@@ -111,8 +111,14 @@ class Task:
         """
         raise NotImplementedError(f"{type(self).__name__} makes no predictions")
 
-    def score(self, predictions: Sequence[Row], references: Sequence[Sequence[Any]]) -> dict[str, float]:
-        """Figures of predictions against all right answers of each; none unless the task has such."""
+    def score(self, model: Model, predictions: Sequence[Row], references: Sequence[Sequence[Any]]) -> dict[str, float]:
+        """Figures of predictions against all right answers of each; none unless the task has such.
+
+        Args:
+            model: that made them.
+            predictions: from :meth:`predict`.
+            references: of each prediction, at least one; their number may differ.
+        """
         return {}
 
 
