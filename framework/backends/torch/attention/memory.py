@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from framework.backends.base.scoring import Scoring
+from framework.backends.torch.large_product import large_product
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,9 @@ class Memory:
         """The memory of ``places (batch, places, features)``, of which ``mask (batch, places) bool`` says which count."""
         blocked = None if mask is None else ~mask
         values = places if blocked is None else places.masked_fill(blocked[:, :, None], 0.0)
-        keys = values if scoring.key_kernel is None else values @ scoring.key_kernel
-        return cls(keys if scoring.key_bias is None else keys + scoring.key_bias, values, blocked)
+        if scoring.key_kernel is not None:
+            return cls(large_product(values, scoring.key_kernel, scoring.key_bias), values, blocked)
+        return cls(values if scoring.key_bias is None else values + scoring.key_bias, values, blocked)
 
     @classmethod
     def held(cls, states: Mapping[str, Tensor]) -> Memory:

@@ -11,6 +11,7 @@ from torch import Tensor
 from framework.backends.base.scoring import Scoring
 from framework.backends.torch.attention.memory import Memory, attend_projected
 from framework.backends.torch.attention.steps import AttentionSteps, AttentionStepsBack
+from framework.backends.torch.large_product import large_product
 from framework.backends.torch.second_order import plain_gradients
 from framework.backends.torch.tracing import ordinary
 
@@ -29,7 +30,7 @@ def attend_whole(queries: Tensor, memory: Memory, scoring: Scoring) -> tuple[Ten
     Returns:
         ``(batch, queries, features)`` and ``(batch, queries, places)``.
     """
-    asked = queries if scoring.query_kernel is None else queries @ scoring.query_kernel
+    asked = queries if scoring.query_kernel is None else large_product(queries, scoring.query_kernel)
     fast = scoring.score is not None and ordinary(asked, memory.keys, memory.values, scoring.score)
     if not fast or not asked.numel() or not memory.values.numel():
         return attend_projected(asked, memory, scoring)

@@ -24,6 +24,7 @@ from framework.backends.torch.gru.layer import GRU
 from framework.backends.torch.gru.loop import Weights
 from framework.backends.torch.gru.masks import visible_steps
 from framework.backends.torch.gru.scan import scannable
+from framework.backends.torch.large_product import large_product
 from framework.backends.torch.layers.attention import AttendingLayer
 from framework.backends.torch.layers.base import Layer, Setting
 from framework.backends.torch.layers.gru import native_gru
@@ -159,7 +160,7 @@ class AttentionDecoder(AttendingLayer):
         if spec is None:
             return None
         function, kernel, bias = activation(spec.activation), values["attention_vector/kernel"], values.get("attention_vector/bias")
-        return lambda joined: function(joined @ kernel if bias is None else joined @ kernel + bias)
+        return lambda joined: function(large_product(joined, kernel, bias))
 
     def _output(self, decoded: Decoded, values: Mapping[str, Tensor], mask: Tensor | None) -> Tensor:
         vector = self._vector(values)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from framework.backends.torch.activations import activation
 from framework.backends.torch.activity import ActivityPenalties
 from framework.backends.torch.decoding.form import Formed, States, StepForm
 from framework.backends.torch.identifiers import regularizer
+from framework.backends.torch.large_product import large_product
 from framework.backends.torch.layers.base import Layer, Setting, single
 from framework.backends.torch.layers.table import builds
 from framework.backends.torch.product import PreparedProduct
@@ -39,7 +39,7 @@ class Dense(Layer):
     def compute(self, inputs: Sequence[Signal], references: Mapping[str, Sequence[Signal]]) -> dict[str, Signal]:
         """``(batch, …, features)`` to ``(batch, …, units)``; the mask goes through."""
         value, mask = inputs[0]
-        output = self.activation(functional.linear(value, self.kernel.t(), self.bias if self.spec.use_bias else None))
+        output = self.activation(large_product(value, self.kernel, self.bias if self.spec.use_bias else None))
         if self.activity_regularizer is not None:
             self.activity_penalties.record(self.activity_regularizer, [output], self.training, f"layer '{self.planned.name}'")
         return single(Signal(output, mask))
