@@ -72,7 +72,7 @@ class SplitSpec(Spec):
 class ParallelTextDataSpec(DataSpec):
     """Pairs of sentences: one to read and its translation.
 
-    They come from ``path``, or ``source_path`` with ``target_path``, or the named ``corpus``, or else from the ``download``.
+    They come from ``path`` or from ``source_path`` with ``target_path``, or else from the named ``corpus``, or else from the ``download``.
     """
 
     size_names: ClassVar[tuple[str, ...]] = ("source", "target")
@@ -229,15 +229,12 @@ class ParallelTextDataSpec(DataSpec):
 
     def _check_places(self, collector: ProblemCollector) -> None:
         lines = self.source_path is not None or self.target_path is not None
-        given = [name for name, there in (("path", self.path), ("corpus", self.corpus)) if there is not None]
-        if lines:
-            given.append("source_path" if self.source_path is not None else "target_path")
-        if not given and self.download is None:
+        if self.path is None and not lines and self.corpus is None and self.download is None:
             hint = "or data.source_path=FILE with data.target_path=FILE for two aligned files; data=dates needs no file"
             collector.add("data.path", "is missing", expected="a file with a pair of sentences a line, in columns", hint=hint)
-        if len(given) > 1:
-            message = f"the pairs are named twice: by {' and by '.join(f'data.{name}' for name in given)}"
-            collector.add(f"data.{given[0]}", message, expected="one of them", hint=f"set data.{given[-1]}=null, or data.{given[0]}=null")
+        if self.path is not None and lines:
+            hint = "set data.source_path=null data.target_path=null, or data.path=null"
+            collector.add("data.path", "is given beside source_path and target_path", value=render(self.path), hint=hint)
         _check_lines(collector, "data", self.source_path, self.target_path)
         for name, part in (("validation", self.validation), ("test", self.test)):
             if part is None:

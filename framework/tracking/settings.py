@@ -132,9 +132,10 @@ def whole(text: str, length: int, where: str) -> str:
 def data_name(resolved: Mapping[str, Any]) -> str:
     """What the data is called."""
     data = resolved.get("data", {})
-    path = data.get("path")
-    places = path if isinstance(path, list) else [path] if path else [data["download"]["filename"]] if data.get("download") else []
-    return str(data.get("corpus") or ", ".join(Path(place).name for place in places) or data.get("kind", "data"))
+    path = data.get("path") or [one for one in (data.get("source_path"), data.get("target_path")) if one]
+    named = ", ".join(Path(place).name for place in (path if isinstance(path, list) else [path]))
+    fetched = (data.get("download") or {}).get("filename")
+    return str(named or data.get("corpus") or (Path(fetched).name if fetched else data.get("kind", "data")))
 
 
 def read_resolved(folder: Path) -> dict[str, Any]:

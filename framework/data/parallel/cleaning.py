@@ -12,8 +12,9 @@ from framework.spec.cleaning import Step, characters
 
 Change = Callable[[str], str]
 
-_PUNCTUATION = re.compile(r"[^\w\s'\u2019.,-]|['\u2019-](?!\w)|(?<!\w)['\u2019-]|[.,](?!\d)|(?<!\d)[.,]")
-"""What punctuation may be; a comma within a number is none, and neither is an apostrophe or a hyphen within a word."""
+_SIGN = re.compile(r"[^\w\s]")
+_WITHIN_WORDS = "'\u2019-"
+_WITHIN_NUMBERS = ".,"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def _change(name: str, argument: str | None) -> Change:
         case "strip_accents", _:
             return _without_accents
         case "separate_punctuation", None:
-            return lambda text: _PUNCTUATION.sub(_separated, text)
+            return lambda text: _SIGN.sub(_separated, text)
         case "normalize", "NFC" | "NFD" | "NFKC" | "NFKD" as form:
             return lambda text: unicodedata.normalize(form, text)
         case "separate_punctuation", str(given):
@@ -89,6 +90,19 @@ def _without_accents(text: str) -> str:
 
 
 def _separated(found: re.Match[str]) -> str:
-    """Marks that belong to the letter before them, as in Devanagari, are no punctuation."""
-    sign = found[0]
+    """A sign with spaces around it, where it is punctuation.
+
+    A comma within a number is none, and neither are an apostrophe or a hyphen within a word, and marks that belong to the letter before
+    them, as in Devanagari.
+    """
+    sign, at = found[0], found.start()
+    before, after = found.string[at - 1 : at], found.string[at + 1 : at + 2]
+    if sign in _WITHIN_NUMBERS and before.isdecimal() and after.isdecimal():
+        return sign
+    if sign in _WITHIN_WORDS and _is_of_a_word(before) and _is_of_a_word(after):
+        return sign
     return f" {sign} " if unicodedata.category(sign)[0] in "PS" else sign
+
+
+def _is_of_a_word(letter: str) -> bool:
+    return letter.isalnum() or letter == "_"

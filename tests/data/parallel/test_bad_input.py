@@ -145,8 +145,7 @@ def test_text_of_every_kind(prepare_pairs: Prepare) -> None:
     ("settings", "says"),
     [
         ({}, "data.path: is missing"),
-        ({"path": "a", "corpus": "dates"}, "data.path: the pairs are named twice: by data.path and by data.corpus"),
-        ({"path": "a", "source_path": "b", "target_path": "c"}, "by data.path and by data.source_path"),
+        ({"path": "a", "source_path": "b", "target_path": "c"}, "data.path: is given beside source_path and target_path"),
         ({"source_path": "b"}, "data.target_path: is missing"),
         ({"target_path": "b"}, "data.source_path: is missing"),
         ({"path": "a", "validation": {"source_path": "b"}}, "data.validation.target_path: is missing"),

@@ -138,3 +138,12 @@ def test_it_is_prepared_only_once(folder: Path, cache: Path, tutorial: PreparedD
     again = prepared(folder, cache, "data=spa_eng", "data.batch_size=32")
     assert again.train.steps == 750 and again.digest != tutorial.digest
     assert prepared(folder, cache, "data=spa_eng").digest == tutorial.digest
+
+
+def test_the_later_versions_vocabularies(folder: Path, cache: Path) -> None:
+    data = prepared(folder, cache, "data=spa_eng_later")
+    assert data.sizes == {"source": 5_000, "target": 5_000}
+    assert data.train.steps == (118_964 - 23_793) // 64 and sum(batch.rows for batch in data.split("validation").epoch(0)) == 23_793
+    assert data.processor.source_tokens("It's 2:30, ¿está aquí?") == ["its", ",", "¿", "esta", "aqui", "?"]
+    vocabulary = data.processor.target.vocabulary
+    assert [vocabulary.name(number) for number in range(3, 8)] == ["[UNK]", ".", "the", "i", "to"]
