@@ -90,8 +90,8 @@ class Variant(Spec):
     """The variant that this one is an experiment on: its overrides come to that one's settings, and both are shown side by side."""
     note: str | None = None
     """What a reader of its table should know."""
-    monitor: Literal["loss", "val_loss"] = "loss"
-    """The metric whose curve is drawn."""
+    monitor: str = Field("loss", min_length=1)
+    """The metric whose curve is drawn, such as loss or val_loss."""
     targets: list[Target] = []
     """Published figures; none for an experiment that nobody has published."""
     curves: list[PublishedCurve] = []
