@@ -174,3 +174,18 @@ def test_groups_of_processes_draw_the_masks_of_their_own_rows() -> None:
     trainee.native.graph.start_step(3, first_row=2)
     [part] = run({name: value[2:] for name, value in given.items()})
     torch.testing.assert_close(part, whole[2:], rtol=0, atol=1e-6)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.parametrize("name", DECODERS)
+def test_a_gpu_gives_the_numbers_of_a_cpu(name: str) -> None:
+    found = []
+    for device in ("cpu", "cuda"):
+        trainee = Workshop("torch").trainee(over_vectors(DECODERS[name], 1), precision="64-true")
+        graph = trainee.native.to(device).graph
+        outputs = graph({key: torch.from_numpy(value).to(device) for key, value in vectors(1).items()})
+        total = sum(signal.value.square().sum() for signal in outputs.values())
+        weights = list(dict(graph.weights()).values())
+        found.append([total, *torch.autograd.grad(total, weights, materialize_grads=True, allow_unused=True)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other.cpu(), rtol=1e-9, atol=1e-10)
