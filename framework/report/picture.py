@@ -10,12 +10,13 @@ from framework.errors import RunError
 from framework.files import replacing
 
 
-def draw(path: Path, paint: Callable[[Any], None]) -> None:
+def draw(path: Path, paint: Callable[[Any], None], size: tuple[float, float] = (7, 4.2)) -> None:
     """Draws one pair of axes into a PNG file, which appears whole.
 
     Args:
         path: file to write; its folder is made.
         paint: draws on matplotlib's axes.
+        size: width and height, in inches of 120 dots.
 
     Raises:
         RunError: the file cannot be written.
@@ -23,7 +24,7 @@ def draw(path: Path, paint: Callable[[Any], None]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    drawn = Figure(figsize=(7, 4.2), layout="constrained")
+    drawn = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(drawn)
     paint(drawn.add_subplot())
     try:
