@@ -19,6 +19,7 @@ from framework.secrets import concealed
 VERBS = {
     "train": "train a model, or go on with its run; -m sweeps",
     "generate": "make text with a trained model",
+    "translate": "translate sentences with a trained model",
     "predict": "predict with a trained model of any task",
     "evaluate": "measure a trained model's loss on its held-out (or training) data",
     "convert": "make a run of the other backend from a trained run, or write its weights to a file",

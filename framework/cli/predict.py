@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from framework.cli.lines import add_file_argument, given_lines
 from framework.errors import EXIT_DONE, InputError, nearest
 
 _READERS = {"string": str, "long": int, "double": float}
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("run", metavar="RUN", help="run folder, its name, MLflow run id, or last")
     parser.add_argument("rows", nargs="*", metavar="ROW", help="text or JSON object; standard input, a row a line, when none is given")
-    parser.add_argument("--file", metavar="FILE", help="read rows from a file, a row a line")
+    add_file_argument(parser)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the task, such as length=200")
     parser.add_argument("--seed", type=int, default=0, help="seed of random draws (%(default)s)")
     parser.add_argument("--backend", choices=("torch", "tensorflow"), help="backend to run on; the run's own when not given")
@@ -41,25 +41,11 @@ def run(arguments: argparse.Namespace) -> int:
     model = open_model(find_run(arguments.run, arguments.runs_dir), arguments.backend, warn)
     task = task_of(model.experiment)
     interface = task.interface(model.experiment)
-    rows = [_row(line, interface.inputs) for line in _lines(arguments)]
+    rows = [_row(line, interface.inputs) for line in given_lines(arguments.rows, arguments.file)]
     settings = dict(_setting(word, interface.settings) for word in arguments.set)
     for prediction in task.predict(model, rows, settings, arguments.seed):
         print(_shown(prediction, arguments.json))
     return EXIT_DONE
-
-
-def _lines(arguments: argparse.Namespace) -> Iterable[str]:
-    if arguments.rows and arguments.file:
-        raise InputError("rows are given both as arguments and by --file; expected one of the two")
-    if arguments.rows:
-        return arguments.rows  # type: ignore[no-any-return]
-    if arguments.file is None:
-        return sys.stdin.read().splitlines()
-    try:
-        with open(arguments.file, encoding="utf-8") as file:
-            return file.read().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--file {arguments.file} cannot be read: {error}") from error
 
 
 def _row(line: str, columns: Mapping[str, str]) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,6 @@ def translate(
     seed: int = 0,
     *,
     watch: bool = False,
-    progress: Callable[[int], None] | None = None,
 ) -> list[list[Translation]]:
     """The best translations of each text, best first.
 
@@ -68,7 +67,6 @@ def translate(
         settings: of the search.
         seed: of draws, where strategy is sample.
         watch: whether translations carry the attention.
-        progress: told of the number of texts that a batch has translated.
 
     Raises:
         DataError: a text has words that a vocabulary without ``[UNK]`` lacks.
@@ -76,14 +74,7 @@ def translate(
         UnsupportedArgument: the model cannot be decoded step by step.
     """
     work = _Translating(model, texts, settings, seed, watch)
-
-    def batch(numbers: list[int]) -> list[list[Translation]]:
-        done = work.batch(numbers)
-        if progress is not None:
-            progress(len(numbers))
-        return done
-
-    return by_length([len(one) for one in work.sources], ROWS, PLACES, batch)
+    return by_length([len(one) for one in work.sources], ROWS, PLACES, work.batch)
 
 
 class _Translating:

@@ -19,6 +19,7 @@ from framework.tasks.tokens import check_embeddings, check_logits, check_token_i
 if TYPE_CHECKING:
     from framework.data.prepared import PreparedData
     from framework.spec.decoding import DecodingSpec
+    from framework.tasks.translating import Translation
 
 SOURCE, TARGET = "source", "target"
 """The model inputs, and the sizes of their vocabularies."""
@@ -70,14 +71,12 @@ class TranslationTask(Task):
 
     def sample(self, model: Model, data: PreparedData) -> str | None:
         """Some held-out sentences with the model's translation and the right one; of the training where nothing is held out."""
-        from framework.tasks.translating import translate  # NumPy, which checking a config does not need
-
         examples = data.examples.get("validation") or data.examples.get("train") or ()
         shown = [examples[number] for number in range(min(_SAMPLES, len(examples)))]
         if not shown:
             return None
         texts = [str(example.inputs[SOURCE]) for example in shown]
-        found = translate(model, texts, model.decoding(replace_unknown=False), model.experiment.seed)
+        found = self.translate(model, texts, model.decoding(), model.experiment.seed)
         rows = zip(texts, found, shown, strict=True)
         return "\n\n".join(
             f"source:      {text}\ntranslation: {best[0].text}\nreference:   {example.references[0]}" for text, best, example in rows
@@ -105,11 +104,17 @@ class TranslationTask(Task):
             InputError: there is no sentence, or a setting is out of range.
             UnsupportedArgument: the model cannot be decoded step by step.
         """
-        from framework.tasks.translating import translate
-
         self.interface(model.experiment).check(rows)
         texts = [str(row[SOURCE]) for row in rows]
-        return [{"translation": best[0].text} for best in translate(model, texts, self.decoding(model, settings), seed)]
+        return [{"translation": best[0].text} for best in self.translate(model, texts, self.decoding(model, settings), seed)]
+
+    def translate(
+        self, model: Model, texts: Sequence[str], settings: DecodingSpec, seed: int = 0, watch: bool = False
+    ) -> list[list[Translation]]:
+        """The best translations of each text; see :func:`framework.tasks.translating.translate`."""
+        from framework.tasks.translating import translate  # NumPy, which checking a config does not need
+
+        return translate(model, texts, settings, seed, watch=watch)
 
     def decoding(self, model: Model, settings: Mapping[str, Any]) -> DecodingSpec:
         """The config's decoding with what is given (not None) changed; a ``beam_width`` by itself asks for a beam search.

@@ -137,13 +137,6 @@ def test_attention_is_given_for_each_word_and_marker() -> None:
     assert translate(model, ["la"], model.decoding())[0][0].attention is None
 
 
-def test_progress_is_told_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(translating, "ROWS", 2)
-    model, told = word_by_word(), []
-    translate(model, ["la", "", "hola mundo"], model.decoding(), progress=told.append)
-    assert told == [2, 1]
-
-
 def test_lengths_are_by_the_source_unless_they_are_given() -> None:
     model = word_by_word()
     endless = WordByWord()

@@ -89,6 +89,46 @@ class Run:
         pieces: Iterator[list[str]] = task.stream(self.model, prompts, settings or self.model.decoding(), seed)
         return pieces
 
+    def translate(
+        self,
+        texts: Sequence[str],
+        *,
+        strategy: str | None = None,
+        beam_width: int | None = None,
+        length_penalty: float | None = None,
+        coverage_penalty: float | None = None,
+        max_length: int | None = None,
+        seed: int = 0,
+    ) -> list[str]:
+        """The best translation of each text, in order.
+
+        Args:
+            texts: raw; they are cleaned as in training.
+            strategy: ``greedy``, ``sample`` or ``beam``; the config's when not given, as for the settings below.
+            beam_width: sequences that a beam search follows; by itself it asks for one.
+            length_penalty: what sequences of different lengths are compared by.
+            coverage_penalty: how much sequences lose that leave parts of the text without attention.
+            max_length: tokens of a translation at most, the end token counted.
+            seed: seed of draws, with strategy sample.
+
+        Raises:
+            InputError: the run's task translates nothing, ``texts`` is one text, or a setting is out of range.
+            DataError: a text has words that a vocabulary without ``[UNK]`` lacks; they are named.
+        """
+        if isinstance(texts, str):
+            raise InputError("one text is given; expected a list of texts")
+        if not hasattr(task_of(self.model.experiment), "translate"):
+            raise InputError(f"a model of task '{self.model.experiment.task.kind}' translates nothing; use predict")
+        settings = {
+            "strategy": strategy,
+            "beam_width": beam_width,
+            "length_penalty": length_penalty,
+            "coverage_penalty": coverage_penalty,
+            "max_length": max_length,
+        }
+        found = self.predict([{"source": text} for text in texts], seed=seed, **settings) if texts else []
+        return [str(row["translation"]) for row in found]
+
     def predict(self, rows: Sequence[Row], *, seed: int = 0, **settings: Any) -> list[Row]:
         """Predictions for raw input, whatever the run's task.
 
