@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from framework.backends.base.gru_arguments import FUNCTIONS, InputShape
+from framework.backends.base.gru_arguments import FUNCTIONS, GRUArguments, InputShape
 from framework.backends.tensorflow import identifiers
 from framework.backends.tensorflow.activations import hard_sigmoid_tf2
 from framework.spec.identifiers import Identifier
@@ -44,10 +44,11 @@ def own_value(name: str, value: Any) -> Any:
         return NotImplemented
 
 
-def keras_value(name: str, value: Any) -> Any:
-    """A checked argument as Keras takes it: an identifier becomes its object."""
-    made = name in FUNCTIONS and (value is None or isinstance(value, Identifier))
-    return _OF_SPEC[FUNCTIONS[name]](value) if made else value
+def keras_functions(arguments: GRUArguments) -> dict[str, Any]:
+    """The functions among checked arguments as Keras' objects."""
+    given = {name: arguments[name] for name in FUNCTIONS}
+    named = (type(None), Identifier)
+    return {name: _OF_SPEC[FUNCTIONS[name]](value) if isinstance(value, named) else value for name, value in given.items()}
 
 
 def full_shape(shape: InputShape, time_major: bool) -> tuple[int | None, ...] | None:

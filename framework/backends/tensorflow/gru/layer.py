@@ -13,7 +13,7 @@ import tensorflow as tf
 from framework.backends.base.gru_arguments import CONFIG, check_arguments, mask_count
 from framework.backends.tensorflow.activations import serialize_activation
 from framework.backends.tensorflow.gru import calls, masks
-from framework.backends.tensorflow.gru.arguments import full_shape, keras_value, own_value
+from framework.backends.tensorflow.gru.arguments import full_shape, keras_functions, own_value
 from framework.backends.tensorflow.gru.cudnn import cudnn_obstacles, run_cudnn, runs_on_cudnn
 from framework.backends.tensorflow.gru.dropout import DropoutMasks, MaskCache, in_training
 from framework.backends.tensorflow.gru.errors import CallError, NotStateful
@@ -106,7 +106,7 @@ class GRU(DropoutMasks, keras.layers.GRU):  # type: ignore[misc]
     ) -> None:
         autocast = {"autocast": kwargs.pop("autocast")} if "autocast" in kwargs else {}
         arguments = check_arguments(locals(), kwargs, own_value)
-        values = {name: keras_value(name, arguments[name]) for name in CONFIG}
+        values = {**arguments.values, **keras_functions(arguments)}
         time_major = values.pop("time_major")
         super().__init__(**values, **autocast)
         self.time_major: bool = time_major

@@ -10,7 +10,7 @@ from typing import Any, cast
 import keras
 import tensorflow as tf
 
-from framework.backends.base.gru_arguments import mask_count
+from framework.backends.base.gru_arguments import keywords_of, mask_count
 from framework.backends.base.scoring import Scoring
 from framework.backends.tensorflow.attention.loop import Decoded, Decoder, DecoderCell, loop, vector_of
 from framework.backends.tensorflow.attention.memory import Memory, asked_of, attend
@@ -21,7 +21,6 @@ from framework.backends.tensorflow.gru.masks import outputs_of, time_major_mask,
 from framework.backends.tensorflow.gru.step import Step
 from framework.backends.tensorflow.layers.attention import Score, matrix, matrix_values
 from framework.backends.tensorflow.layers.base import BuildContext
-from framework.backends.tensorflow.layers.gru import gru_of
 from framework.backends.tensorflow.layers.table import builds
 from framework.backends.tensorflow.recomputation import Call
 from framework.builder.kinds.attention import cell_names
@@ -49,14 +48,7 @@ class AttentionDecoder(keras.layers.Layer):  # type: ignore[misc]
         self.spec = spec if isinstance(spec, AttentionDecoderSpec) else AttentionDecoderSpec.model_validate(spec)
         self.attention = Score(self.spec.attention, name="attention", dtype=self.dtype_policy)
         self.decoder_cells = [
-            gru_of(
-                cell,
-                return_sequences=True,
-                return_state=True,
-                name=name.replace("/", "_"),
-                dtype=self.dtype_policy,
-                trainable=cell.trainable,
-            )
+            GRU(**keywords_of(cell, return_sequences=True, return_state=True, name=name.replace("/", "_"), dtype=self.dtype_policy))
             for cell, (_, name) in zip(self.spec.all_cells, cell_names(self.spec), strict=True)
         ]
         self.vector: keras.layers.Dense | None = None

@@ -6,8 +6,10 @@ from typing import Any, cast
 
 import keras
 
+from framework.backends.base.gru_arguments import keywords_of
+from framework.backends.tensorflow.gru import GRU
 from framework.backends.tensorflow.layers.base import BuildContext
-from framework.backends.tensorflow.layers.gru import filled, gru_of
+from framework.backends.tensorflow.layers.gru import filled
 from framework.backends.tensorflow.layers.table import builds
 from framework.builder.plan import PlannedLayer
 from framework.spec.layers.bidirectional import BidirectionalSpec
@@ -22,9 +24,8 @@ def build_bidirectional(planned: PlannedLayer, context: BuildContext) -> keras.l
     backward = spec.backward_layer or spec.layer.model_copy(update={"go_backwards": not spec.layer.go_backwards, "seed": None})
     directions = {}
     for name, inner in (("forward", spec.layer), ("backward", backward)):
-        directions[name] = gru_of(
-            filled(inner, f"{planned.name}/{name}", context), return_state=spec.return_state, **_inner(shared, inner, name)
-        )
+        changes = {**_inner(shared, inner, name), "return_state": spec.return_state}
+        directions[name] = GRU(**keywords_of(filled(inner, f"{planned.name}/{name}", context), **changes))
     return Bidirectional(directions["forward"], backward_layer=directions["backward"], merge_mode=spec.merge_mode, **shared)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import keras
 
@@ -18,19 +18,9 @@ from framework.spec.layers.gru import GRUSpec
 def build_gru(planned: PlannedLayer, context: BuildContext) -> keras.layers.Layer:
     """``(batch, time, features)`` to ``(batch, units)`` or ``(batch, time, units)``, and the state with ``return_state``."""
     spec = cast(GRUSpec, planned.spec)
-    return gru_of(filled(spec, planned.name, context), **context.shared(planned))
+    return GRU(**keywords_of(filled(spec, planned.name, context), **context.shared(planned)))
 
 
 def filled(spec: GRUSpec, name: str, context: BuildContext) -> GRUSpec:
     """With the seed and the choice of cuDNN that the model makes where the config leaves them open."""
     return spec.model_copy(update={"seed": context.seed_of(name, spec.seed), "use_cudnn": context.cudnn(spec)})
-
-
-def gru_of(spec: GRUSpec, **changes: Any) -> GRU:
-    """The native layer of a config's GRU.
-
-    Args:
-        spec: with sizes and seed filled in.
-        changes: ``name``, ``dtype``, ``trainable`` and whatever else wins over the spec.
-    """
-    return GRU(**keywords_of(spec, **changes))
