@@ -26,6 +26,7 @@ OWN = {
         "state_dict": "torch's own files",
         "precision": "autocast and mixed policies, which Keras has itself",
         "product": "products with prepared weights",
+        "large_product": "prepacked products with their gradients",
         "second_order": "gradients of gradients of what is written by hand",
         "tracing": "what records a layer",
         "gru/settings": "the attributes that Keras' GRU has itself",
