@@ -7,32 +7,19 @@ evaluation".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from types import ModuleType
 from typing import Any, Literal
 
 from framework.errors import InputError
+from framework.metrics.score import Score
 
 References = Sequence[Sequence[str]]
 """For each translation all right ones, at least one; their number may differ."""
 
 
-@dataclass(frozen=True)
-class Score:
-    """One figure of a whole set of translations.
-
-    Attributes:
-        value: from 0 to 100, the higher the better.
-        signature: all that must be equal for two figures to be comparable, as sacreBLEU writes it.
-    """
-
-    value: float
-    signature: str
-
-
 def bleu(translations: Sequence[str], references: References, tokenize: Literal["13a", "none"] = "13a", lowercase: bool = True) -> Score:
-    """Corpus BLEU.
+    """Corpus BLEU, from 0 to 100, with sacreBLEU's signature.
 
     Args:
         translations: one for each source.
@@ -48,7 +35,7 @@ def bleu(translations: Sequence[str], references: References, tokenize: Literal[
 
 
 def chrf(translations: Sequence[str], references: References, lowercase: bool = True) -> Score:
-    """Corpus chrF2: F-score of character n-grams up to 6, recall counted twice.
+    """Corpus chrF2, from 0 to 100, with sacreBLEU's signature: F-score of character n-grams up to 6, recall counted twice.
 
     Args:
         translations: one for each source.

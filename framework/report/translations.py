@@ -1,4 +1,4 @@
-"""A table of translations with what they should be: the best and the worst of them."""
+"""A table of predictions with what they should be, such as translations: the best and the worst of them."""
 
 from __future__ import annotations
 

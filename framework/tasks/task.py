@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from framework.backends.base.objective import Objective, Totals
 from framework.builder.plan import ModelPlan
 from framework.errors import InputError, nearest
+from framework.metrics.score import Score
 from framework.registry import Registry
 from framework.spec.experiment import Experiment
 from framework.spec.problems import ProblemCollector
@@ -111,8 +112,8 @@ class Task:
         """
         raise NotImplementedError(f"{type(self).__name__} makes no predictions")
 
-    def score(self, model: Model, predictions: Sequence[Row], references: Sequence[Sequence[Any]]) -> dict[str, float]:
-        """Figures of predictions against all right answers of each; none unless the task has such.
+    def score(self, model: Model, predictions: Sequence[Row], references: Sequence[Sequence[Any]]) -> dict[str, Score]:
+        """Figures of predictions against all right answers of each; a task that has none does not give this.
 
         Args:
             model: that made them.
@@ -120,6 +121,15 @@ class Task:
             references: of each prediction, at least one; their number may differ.
         """
         return {}
+
+    def score_each(self, predictions: Sequence[Row], references: Sequence[Sequence[Any]]) -> tuple[str, Sequence[float]] | None:
+        """A figure of each prediction by itself, the higher the better, and its name; None where there is none."""
+        return None
+
+    @property
+    def scores(self) -> bool:
+        """Whether its predictions are scored."""
+        return type(self).score is not Task.score
 
 
 TASKS: Registry[Task] = Registry("task.kind", "task")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from framework.backends.base.objective import Objective, Totals
 from framework.builder.plan import ModelPlan
 from framework.metrics.language import perplexity
+from framework.metrics.score import Score
 from framework.spec.experiment import Experiment
 from framework.spec.problems import ProblemCollector
 from framework.spec.task import TranslationTaskSpec
@@ -127,7 +128,7 @@ class TranslationTask(Task):
             given["strategy"] = "beam"
         return model.decoding(**given)
 
-    def score(self, model: Model, predictions: Sequence[Row], references: Sequence[Sequence[Any]]) -> dict[str, float]:
+    def score(self, model: Model, predictions: Sequence[Row], references: Sequence[Sequence[Any]]) -> dict[str, Score]:
         """BLEU (13a) and chrF of running text, and ``tokenized_bleu`` of text that is cleaned as in training; all in lower case.
 
         Raises:
@@ -138,8 +139,11 @@ class TranslationTask(Task):
         clean = sentences(model).clean_target
         texts = [str(row["translation"]) for row in predictions]
         cleaned = [[clean(str(one)) for one in right] for right in references]
-        return {
-            "bleu": bleu(texts, references).value,
-            "chrf": chrf(texts, references).value,
-            "tokenized_bleu": bleu([clean(text) for text in texts], cleaned, "none").value,
-        }
+        tokenized = bleu([clean(text) for text in texts], cleaned, "none")
+        return {"bleu": bleu(texts, references), "chrf": chrf(texts, references), "tokenized_bleu": tokenized}
+
+    def score_each(self, predictions: Sequence[Row], references: Sequence[Sequence[Any]]) -> tuple[str, Sequence[float]]:
+        """The chrF of each translation."""
+        from framework.metrics.translation import sentence_chrf
+
+        return "chrF", sentence_chrf([str(row["translation"]) for row in predictions], references)

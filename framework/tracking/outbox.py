@@ -45,6 +45,7 @@ _UPLOADED = (
     "environment.json",
     "samples/*.txt",
     "plots/*.png",
+    "evaluations/*.md",
     "report.md",
     "jobs.json",
     "trials.json",

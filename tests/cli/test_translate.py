@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ import framework
 from framework.cli.main import main
 from framework.engine.model.run import Run
 from framework.errors import InputError
+from framework.metrics.translation import bleu
 
 pytestmark = pytest.mark.torch
 
@@ -177,6 +179,32 @@ def test_python_translates_as_the_command_does(translate: Translate, folder: Pat
     assert run.translate([]) == []
     with pytest.raises(InputError, match="one text is given; expected a list of texts"):
         run.translate("uno")
+
+
+def evaluate(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    capsys.readouterr()
+    assert main(["evaluate", "small", *words, "--json"]) == 0
+    result: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return result
+
+
+def test_held_out_sentences_are_scored(translate: Translate, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = evaluate(capsys)
+    assert result["split"] == "validation"
+    assert {"loss", "perplexity", "accuracy", "tutorial_loss", "bleu", "chrf", "tokenized_bleu", "signatures"} <= result.keys()
+    page = (folder / "runs/mine/small/evaluations/validation.md").read_text()
+    assert f"| chrf | {result['chrf']:,.4f}".rstrip("0") in page
+    assert page.startswith("# small on validation\n")
+    assert "## Best of " in page and "## Worst of " in page
+    alone = evaluate(capsys, "--no-scores")
+    assert alone == {name: value for name, value in result.items() if name in alone}
+    assert "bleu" not in alone
+    assert "bleu" not in evaluate(capsys, "--split", "train")
+    (folder / "test.tsv").write_text("uno dos\tone two\nuno dos\tone and two\ntres\tthree\n")
+    other = evaluate(capsys, "data.path=test.tsv")
+    made = translate("uno dos", "tres")[0].splitlines()
+    assert other["bleu"] == pytest.approx(bleu(made, [["one two", "one and two"], ["three"]]).value)
+    assert other["signatures"]["bleu"].startswith("nrefs:var|case:lc")
 
 
 @pytest.mark.parametrize(

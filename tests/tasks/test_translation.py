@@ -182,6 +182,8 @@ def test_scores_are_of_running_and_of_cleaned_text() -> None:
     model = word_by_word()
     scores = TASK.score(model, [{"translation": "the red house is here ."}], [["The red house is here.", "Here it is."]])
     assert scores.keys() == {"bleu", "chrf", "tokenized_bleu"}
-    assert math.isclose(scores["bleu"], 100)
-    assert math.isclose(scores["tokenized_bleu"], 100)
-    assert 0 < scores["chrf"] <= 100
+    assert math.isclose(scores["bleu"].value, 100)
+    assert math.isclose(scores["tokenized_bleu"].value, 100)
+    assert 0 < scores["chrf"].value <= 100
+    assert "tok:13a" in scores["bleu"].signature and "tok:none" in scores["tokenized_bleu"].signature
+    assert TASK.scores and not task_of(experiment(task={"kind": "language_model"})).scores

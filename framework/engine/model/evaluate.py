@@ -1,4 +1,4 @@
-"""A trained run's loss, measured again."""
+"""A trained run, measured again: its loss, and the scores of what it predicts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from framework.data.batches import Batches
+from framework.engine.model.evaluation_page import evaluation_page
 from framework.engine.model.opening import built, trained_model
 from framework.engine.model.run_data import RunData, read_choices, read_run_data
+from framework.engine.model.scoring import score_examples
+from framework.engine.run.files import write_text
 from framework.engine.run.folder import RunFolder, find_run
 from framework.engine.run.planning import plan_experiment
-from framework.errors import InputError
+from framework.errors import InputError, RunError
 from framework.tasks.known import task_of
 
 WHOLE = "whole"
@@ -25,8 +28,11 @@ def evaluate_run(
     runs_dir: str = "runs",
     warn: Callable[[str], None] = warnings.warn,
     overrides: Sequence[str] = (),
+    scores: bool = True,
 ) -> dict[str, Any]:
-    """Loss of a run's model on one part of its data, or on all of other data; read with the run's own processor.
+    """Loss and scores of a run's model on one part of its data, or on all of other data; read with the run's own processor.
+
+    A table of its best and worst predictions is written into the run's folder: ``evaluations/<split>.md``.
 
     Args:
         name: run folder, its name, MLflow run id, or ``last``.
@@ -34,10 +40,13 @@ def evaluate_run(
         runs_dir: folder of all runs.
         warn: told of damaged files that another one takes the place of.
         overrides: what to read, such as ``data.path=other.txt``; the run's own data when not given.
+        scores: whether predictions are made and scored too, where the task has scores and the data says what is right; of all but
+            the sentences that it was trained on.
 
     Returns:
         ``run``, ``data`` (where it was read), ``split``, ``batches``, ``loss`` (mean over the
-        targets; nats a token for a language model), and the task's other units.
+        targets; nats a token for a language model), the task's other units, and its scores, with ``signatures`` that make them
+        comparable.
 
     Raises:
         RunError: the data is not what the run was trained on any more.
@@ -51,9 +60,21 @@ def evaluate_run(
     chosen, batches = _part(folder, found, split)
     if not found.own:
         model = replace(model, experiment=found.experiment, plan=plan_experiment(found.experiment, model.processor.sizes))
-    totals = built(model).trainee.evaluate(batches)
-    metrics = task_of(model.experiment).describe(totals, found.data)
-    return {"run": str(folder.path), "data": found.data.source, "split": chosen, "batches": batches.steps, "loss": totals.loss, **metrics}
+    trained = built(model)
+    task = task_of(model.experiment)
+    totals = trained.trainee.evaluate(batches)
+    result = {"run": str(folder.path), "data": found.data.source, "split": chosen, "batches": batches.steps, "loss": totals.loss}
+    result.update(task.describe(totals, found.data))
+    examples = found.data.examples.get("train" if chosen == WHOLE else chosen, ())
+    if not scores or not task.scores or chosen == "train" or not examples:
+        return result
+    scored = score_examples(task, trained, list(examples))
+    try:
+        write_text(folder.evaluations / f"{chosen}.md", evaluation_page(folder.name, chosen, scored))
+    except RunError as error:  # measured all the same
+        warn(str(error))
+    signatures = {name: one.signature for name, one in scored.figures.items() if one.signature}
+    return {**result, **{name: one.value for name, one in scored.figures.items()}, **({"signatures": signatures} if signatures else {})}
 
 
 def _part(folder: RunFolder, found: RunData, split: str) -> tuple[str, Batches]:

@@ -62,6 +62,11 @@ class RunFolder:
         return self.path / "plots"
 
     @property
+    def evaluations(self) -> Path:
+        """Folder with what measuring the finished model found, a file for each part of the data."""
+        return self.path / "evaluations"
+
+    @property
     def metrics(self) -> Path:
         """Every recorded value, a JSON object a line."""
         return self.path / "metrics.jsonl"

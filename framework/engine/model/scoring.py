@@ -1,0 +1,57 @@
+"""What a model predicts for examples, against what it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from framework.data.prepared import Example
+from framework.metrics.score import Score
+from framework.report.translations import Judged
+from framework.tasks.model import Model
+from framework.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What was found.
+
+    Attributes:
+        figures: of all examples, by name.
+        measure: name of the figure of each example; None where it has none.
+        judged: each example with its own figure.
+    """
+
+    figures: Mapping[str, Score]
+    measure: str | None
+    judged: Sequence[Judged]
+
+
+def score_examples(task: Task, model: Model, examples: Sequence[Example]) -> Scored:
+    """Predicts examples as the config says, and scores them.
+
+    Args:
+        task: the model's.
+        model: trained.
+        examples: raw inputs with all right answers, one at least.
+
+    Raises:
+        InputError: an extra that the scores need is not installed.
+    """
+    predictions = task.predict(model, [one.inputs for one in examples], {}, model.experiment.seed)
+    references = [one.references for one in examples]
+    figures = task.score(model, predictions, references)
+    each = task.score_each(predictions, references)
+    if each is None:
+        return Scored(figures, None, ())
+    measure, scores = each
+    rows = zip(examples, predictions, scores, strict=True)
+    judged = [
+        Judged(_shown(example.inputs), _shown(prediction), [str(one) for one in example.references], score)
+        for example, prediction, score in rows
+    ]
+    return Scored(figures, measure, judged)
+
+
+def _shown(row: Mapping[str, object]) -> str:
+    return " / ".join(str(value) for value in row.values())
