@@ -16,6 +16,7 @@ from framework.data.prepare import data_kind
 from framework.data.prepared import Example, PreparedData
 from framework.data.processor import Processor
 from framework.errors import DataError, InputError, Problem
+from framework.metrics.score import Score
 from framework.spec.data import DataSpec
 from framework.spec.experiment import Experiment, PathsSpec
 from framework.spec.layers.base import LayerSpec, layer_kind
@@ -46,6 +47,7 @@ __all__ = [
     "ProblemCollector",
     "Processor",
     "Row",
+    "Score",
     "ShapeProblem",
     "Surroundings",
     "Task",
