@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from framework.config.compose import compose
@@ -8,6 +10,8 @@ from framework.errors import EXIT_USER_INPUT, SpecError
 from framework.spec.validate import validate_experiment
 
 GLOBAL = "# @package _global_\n"
+SHIPPED = sorted(path.stem for path in Path(__file__).parents[2].glob("configs/recipe/*.yaml"))
+CHOICES = ", ".join(f"recipe={name}" for name in SHIPPED[:-1]) + f" or recipe={SHIPPED[-1]}"
 
 
 def problems(*overrides: str) -> str:
@@ -18,21 +22,21 @@ def problems(*overrides: str) -> str:
 
 
 def test_no_recipe(folder):
-    assert problems() == "no recipe is chosen\n    expected: recipe=text_generation or recipe=text_generation_stateless"
+    assert problems() == f"no recipe is chosen\n    expected: {CHOICES}"
 
 
 def test_a_misspelt_recipe(folder):
     assert problems("recipe=text_genration") == (
         "recipe: no recipe 'text_genration'\n"
         "    set in: override `recipe=text_genration`\n"
-        "    expected: one of text_generation, text_generation_stateless\n"
+        f"    expected: one of {', '.join(SHIPPED)}\n"
         "    did you mean: text_generation"
     )
 
 
 def test_own_recipes_are_offered_too(folder, write):
     write("recipe/speech.yaml", GLOBAL)
-    assert "expected: one of speech, text_generation, text_generation_stateless\n    did you mean: speech" in problems("recipe=speach")
+    assert f"expected: one of speech, {', '.join(SHIPPED)}\n    did you mean: speech" in problems("recipe=speach")
 
 
 def test_a_misspelt_group(folder):
@@ -41,7 +45,7 @@ def test_a_misspelt_group(folder):
         "    set in: override `reciep=text_generation`\n"
         "    did you mean: recipe=text_generation\n"
         "no recipe is chosen\n"
-        "    expected: recipe=text_generation or recipe=text_generation_stateless"
+        f"    expected: {CHOICES}"
     )
 
 

@@ -111,7 +111,7 @@ def test_the_tutorials_probe_sentences(tutorial: PreparedData) -> None:
     processor = tutorial.processor
     assert processor.source_tokens("¿Todavía están en casa?") == ["¿", "todavia", "estan", "en", "casa", "?"]
     rows = processor.encode_source(["hace mucho frio aqui.", "esta es mi vida.", "¿todavia estan en casa?", "trata de averiguarlo."])
-    assert rows.shape == (4, 8) and rows.dtype == np.int32
+    assert rows.shape == (4, 16) and not rows[:, 8:].any() and rows.dtype == np.int32
     assert [processor.source.decode(row) for row in rows][1] == "esta es mi vida ."
 
 
