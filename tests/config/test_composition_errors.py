@@ -11,7 +11,7 @@ from framework.spec.validate import validate_experiment
 
 GLOBAL = "# @package _global_\n"
 SHIPPED = sorted(path.stem for path in Path(__file__).parents[2].glob("configs/recipe/*.yaml"))
-CHOICES = ", ".join(f"recipe={name}" for name in SHIPPED[:-1]) + f" or recipe={SHIPPED[-1]}"
+CHOICES = " or ".join(f"recipe={name}" for name in SHIPPED)
 
 
 def problems(*overrides: str) -> str:
