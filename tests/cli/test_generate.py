@@ -24,7 +24,7 @@ def pieces(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     model = SimpleNamespace(experiment=None, decoding=lambda **_: SimpleNamespace(prompt="a", length=5))
     monkeypatch.setattr("framework.engine.run.folder.find_run", lambda run, runs: run)
     monkeypatch.setattr("framework.engine.model.opening.open_model", lambda *_: model)
-    monkeypatch.setattr("framework.tasks.task.task_of", lambda _: Task())
+    monkeypatch.setattr("framework.tasks.known.task_of", lambda _: Task())
     return steps
 
 
