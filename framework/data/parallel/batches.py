@@ -89,7 +89,9 @@ class PairBatches:
 
     def _order(self, epoch: int, seed: int) -> Rows:
         count = len(self.rows) if self.borders is None else self.steps
-        return np.random.default_rng((seed, epoch)).permutation(np.arange(count, dtype=np.uint32))
+        order = np.arange(count, dtype=np.uint32)
+        np.random.default_rng((seed, epoch)).shuffle(order)
+        return order
 
     def _members(self, step: int, order: Rows | None) -> Rows:
         if self.borders is not None:

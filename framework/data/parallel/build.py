@@ -26,6 +26,7 @@ from framework.files import replace_text
 from framework.spec.parallel_text import ParallelTextDataSpec
 
 _CLEANED = "cleaned"
+_CHUNK = 1 << 20
 _AT_ONCE = 10_000
 """Pairs that are held and worked on together."""
 
@@ -65,16 +66,16 @@ def build(folder: Path, texts: Sequence[PartText], spec: ParallelTextDataSpec, p
         chosen = None if everything else parts == 0
         processor = fit(lambda: _cleaned(folder, chosen), fitted, cleanings, spec)
     processor.save(folder)
-    lengths, dtypes, tokens = _write_tokens(folder, processor)
+    written = _write_tokens(folder, processor, parts, spec.max_length)
     (folder / _CLEANED).unlink()
-    kept = _write_rows(folder, parts, lengths, spec)
+    _write_rows(folder, parts, written.kept, spec)
     about = {
         "version": STORE_VERSION,
         "pairs": int(parts.size),
         "drawn": counts[0],
-        "longest": {side: int(lengths[side][kept].max()) for side in SIDES},
-        "tokens": tokens,
-        "dtype": dtypes,
+        "longest": written.longest,
+        "tokens": sum(written.tokens.values()),
+        "dtype": written.dtypes,
         "left_out": left_out,
         "content": content_digest(folder),
         "files": {name: (folder / name).stat().st_size for name in content_files()},
@@ -159,45 +160,59 @@ def _parts(folder: Path, counts: list[int], texts: Sequence[PartText], spec: Par
     return np.concatenate([drawn, *given])
 
 
-def _write_tokens(folder: Path, processor: PairsProcessor) -> tuple[dict[str, NDArray[np.uint32]], dict[str, str], int]:
-    """Each sentence's tokens and where they begin; lengths and integer types by side, and the number of tokens."""
+@dataclass
+class _Written:
+    """What is known of tokens once they are written: integer type, number and longest sentence by side, and which pairs are kept."""
+
+    dtypes: dict[str, str]
+    tokens: dict[str, int]
+    longest: dict[str, int]
+    kept: NDArray[np.bool_]
+
+
+def _write_tokens(folder: Path, processor: PairsProcessor, parts: NDArray[np.uint8], max_length: int | None) -> _Written:
+    """Each sentence's tokens and where they begin; pairs to train on that are too long are not kept."""
     vocabularies = {"source": processor.source.vocabulary, "target": processor.target.vocabulary}
     dtypes = {side: "<u2" if one.size <= np.iinfo(np.uint16).max + 1 else "<i4" for side, one in vocabularies.items()}
-    lengths: dict[str, list[NDArray[np.uint32]]] = {side: [] for side in SIDES}
+    written = _Written(dtypes, dict.fromkeys(SIDES, 0), dict.fromkeys(SIDES, 0), np.ones(parts.size, np.bool_))
     with ExitStack() as files:
-        tokens = {side: files.enter_context((folder / f"{side}.tokens").open("wb")) for side in SIDES}
-        pairs = _cleaned(folder, None)
+        tokens, starts = (
+            {side: files.enter_context((folder / f"{side}.{what}").open("wb")) for side in SIDES} for what in ("tokens", "starts")
+        )
+        for file in starts.values():
+            np.zeros(1, "<i8").tofile(file)
+        pairs, row = _cleaned(folder, None), 0
         while chunk := list(islice(pairs, _AT_ONCE)):
+            lengths = {}
             for column, side in enumerate(SIDES):
                 numbers = vocabularies[side].number([pair[column] for pair in chunk])
-                flat = array("i", [number for sentence in numbers for number in sentence])
-                np.array(flat, dtypes[side]).tofile(tokens[side])
-                lengths[side].append(np.array([len(sentence) for sentence in numbers], np.uint32))
-    together = {side: np.concatenate(found) for side, found in lengths.items()}
-    total = 0
-    for side, found in together.items():
-        ends = np.cumsum(found, dtype="<i8")
-        with (folder / f"{side}.starts").open("wb") as file:
-            np.zeros(1, "<i8").tofile(file)
-            ends.tofile(file)
-        total += int(ends[-1])
-    return together, dtypes, total
+                np.array(array("i", [number for sentence in numbers for number in sentence]), dtypes[side]).tofile(tokens[side])
+                lengths[side] = np.array([len(sentence) for sentence in numbers])
+                (np.cumsum(lengths[side], dtype="<i8") + written.tokens[side]).tofile(starts[side])
+                written.tokens[side] += int(lengths[side].sum())
+            kept = written.kept[row : row + len(chunk)]
+            if max_length is not None:
+                kept[:] = (np.maximum(*lengths.values()) <= max_length) | (parts[row : row + len(chunk)] != 0)
+            for side in SIDES:
+                written.longest[side] = max(written.longest[side], int(lengths[side].max(where=kept, initial=0)))
+            row += len(chunk)
+    return written
 
 
-def _write_rows(
-    folder: Path, parts: NDArray[np.uint8], lengths: dict[str, NDArray[np.uint32]], spec: ParallelTextDataSpec
-) -> NDArray[np.bool_]:
-    """The numbers of each part's pairs; which pairs are in one, as too long ones are not trained on."""
-    kept = np.ones(parts.size, np.bool_)
-    if spec.max_length is not None:
-        short = np.maximum(lengths["source"], lengths["target"]) <= spec.max_length
-        kept = short | (parts != 0)
-        if not np.any(short & (parts == 0)):
-            message = f"no pair is left to train on that has {spec.max_length:,} tokens or fewer on both sides"
-            raise DataError(Problem("data.max_length", message, value=str(spec.max_length), hint="raise it"))
+def _write_rows(folder: Path, parts: NDArray[np.uint8], kept: NDArray[np.bool_], spec: ParallelTextDataSpec) -> None:
+    """The numbers of each part's pairs.
+
+    Raises:
+        DataError: all pairs to train on are too long.
+    """
     for number, part in enumerate(PARTS):
-        np.flatnonzero(kept & (parts == number)).astype("<u4").tofile(folder / f"{part}.rows")
-    return kept
+        with (folder / f"{part}.rows").open("wb") as file:
+            for start in range(0, parts.size, _CHUNK):
+                chosen = kept[start : start + _CHUNK] & (parts[start : start + _CHUNK] == number)
+                (np.flatnonzero(chosen) + start).astype("<u4").tofile(file)
+    if not (folder / "train.rows").stat().st_size:
+        message = f"no pair is left to train on that has {spec.max_length:,} tokens or fewer on both sides"
+        raise DataError(Problem("data.max_length", message, value=str(spec.max_length), hint="raise it"))
 
 
 def _cleaned(folder: Path, chosen: NDArray[np.bool_] | None) -> Iterator[tuple[str, str]]:

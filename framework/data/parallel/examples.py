@@ -10,9 +10,11 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from framework.data.parallel.split import PARTS
+from framework.data.parallel.split import Keys
 from framework.data.parallel.store import PairStore
 from framework.data.prepared import Example
+
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,16 +66,25 @@ class PairExamples(Sequence[Example]):
         return self._rows[np.sort(places)]
 
     @cached_property
-    def _sorted_rows(self) -> NDArray[np.uint32]:
+    def _sorted_rows(self) -> NDArray[np.int64]:
         """Pairs whose translations count, by key; those of a key in their own order."""
-        drawn = int(self.store.about["drawn"])
-        if self._rows.size and self._rows[0] < drawn:
-            parts = [rows[rows < drawn] for rows in map(self.store.rows, PARTS)]
-            candidates = np.sort(np.concatenate(parts))
+        keys, drawn = self.store.keys("source"), int(self.store.about["drawn"])
+        if self._rows[0] >= drawn:  # a part with a text of its own
+            candidates = self._rows.astype(np.int64)
         else:
-            candidates = self._rows
-        return candidates[np.argsort(self.store.keys("source")[candidates], kind="stable")]
+            candidates = np.concatenate([self._known(keys[at : at + _CHUNK]) + at for at in range(0, drawn, _CHUNK)])
+            candidates = candidates[candidates < drawn]
+        return candidates[np.argsort(keys[candidates], kind="stable")]
+
+    def _known(self, keys: Keys) -> NDArray[np.int64]:
+        """Which of these are keys of the part's sentences."""
+        known = self._part_keys
+        return np.flatnonzero(known[np.minimum(np.searchsorted(known, keys), known.size - 1)] == keys)
 
     @cached_property
-    def _sorted_keys(self) -> NDArray[np.uint64]:
+    def _part_keys(self) -> Keys:
+        return np.unique(self.store.keys("source")[self._rows])
+
+    @cached_property
+    def _sorted_keys(self) -> Keys:
         return self.store.keys("source")[self._sorted_rows]

@@ -36,7 +36,9 @@ def draw_parts(keys: Keys, seed: int, validation_fraction: float, test_fraction:
     wanted = np.rint(np.cumsum([test_fraction, validation_fraction]) * len(keys)).astype(int)
     if not wanted[-1]:
         return parts
-    mixed = np.concatenate([_mixed(chunk, seed) for chunk in _chunks(keys)])
+    mixed = np.empty(len(keys), np.uint64)
+    for start, chunk in zip(range(0, len(keys), _CHUNK), _chunks(keys), strict=True):
+        mixed[start : start + _CHUNK] = _mixed(chunk, seed)
     places = np.maximum(wanted - 1, 0)
     mixed.partition(places)
     limits = mixed[places]
