@@ -74,5 +74,5 @@ def _from_checkpoint(folder: RunFolder, warn: Callable[[str], None]) -> Portable
 
     experiment = validate_experiment(load_resolved(folder.config / "resolved.yaml"))
     processor = load_processor(experiment.data, folder.config)
-    checkpoint = chosen_checkpoint(CheckpointStore(folder.checkpoints), experiment.data.validation_fraction > 0, warn)
+    checkpoint = chosen_checkpoint(CheckpointStore(folder.checkpoints), experiment.data.validates, warn)
     return portable_model(experiment, model_weights(checkpoint), processor, folder.config)
