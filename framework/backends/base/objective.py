@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from framework.errors import DataError, InputError
 
@@ -35,6 +35,16 @@ class Objective:
         if self.output is not None and self.output not in outputs:
             raise InputError(f"the model has no output '{self.output}' to train, only {', '.join(outputs)}")
         return self.output or ("output" if "output" in outputs else next(iter(outputs)))
+
+    def optimized(self, mean: Any, weight: Any, rows: Any) -> Any:
+        """What the gradient of a batch is taken of; tensors of a backend.
+
+        Args:
+            mean: weighted mean of the losses.
+            weight: sum of the weights.
+            rows: of the batch.
+        """
+        return mean if self.normalization == "per_token" else mean * weight / rows
 
 
 @dataclass(frozen=True)

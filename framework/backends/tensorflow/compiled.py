@@ -66,7 +66,7 @@ class CompiledModel:
         """The loss without penalties, and the gradients of what is optimized, with them, by trainable variable."""
         with tf.GradientTape() as tape:
             loss = batch_loss(self.objective, self._output(inputs, training), targets, weights, self.dtype, smooth=True)
-            optimized = loss.optimized(self.objective, tf.shape(targets)[0])
+            optimized = self.objective.optimized(*loss, tf.cast(tf.shape(targets)[0], self.dtype))
             # Keras empties the list of penalties at each call of the model, so it holds those of this call.
             optimized = tf.add_n([optimized, *(tf.cast(tf.reduce_sum(penalty), self.dtype) for penalty in self.native.losses)])
         return loss, _dense(tape.gradient(optimized, self.native.trainable_variables))

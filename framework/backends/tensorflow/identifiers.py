@@ -9,6 +9,7 @@ import keras
 
 from framework.backends.tensorflow.activations import Activation, hard_sigmoid_tf2
 from framework.errors import UnsupportedArgument
+from framework.spec.base import Spec
 from framework.spec.identifiers import Identifier
 
 
@@ -32,6 +33,15 @@ def regularizer(identifier: Identifier | None) -> keras.regularizers.Regularizer
 def constraint(identifier: Identifier | None) -> keras.constraints.Constraint | None:
     """The constraint; None is none."""
     return _made(keras.constraints, identifier)
+
+
+_READERS = {"initializer": initializer, "regularizer": regularizer, "constraint": constraint}
+
+
+def functions_of(spec: Spec) -> dict[str, Any]:
+    """Every initializer, regularizer and constraint of a spec, by the names that Keras' layers have for them too."""
+    kinds = {name: name.rpartition("_")[2] for name in type(spec).model_fields}
+    return {name: _READERS[kind](getattr(spec, name)) for name, kind in kinds.items() if kind in _READERS}
 
 
 def _made(module: ModuleType, identifier: Identifier | None) -> Any:

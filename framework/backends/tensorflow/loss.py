@@ -22,10 +22,6 @@ class Loss(NamedTuple):
     mean: tf.Tensor
     weight: tf.Tensor
 
-    def optimized(self, objective: Objective, rows: tf.Tensor) -> tf.Tensor:
-        """What the gradient is taken of."""
-        return self.mean if objective.normalization == "per_token" else self.mean * self.weight / tf.cast(rows, self.mean.dtype)
-
 
 def batch_loss(
     objective: Objective, output: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None, dtype: str, smooth: bool = False

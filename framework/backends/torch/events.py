@@ -7,7 +7,7 @@ from typing import Any
 import pytorch_lightning as lightning
 
 from framework.backends.base.ledger import Ledger
-from framework.backends.base.objective import Objective, Totals
+from framework.backends.base.objective import Totals
 from framework.backends.base.training import Training, TrainingEvents
 from framework.backends.torch.loss import RunningTotals
 from framework.backends.torch.module import GraphModule
@@ -21,14 +21,12 @@ class EventTeller(lightning.Callback):
         training: the plan.
         events: who is told.
         ledger: where the training stands; told of each step and epoch.
-        objective: what a validation adds up.
     """
 
-    def __init__(self, training: Training, events: TrainingEvents, ledger: Ledger, objective: Objective) -> None:
+    def __init__(self, training: Training, events: TrainingEvents, ledger: Ledger) -> None:
         self.training = training
         self.events = events
         self.ledger = ledger
-        self.objective = objective
         self.validation: Totals | None = None
         self._sigterm = SigtermGuard()
 
@@ -57,7 +55,8 @@ class EventTeller(lightning.Callback):
 
     def on_validation_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Starts the sums."""
-        self._running = RunningTotals(self.objective)
+        assert isinstance(module, GraphModule)
+        self._running = RunningTotals(module.objective)
 
     def on_validation_batch_end(
         self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0

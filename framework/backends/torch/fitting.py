@@ -41,7 +41,7 @@ def fit(module: GraphModule, training: Training, events: TrainingEvents, ledger:
     ledger.begin(events, training.start, loader.steps, 1 if device.type == "cpu" else training.trainer.log_every_n_steps)
     if training.start.epoch >= training.trainer.max_epochs:
         return
-    teller = EventTeller(training, events, ledger, module.objective)
+    teller = EventTeller(training, events, ledger)
     validation = None if training.validation is None else BatchLoader(training.validation)
     with quiet_lightning(), interrupts_pass(), _memory(ledger, training):
         trainer = make_trainer(training.trainer, device, [teller])

@@ -25,10 +25,6 @@ class Loss(NamedTuple):
     mean: Tensor
     weight: Tensor | int
 
-    def optimized(self, objective: Objective, rows: int) -> Tensor:
-        """What the gradient is taken of."""
-        return self.mean if objective.normalization == "per_token" else self.mean * self.weight / rows
-
 
 def batch_loss(objective: Objective, output: Signal, targets: Tensor, weights: Tensor | None = None, smooth: bool = False) -> Loss:
     """The loss of one batch.
@@ -72,8 +68,8 @@ class RunningTotals:
         self._count: Tensor | float = 0
         self._rows = 0
 
-    def add(self, output: Signal, targets: Tensor, weights: Tensor | None) -> Tensor:
-        """Adds one batch; its mean loss."""
+    def add(self, output: Signal, targets: Tensor, weights: Tensor | None) -> None:
+        """Adds one batch."""
         loss = batch_loss(self.objective, output, targets, weights)
         self._add("loss", loss.mean.detach().double() * loss.weight)
         if self.objective.kind == "cross_entropy":
@@ -81,7 +77,6 @@ class RunningTotals:
             self._add("correct", (hits if counted is None else hits * counted).sum())
         self._count = self._count + loss.weight
         self._rows += len(targets)
-        return loss.mean
 
     def _add(self, name: str, value: Tensor) -> None:
         self._sums[name] = self._sums.get(name, 0.0) + value

@@ -97,7 +97,7 @@ class GraphModule(lightning.LightningModule):
     def optimized_loss(self, batch: NativeBatch) -> tuple[Tensor, Loss]:
         """What the optimizer gets the gradient of, penalties included, and the loss without them."""
         loss = self.loss(batch)
-        total, penalties = loss.optimized(self.objective, len(batch[1])), self.graph.losses()
+        total, penalties = self.objective.optimized(*loss, len(batch[1])), self.graph.losses()
         return (total if not penalties else total + sum(penalty.to(total.dtype) for penalty in penalties)), loss
 
     def training_step(self, batch: NativeBatch, batch_idx: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from framework.backends.base.scoring import Scoring
 from framework.backends.tensorflow.attention.memory import Memory, asked_of, attend
-from framework.backends.tensorflow.identifiers import constraint, initializer, regularizer
+from framework.backends.tensorflow.identifiers import functions_of
 from framework.backends.tensorflow.layers.base import BuildContext
 from framework.backends.tensorflow.layers.table import builds
 from framework.builder.plan import PlannedLayer
@@ -22,12 +22,7 @@ def matrix(spec: ScoreSpec | AttentionVectorSpec, name: str, width: int, units: 
     dense = keras.layers.Dense(
         units,
         use_bias=bias,
-        kernel_initializer=initializer(spec.kernel_initializer),
-        bias_initializer=initializer(spec.bias_initializer),
-        kernel_regularizer=regularizer(spec.kernel_regularizer),
-        bias_regularizer=regularizer(spec.bias_regularizer),
-        kernel_constraint=constraint(spec.kernel_constraint),
-        bias_constraint=constraint(spec.bias_constraint),
+        **functions_of(spec),
         name=name,
         dtype=dtype,
     )

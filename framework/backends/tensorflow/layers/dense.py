@@ -6,7 +6,7 @@ from typing import cast
 
 import keras
 
-from framework.backends.tensorflow.identifiers import activation, constraint, initializer, regularizer
+from framework.backends.tensorflow.identifiers import activation, functions_of
 from framework.backends.tensorflow.layers.base import BuildContext
 from framework.backends.tensorflow.layers.table import builds
 from framework.builder.plan import PlannedLayer
@@ -21,12 +21,6 @@ def build_dense(planned: PlannedLayer, context: BuildContext) -> keras.layers.La
         units=spec.units,
         activation=activation(spec.activation),
         use_bias=spec.use_bias,
-        kernel_initializer=initializer(spec.kernel_initializer),
-        bias_initializer=initializer(spec.bias_initializer),
-        kernel_regularizer=regularizer(spec.kernel_regularizer),
-        bias_regularizer=regularizer(spec.bias_regularizer),
-        activity_regularizer=regularizer(spec.activity_regularizer),
-        kernel_constraint=constraint(spec.kernel_constraint),
-        bias_constraint=constraint(spec.bias_constraint),
+        **functions_of(spec),
         **context.shared(planned),
     )

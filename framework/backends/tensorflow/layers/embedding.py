@@ -6,7 +6,7 @@ from typing import cast
 
 import keras
 
-from framework.backends.tensorflow.identifiers import constraint, initializer, regularizer
+from framework.backends.tensorflow.identifiers import functions_of
 from framework.backends.tensorflow.layers.base import BuildContext
 from framework.backends.tensorflow.layers.table import builds
 from framework.builder.plan import PlannedLayer
@@ -20,9 +20,7 @@ def build_embedding(planned: PlannedLayer, context: BuildContext) -> keras.layer
     return keras.layers.Embedding(
         input_dim=spec.input_dim,
         output_dim=spec.output_dim,
-        embeddings_initializer=initializer(spec.embeddings_initializer),
-        embeddings_regularizer=regularizer(spec.embeddings_regularizer),
-        embeddings_constraint=constraint(spec.embeddings_constraint),
+        **functions_of(spec),
         mask_zero=spec.mask_zero,
         **context.shared(planned),
     )

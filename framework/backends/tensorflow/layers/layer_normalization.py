@@ -6,7 +6,7 @@ from typing import cast
 
 import keras
 
-from framework.backends.tensorflow.identifiers import constraint, initializer, regularizer
+from framework.backends.tensorflow.identifiers import functions_of
 from framework.backends.tensorflow.layers.base import BuildContext
 from framework.backends.tensorflow.layers.table import builds
 from framework.builder.plan import PlannedLayer
@@ -22,11 +22,6 @@ def build_layer_normalization(planned: PlannedLayer, context: BuildContext) -> k
         epsilon=spec.epsilon,
         center=spec.center,
         scale=spec.scale,
-        beta_initializer=initializer(spec.beta_initializer),
-        gamma_initializer=initializer(spec.gamma_initializer),
-        beta_regularizer=regularizer(spec.beta_regularizer),
-        gamma_regularizer=regularizer(spec.gamma_regularizer),
-        beta_constraint=constraint(spec.beta_constraint),
-        gamma_constraint=constraint(spec.gamma_constraint),
+        **functions_of(spec),
         **context.shared(planned),
     )

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from framework.backends.tensorflow.attention.heads import heads_memory, heads_output, heads_weights
-from framework.backends.tensorflow.identifiers import constraint, initializer, regularizer
+from framework.backends.tensorflow.identifiers import functions_of
 from framework.backends.tensorflow.layers.attention import matrix_values
 from framework.backends.tensorflow.layers.base import BuildContext
 from framework.backends.tensorflow.layers.dropout import Dropout
@@ -57,12 +57,7 @@ class MultiHeadAttention(keras.layers.Layer):  # type: ignore[misc]
             equation,
             output_shape,
             bias_axes=bias_axes if spec.use_bias else None,
-            kernel_initializer=initializer(spec.kernel_initializer),
-            bias_initializer=initializer(spec.bias_initializer),
-            kernel_regularizer=regularizer(spec.kernel_regularizer),
-            bias_regularizer=regularizer(spec.bias_regularizer),
-            kernel_constraint=constraint(spec.kernel_constraint),
-            bias_constraint=constraint(spec.bias_constraint),
+            **functions_of(spec),
             name=name,
             dtype=self.dtype_policy,
         )
