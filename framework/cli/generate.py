@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 
+from framework.cli.trained import add_model_arguments, open_trained
 from framework.errors import EXIT_DONE, InputError
 
 
@@ -18,25 +19,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top-k", type=int, help="draw among the K most likely tokens only")
     parser.add_argument("--top-p", type=float, help="draw among the most likely tokens that together reach this probability")
     parser.add_argument("--strategy", choices=("greedy", "sample"), help="greedy: always the most likely token")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the draws (%(default)s)")
     parser.add_argument("--num", type=int, default=1, metavar="N", help="texts of each prompt (%(default)s)")
-    parser.add_argument("--backend", choices=("torch", "tensorflow"), help="backend to run on; the run's own when not given")
-    parser.add_argument("--runs-dir", default="runs", metavar="DIR", help="folder of all runs (%(default)s)")
+    add_model_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
-    from framework.cli.warning import warn
-    from framework.engine.model.opening import open_model
-    from framework.engine.run.folder import find_run
-    from framework.tasks.known import task_of
-
     if arguments.num < 1:
         raise InputError(f"--num is {arguments.num}; expected at least 1")
-    if arguments.seed < 0:
-        raise InputError(f"--seed is {arguments.seed}; expected 0 or more")
-    model = open_model(find_run(arguments.run, arguments.runs_dir), arguments.backend, warn)
-    stream = getattr(task_of(model.experiment), "stream", None)
+    model, task = open_trained(arguments)
+    stream = getattr(task, "stream", None)
     if stream is None:
         raise InputError(f"a model of task '{model.experiment.task.kind}' makes no running text; use gatework predict {arguments.run}")
     names = ("length", "temperature", "top_k", "top_p", "strategy")

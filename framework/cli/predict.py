@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from framework.cli.lines import add_file_argument, given_lines
+from framework.cli.trained import add_model_arguments, open_trained
 from framework.errors import EXIT_DONE, InputError, nearest
 
 _READERS = {"string": str, "long": int, "double": float}
@@ -23,23 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("rows", nargs="*", metavar="ROW", help="text or JSON object; standard input, a row a line, when none is given")
     add_file_argument(parser)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the task, such as length=200")
-    parser.add_argument("--seed", type=int, default=0, help="seed of random draws (%(default)s)")
-    parser.add_argument("--backend", choices=("torch", "tensorflow"), help="backend to run on; the run's own when not given")
-    parser.add_argument("--runs-dir", default="runs", metavar="DIR", help="folder of all runs (%(default)s)")
+    add_model_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON object a line, also where there is one text to print")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
-    from framework.cli.warning import warn
-    from framework.engine.model.opening import open_model
-    from framework.engine.run.folder import find_run
-    from framework.tasks.known import task_of
-
-    if arguments.seed < 0:
-        raise InputError(f"--seed is {arguments.seed}; expected 0 or more")
-    model = open_model(find_run(arguments.run, arguments.runs_dir), arguments.backend, warn)
-    task = task_of(model.experiment)
+    model, task = open_trained(arguments)
     interface = task.interface(model.experiment)
     rows = [_row(line, interface.inputs) for line in given_lines(arguments.rows, arguments.file)]
     settings = dict(_setting(word, interface.settings) for word in arguments.set)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framework.cli.lines import add_file_argument, given_lines
+from framework.cli.trained import add_model_arguments, open_trained
 from framework.errors import EXIT_DONE, InputError
 
 if TYPE_CHECKING:
@@ -47,25 +48,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temperature", type=float, help="with --strategy sample: scores are divided by this before drawing")
     parser.add_argument("--top-k", type=int, help="likewise: draw among the K most likely words only")
     parser.add_argument("--top-p", type=float, help="likewise: draw among the most likely words that together reach this probability")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the draws (%(default)s)")
     parser.add_argument("--plot", metavar="PNG", help="draw what was attended to; of several texts into files with numbers")
-    parser.add_argument("--backend", choices=("torch", "tensorflow"), help="backend to run on; the run's own when not given")
-    parser.add_argument("--runs-dir", default="runs", metavar="DIR", help="folder of all runs (%(default)s)")
+    add_model_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON object a line, with scores")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
-    from framework.cli.warning import warn
-    from framework.engine.model.opening import open_model
-    from framework.engine.run.folder import find_run
-    from framework.tasks.known import task_of
-
-    if arguments.seed < 0:
-        raise InputError(f"--seed is {arguments.seed}; expected 0 or more")
     texts = given_lines(arguments.texts, arguments.file)
-    model = open_model(find_run(arguments.run, arguments.runs_dir), arguments.backend, warn)
-    task = task_of(model.experiment)
+    model, task = open_trained(arguments)
     translate = getattr(task, "translate", None)
     if translate is None:
         raise InputError(f"a model of task '{model.experiment.task.kind}' translates nothing; use gatework predict {arguments.run}")

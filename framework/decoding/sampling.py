@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
@@ -17,6 +18,18 @@ STRATEGIES = ("greedy", "sample")
 
 class DecodingError(GateworkError):
     """A model's logits are not finite, so there is nothing to choose by."""
+
+
+def check_strategy(strategy: object, known: Sequence[str]) -> None:
+    """Makes sure that a strategy is one of those that are known.
+
+    Raises:
+        InputError: it is not; the nearest one is named.
+    """
+    if strategy not in known:
+        close = nearest(str(strategy), known)
+        hint = f" (did you mean '{close}'?)" if close else ""
+        raise InputError(f"decoding strategy is '{strategy}'; expected {', '.join(known[:-1])} or {known[-1]}{hint}")
 
 
 @dataclass(frozen=True)
@@ -43,10 +56,7 @@ class Sampling:
     banned: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.strategy not in STRATEGIES:
-            close = nearest(str(self.strategy), STRATEGIES)
-            hint = f" (did you mean '{close}'?)" if close else ""
-            raise InputError(f"decoding strategy is '{self.strategy}'; expected greedy or sample{hint}")
+        check_strategy(self.strategy, STRATEGIES)
         if not (self.temperature > 0 and math.isfinite(self.temperature)):
             raise InputError(f"temperature is {self.temperature}; expected a number above 0 (for the most likely token: strategy greedy)")
         if self.top_k is not None and self.top_k < 1:

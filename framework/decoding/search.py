@@ -14,9 +14,9 @@ from framework.decoding.beam import Beam, Ends
 from framework.decoding.draws import Draws
 from framework.decoding.hypothesis import Found, Hypothesis, Trail
 from framework.decoding.penalties import Scores
-from framework.decoding.sampling import Sampler, Sampling, log_probabilities
+from framework.decoding.sampling import Sampler, Sampling, check_strategy, log_probabilities
 from framework.decoding.stepper import State, Stepper, Tokens
-from framework.errors import InputError, nearest
+from framework.errors import InputError
 from framework.spec.decoding import DecodingSpec
 
 STRATEGIES = ("greedy", "sample", "beam")
@@ -52,10 +52,7 @@ class SearchSettings:
     banned: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.strategy not in STRATEGIES:
-            close = nearest(str(self.strategy), STRATEGIES)
-            hint = f" (did you mean '{close}'?)" if close else ""
-            raise InputError(f"decoding strategy is '{self.strategy}'; expected greedy, sample or beam{hint}")
+        check_strategy(self.strategy, STRATEGIES)
         if self.beam_width < 1:
             raise InputError(f"beam_width is {self.beam_width}; expected at least 1 hypothesis to follow")
         most = self.beam_width if self.strategy == "beam" else 1

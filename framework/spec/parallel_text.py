@@ -187,11 +187,6 @@ class ParallelTextDataSpec(DataSpec):
     """``source`` and ``target``: tokens of the vocabularies, the special ones counted."""
 
     @property
-    def at_hand(self) -> bool:
-        """Whether it is read from files or from a corpus, none of which is to be fetched."""
-        return not self.fetched()
-
-    @property
     def validates(self) -> bool:
         """Whether something is held out for validation."""
         return self.validation is not None or self.validation_fraction > 0

@@ -1,9 +1,8 @@
-"""What every vocabulary of sentences has: special tokens, and one interface."""
+"""What every vocabulary of sentences has: special tokens, and an error where a word has none."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from framework.errors import DataError, Problem
 from framework.spec.data import UNKNOWN_TOKEN
@@ -15,40 +14,6 @@ MARKERS = ("<pad>", "<start>", "<end>")
 """How the first three are written where they must be shown."""
 
 _NAMED = 10
-
-
-class SentenceVocabulary(Protocol):
-    """From a cleaned sentence to tokens and back, for one language. Two that compare equal number everything alike."""
-
-    @property
-    def size(self) -> int:
-        """Number of tokens, the special ones counted."""
-        ...
-
-    @property
-    def unknown_id(self) -> int | None:
-        """Number of ``[UNK]``; None where an unknown word is an error."""
-        ...
-
-    def number(self, sentences: Sequence[str]) -> list[list[int]]:
-        """Each sentence's tokens, without markers.
-
-        Raises:
-            UnknownWords: a word has no number, and there is no ``[UNK]``.
-        """
-        ...
-
-    def pieces(self, sentence: str) -> list[str]:
-        """A sentence's tokens as people read them, unknown ones as they are written in it."""
-        ...
-
-    def name(self, number: int) -> str:
-        """One token as people read it."""
-        ...
-
-    def text(self, numbers: Sequence[int]) -> str:
-        """The sentence of tokens, without markers."""
-        ...
 
 
 class UnknownWords(DataError):
