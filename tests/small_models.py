@@ -196,3 +196,17 @@ class Workshop:
         """A plan of training with a learning rate that changes at every step."""
         spec = TrainerSpec(**{"max_epochs": 2, **trainer})
         return Training(spec, optimizer or AdamSpec(), rate, train, validation, start, reset)
+
+
+def slopes(trainee: Any, batch: Batch) -> tuple[float, float]:
+    """The loss's slope in a random direction of the weights: by the trainee's gradients, and by the losses on both sides; in float64."""
+    weights, (_, gradients) = trainee.weights(), trainee.loss_and_gradients(batch)
+    random = np.random.default_rng(0)
+    direction = {name: random.normal(size=value.shape) for name, value in weights.items()}
+
+    def moved(by: float) -> float:
+        trainee.set_weights({name: value + by * direction[name] for name, value in weights.items()})
+        return float(trainee.loss_and_gradients(batch)[0])
+
+    slope = sum(float((gradients[name] * direction[name]).sum()) for name in weights)
+    return slope, (moved(1e-5) - moved(-1e-5)) / 2e-5

@@ -13,12 +13,11 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file
-from tracking.mlflow_server import answers, free_port
+from tracking.served_model import serving
 
 PACKAGE = Path(__file__).parent / "tones"
 COMMON = ("--config-dir", "configs", "recipe=tones", "trainer.max_epochs=3")
@@ -119,28 +118,7 @@ def test_many_runs_and_a_served_model(stranger: Stranger) -> None:
     said = stranger.types("train", "-m", *COMMON, "model.layers.gru.units=8,12")
     assert said.count("finished ") == 2
     [model, *_] = sorted((stranger.folder / "mlartifacts" / "models").iterdir())
-    port = free_port()
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", str(model / "artifacts"), "--env-manager", "local"]
-    environment = {**stranger.environment, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    with (stranger.folder / "serve.log").open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port)],
-            cwd=stranger.folder,
-            env=environment,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    try:
-        deadline = time.monotonic() + 180
-        while not answers(f"http://127.0.0.1:{port}/ping"):
-            assert process.poll() is None and time.monotonic() < deadline, (stranger.folder / "serve.log").read_text()
-            time.sleep(0.2)
-        body = json.dumps({"dataframe_records": [{"phrase": "guten morgen"}, {"phrase": "lunes"}]}).encode()
-        address = f"http://127.0.0.1:{port}/invocations"
-        with urllib.request.urlopen(urllib.request.Request(address, body, {"Content-Type": "application/json"}), timeout=60) as answer:
-            rows = json.loads(answer.read())["predictions"]
-        assert [sorted(row) for row in rows] == [["label", "probability"]] * 2
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
+    with serving(str(model / "artifacts"), stranger.folder, stranger.environment) as ask:
+        status, answer = ask({"dataframe_records": [{"phrase": "guten morgen"}, {"phrase": "lunes"}]})
+        assert status == 200
+        assert [sorted(row) for row in answer["predictions"]] == [["label", "probability"]] * 2

@@ -5,19 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tracking.mlflow_server import answers, free_port
+from tracking.served_model import serving
 
 import framework
 from framework.engine.model.run import Run
@@ -108,48 +103,19 @@ def test_the_packed_sources_are_imported_from_the_archive(tmp_path: Path) -> Non
     assert done.stdout.strip() == "set()"
 
 
-def ask(address: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read())
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "backend", [pytest.param("torch", marks=pytest.mark.torch), pytest.param("tensorflow", marks=pytest.mark.tensorflow)]
 )
 def test_a_served_model_answers_over_http_with_text(backend: str, tmp_path: Path) -> None:
     run = train(backend, tmp_path)
-    port = free_port()
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", log(run, tmp_path), "--env-manager", "local"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    with (tmp_path / "serve.log").open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port)],
-            cwd=tmp_path,
-            env=environment,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    try:
-        deadline = time.monotonic() + 180
-        while not answers(f"http://127.0.0.1:{port}/ping"):
-            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "serve.log").read_text()
-            time.sleep(0.2)
-        address = f"http://127.0.0.1:{port}/invocations"
+    with serving(log(run, tmp_path), tmp_path, environment) as ask:
         settings = {"length": 20, "seed": 1}
-        status, answer = ask(address, {"dataframe_records": [{"prompt": "import "}, {"prompt": "x"}], "params": settings})
+        status, answer = ask({"dataframe_records": [{"prompt": "import "}, {"prompt": "x"}], "params": settings})
         assert status == 200
         expected = [row["text"] for row in run.predict([{"prompt": "import "}, {"prompt": "x"}], **settings)]
         assert [row["text"] for row in answer["predictions"]] == expected
-        status, answer = ask(address, {"dataframe_records": [{"prompt": "☃"}]})
+        status, answer = ask({"dataframe_records": [{"prompt": "☃"}]})
         assert status == 400
         assert "☃" in json.dumps(answer, ensure_ascii=False)
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
