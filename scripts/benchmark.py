@@ -3,7 +3,7 @@
 
     .venv/bin/python scripts/benchmark.py gru                    # the layer: training step and forward pass
     .venv/bin/python scripts/benchmark.py memory                 # the layer: memory of a training step
-    .venv/bin/python scripts/benchmark.py step                   # a recipe's training step against a plain loop by hand
+    .venv/bin/python scripts/benchmark.py step                   # a recipe's training step against plain loops by hand
     .venv/bin/python scripts/benchmark.py generate --run last    # tokens a second, one prompt and many at once
 
 Nothing is measured while the machine is busy with something else; what it is busy with is named.

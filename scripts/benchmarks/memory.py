@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.gru import SHAPES, contestants
-from benchmarks.peak import peak_memory
+from benchmarks.peak import first_call
 
 LAYERS = ("gatework torch", "torch.nn.GRU", "gatework tensorflow", "keras.layers.GRU")
 
@@ -20,8 +20,8 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     for shape in shapes:
         grown = {}
         for name in names:
-            before, after = peak_memory(training_step, shape, name, arguments.dtype)
-            grown[name] = after - before
+            found = first_call(training_step, shape, name, arguments.dtype)
+            grown[name] = found.called - found.made
         for name, value in grown.items():
             row: dict[str, Any] = {"batch, time, features, units": ", ".join(map(str, shape)), "layer": name, "MiB": round(value)}
             native = "torch.nn.GRU" if "torch" in name else "keras.layers.GRU"

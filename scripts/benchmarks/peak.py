@@ -1,10 +1,12 @@
-"""Memory of a contestant at its peak."""
+"""A contestant in a new process: its memory at its peak, and the time of its first call."""
 
 from __future__ import annotations
 
 import resource
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +18,39 @@ CALLS = 2
 _MEBIBYTE = 2**20
 
 
-def peak_memory(make: Callable[..., Callable[[], object]], *arguments: Any) -> tuple[float, float]:
-    """Runs a contestant in a new process.
+@dataclass(frozen=True)
+class FirstCalls:
+    """What a contestant's first calls took.
+
+    Attributes:
+        made: MiB that its process had held at most when it was made.
+        called: the same after it was called twice.
+        seconds: of the first call.
+    """
+
+    made: float
+    called: float
+    seconds: float
+
+
+def first_call(make: Callable[..., Callable[[], object]], *arguments: Any) -> FirstCalls:
+    """Makes a contestant in a new process and calls it twice.
 
     Args:
         make: makes the contestant; a function at the top of a module.
         arguments: of ``make``.
-
-    Returns:
-        MiB that the process had held at most when the contestant was made, and after it was called twice.
     """
-    made, called = alone(_run, make, arguments)
-    return float(made), float(called)
+    return FirstCalls(*alone(_run, make, arguments))
 
 
-def _run(make: Callable[..., Callable[[], object]], arguments: tuple[Any, ...]) -> tuple[float, float]:
+def _run(make: Callable[..., Callable[[], object]], arguments: tuple[Any, ...]) -> tuple[float, float, float]:
     call = make(*arguments)
-    made = _peak()
-    for _ in range(CALLS):
+    made, started = _peak(), time.perf_counter()
+    call()
+    seconds = time.perf_counter() - started
+    for _ in range(CALLS - 1):
         call()
-    return made, _peak()
+    return made, _peak(), seconds
 
 
 def _peak() -> float:

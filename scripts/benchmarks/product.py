@@ -26,6 +26,12 @@ class Product:
     times: int = 1
 
 
+def trained(product: Product) -> list[Product]:
+    """A product with those of the two gradients: one for each of its inputs, and one over all the rows for its weights."""
+    backward = Product(product.rows, product.columns, product.inner, product.times)
+    return [product, backward, Product(product.inner, product.rows * product.times, product.columns)]
+
+
 class BeyondLimit(GateworkError):
     """A figure shows more than the machine can do, so one of the two was measured wrongly."""
 

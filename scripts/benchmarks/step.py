@@ -1,70 +1,90 @@
-"""A training step of a recipe: Gatework's own trainer against a plain loop of the same model by hand, in turns.
+"""A training step of a recipe: Gatework's own trainer against plain loops of the same model by hand, all in turns.
 
 Gatework trains as ever, in a thread that waits after each step for its turn; whatever its trainer, its events and its data pipeline take
-is in its time. The plain loops have their batches at hand.
+is in its time. The plain loops have their batches at hand. All start from the same weights.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import os
 import random
 import statistics
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
-from benchmarks.peak import peak_memory
+from benchmarks.peak import first_call
+from benchmarks.product import limit_seconds, share
+from benchmarks.rivals import rival_of
 
 BACKENDS = ("torch", "tensorflow")
 _RESAMPLES = 2000
 
 
 def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """A row for each backend: median milliseconds of both, the median ratio with its 95 % interval, and the memory of both.
+    """A row for each backend and plain loop: median milliseconds of both, and the median ratio with its 95 % interval.
 
-    Memory is the most that a process holds that does nothing but two such steps, libraries included.
+    Beside them the milliseconds that the step's matrix products alone would take and their share of ours, the seconds of the first step
+    of each, and the memory: the most that a process holds that does nothing but two such steps, libraries included.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    backends = tuple(arguments.only.split(",")) if arguments.only else BACKENDS
+    prepared = {backend: _prepared(arguments.recipe, backend, arguments.overrides) for backend in backends}
+    one = prepared[backends[0]]
+    limit = limit_seconds(rival_of(one.experiment).products(one, next(_batches(one))))
+    alone = {
+        (make, backend): first_call(make, arguments.recipe, backend, arguments.overrides)
+        for make in (gatework_step, plain_step)
+        for backend in backends
+    }
+    pairs = max(arguments.rounds, 30)
+    seconds = _in_turns(prepared, pairs)
     rows = []
-    for backend in arguments.only.split(",") if arguments.only else BACKENDS:
-        pairs = max(arguments.rounds, 30)
-        ours, plain = _pairs(arguments.recipe, backend, arguments.overrides, pairs)
-        ratios = [one / other for one, other in zip(ours, plain, strict=True)]
-        low, high = _interval(ratios)
-        row: dict[str, Any] = {"backend": backend, "pairs": pairs, "gatework ms": statistics.median(ours) * 1e3}
-        row |= {"plain loop ms": statistics.median(plain) * 1e3, "ratio": statistics.median(ratios)}
-        row |= {"95 % interval": f"{low:.3f} to {high:.3f}"}
-        for name, make in (("gatework MiB", gatework_step), ("plain loop MiB", plain_step)):
-            row[name] = round(peak_memory(make, arguments.recipe, backend, arguments.overrides)[1])
-        rows.append(row)
+    for backend in backends:
+        ours = seconds[gatework_step, backend]
+        for against in backends:
+            plain = seconds[plain_step, against]
+            ratios = [mine / other for mine, other in zip(ours, plain, strict=True)]
+            low, high = _interval(ratios)
+            row: dict[str, Any] = {"backend": backend, "pairs": pairs, "plain loop": against, "gatework ms": statistics.median(ours) * 1e3}
+            row |= {"plain loop ms": statistics.median(plain) * 1e3, "ratio": statistics.median(ratios)}
+            row |= {"95 % interval": f"{low:.3f} to {high:.3f}", "products alone ms": limit * 1e3}
+            row["of ours"] = share(f"a step on {backend}", limit, statistics.median(ours))
+            for name, found in (("gatework", alone[gatework_step, backend]), ("plain loop", alone[plain_step, against])):
+                row |= {f"{name} first s": found.seconds, f"{name} MiB": round(found.called)}
+            rows.append(row)
     return rows
 
 
-def _pairs(recipe: str, backend: str, overrides: list[str], pairs: int) -> tuple[list[float], list[float]]:
-    prepared = _prepared(recipe, backend, overrides)
-    by_hand = _plain(prepared)
-    ours: list[float] = []
-    plain: list[float] = []
-    with _Turns(prepared, pairs + 2) as turns:
+def _in_turns(prepared: dict[str, Any], pairs: int) -> dict[tuple[Callable[..., Any], str], list[float]]:
+    with ExitStack() as stack:
+        contestants: dict[tuple[Callable[..., Any], str], Callable[[], float]] = {}
+        for backend, one in prepared.items():
+            contestants[gatework_step, backend] = stack.enter_context(Turns(one, pairs + 2)).step
+            contestants[plain_step, backend] = _timed_loop(one)
+        seconds: dict[tuple[Callable[..., Any], str], list[float]] = {name: [] for name in contestants}
         for number in range(pairs + 2):  # the first two of each warm up
-            seconds = turns.step(), _timed(by_hand)
-            if number >= 2:
-                ours.append(seconds[0])
-                plain.append(seconds[1])
+            for name, step in contestants.items():
+                found = step()
+                if number >= 2:
+                    seconds[name].append(found)
             gc.collect()
-    return ours, plain
+    return seconds
 
 
 def gatework_step(recipe: str, backend: str, overrides: list[str]) -> Callable[[], object]:
     """Gatework's own training, a step a call."""
-    return _Turns(_prepared(recipe, backend, overrides), sys.maxsize).__enter__().step
+    return Turns(_prepared(recipe, backend, overrides), sys.maxsize).__enter__().step
 
 
 def plain_step(recipe: str, backend: str, overrides: list[str]) -> Callable[[], object]:
     """The plain loop, a step a call."""
-    return _plain(_prepared(recipe, backend, overrides))
+    return _timed_loop(_prepared(recipe, backend, overrides))
 
 
 def _prepared(recipe: str, backend: str, overrides: list[str]) -> Any:
@@ -75,11 +95,29 @@ def _prepared(recipe: str, backend: str, overrides: list[str]) -> Any:
     return prepare_experiment(framework.load(recipe, overrides=words))
 
 
-def _plain(prepared: Any) -> Callable[[], object]:
-    return (_plain_torch if prepared.experiment.backend.name == "torch" else _plain_keras)(prepared)
+def plain_loop(prepared: Any) -> Callable[[Any], float]:
+    """The plain loop of a prepared experiment, from its initial weights: trains on a batch, gives its loss."""
+    from framework.weights.initializers import initial_weights
+
+    rival = rival_of(prepared.experiment)
+    make = rival.torch_step if prepared.experiment.backend.name == "torch" else rival.tensorflow_step
+    step: Callable[[Any], float] = make(prepared, initial_weights(prepared.plan))
+    return step
 
 
-class _Turns:
+def _timed_loop(prepared: Any) -> Callable[[], float]:
+    step, batches = plain_loop(prepared), _batches(prepared)
+
+    def timed() -> float:
+        batch = next(batches)
+        started = time.perf_counter()
+        step(batch)
+        return time.perf_counter() - started
+
+    return timed
+
+
+class Turns:
     """Gatework's training, a step at a time. Implements ``TrainingEvents``."""
 
     def __init__(self, prepared: Any, steps: int) -> None:
@@ -90,6 +128,8 @@ class _Turns:
         experiment = prepared.experiment
         _, self.trainee = build_trainee(prepared)
         self.left = steps
+        self.result: Any = None
+        """Of the last step."""
         self.go, self.done = threading.Semaphore(0), threading.Semaphore(0)
         self.error: BaseException | None = None
         self.training = Training(
@@ -103,7 +143,7 @@ class _Turns:
         )
         self.thread = threading.Thread(target=self._train, daemon=True)
 
-    def __enter__(self) -> _Turns:
+    def __enter__(self) -> Turns:
         self.thread.start()
         self.done.acquire()  # the trainer is set up
         return self
@@ -123,11 +163,13 @@ class _Turns:
         return time.perf_counter() - started
 
     def on_train_begin(self, position: Any, steps_per_epoch: int) -> None:
+        """The trainer is ready."""
         self.done.release()
         self.go.acquire()
 
     def on_step(self, result: Any) -> None:
-        self.left -= 1
+        """A turn is over."""
+        self.left, self.result = self.left - 1, result
         self.done.release()
         self.go.acquire()
 
@@ -136,6 +178,7 @@ class _Turns:
 
     @property
     def should_stop(self) -> bool:
+        """Whether no step is left."""
         return self.left <= 0
 
     def _train(self) -> None:
@@ -146,68 +189,11 @@ class _Turns:
             self.done.release()
 
 
-def _tutorial(prepared: Any) -> tuple[int, int, int, bool]:
-    """Tokens, width of the embedding, units and whether the state is kept; of the model that the plain loops know."""
-    layers = prepared.experiment.model.layers
-    if [layer.kind for layer in layers.values()] != ["embedding", "gru", "dense"]:
-        raise SystemExit("error: the plain loops are written for an embedding, a GRU and logits")
-    embedding, gru, _ = layers.values()
-    return int(embedding.input_dim), int(embedding.output_dim), int(gru.units), bool(gru.stateful)
-
-
-def _batches(prepared: Any) -> Iterator[tuple[Any, Any]]:
+def _batches(prepared: Any) -> Iterator[Any]:
     epoch = 0
     while True:
-        for batch in prepared.data.train.epoch(epoch):
-            [inputs] = batch.inputs.values()
-            yield inputs, batch.targets
+        yield from prepared.data.train.epoch(epoch)
         epoch += 1
-
-
-def _plain_torch(prepared: Any) -> Callable[[], object]:
-    import torch
-    from torch import nn
-
-    tokens, width, units, stateful = _tutorial(prepared)
-    embedding, gru, logits = nn.Embedding(tokens, width), nn.GRU(width, units, batch_first=True), nn.Linear(units, tokens)
-    optimizer = torch.optim.Adam([*embedding.parameters(), *gru.parameters(), *logits.parameters()], lr=1e-3, eps=1e-7)
-    batches, kept = _batches(prepared), [None]
-
-    def step() -> float:
-        inputs, targets = (torch.from_numpy(one).long() for one in next(batches))
-        optimizer.zero_grad()
-        states, last = gru(embedding(inputs), kept[0])
-        loss = nn.functional.cross_entropy(logits(states).flatten(0, 1), targets.flatten())
-        loss.backward()
-        optimizer.step()
-        if stateful:
-            kept[0] = last.detach()
-        return loss.item()
-
-    return step
-
-
-def _plain_keras(prepared: Any) -> Callable[[], object]:
-    import keras
-
-    tokens, width, units, stateful = _tutorial(prepared)
-    batches = _batches(prepared)
-    model = keras.Sequential(
-        [
-            keras.Input(batch_shape=(prepared.experiment.data.batch_size, prepared.experiment.data.sequence_length)),
-            keras.layers.Embedding(tokens, width),
-            keras.layers.GRU(units, return_sequences=True, stateful=stateful),
-            keras.layers.Dense(tokens),
-        ]
-    )
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    return lambda: model.train_on_batch(*next(batches))
-
-
-def _timed(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
 
 
 def _interval(values: list[float]) -> tuple[float, float]:

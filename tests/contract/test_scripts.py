@@ -120,15 +120,32 @@ def test_a_layer_is_measured_beside_its_own_products(tmp_path: Path) -> None:
     assert all(0 <= int(row["matrix products alone"].rstrip("%")) <= 105 for row in rows)
 
 
+LINES = "".join(f"{one} {other}\t{other} {one}\n" for one in ("gate", "state", "cell") for other in ("reset", "update", "hidden", "new"))
+
+SMALL = {
+    "text_generation": ["data=python_source", "data.batch_size=2", "data.sequence_length=8", "model.layers.gru.units=4"],
+    "translation": [
+        "data=parallel_text",
+        "data.batch_size=2",
+        "model.layers.encoder.units=4",
+        "model.layers.decoder.cell.units=4",
+        "model.layers.decoder.attention.units=4",
+    ],
+}
+
+
 @pytest.mark.slow
 @pytest.mark.torch
-def test_a_training_step_is_measured_against_a_plain_loop(tmp_path: Path) -> None:
-    settings = ["data=python_source", "data.batch_size=2", "data.sequence_length=8", "model.layers.gru.units=4"]
-    words = [word for setting in settings for word in ("--set", setting)]
+@pytest.mark.parametrize("recipe", SMALL)
+def test_a_training_step_is_measured_against_a_plain_loop(tmp_path: Path, recipe: str) -> None:
+    (tmp_path / "pairs.tsv").write_text(LINES)
+    settings = [*SMALL[recipe], *([f"data.path={tmp_path / 'pairs.tsv'}"] if recipe == "translation" else [])]
+    words = ["--recipe", recipe, *(word for setting in settings for word in ("--set", setting))]
     done = run("scripts/benchmark.py", "step", "--busy", "--only", "torch", "--json", str(tmp_path / "it.json"), *words)
     assert done.returncode == 0, done.stderr
     [row] = json.loads((tmp_path / "it.json").read_text())["rows"]
     low, high = (float(one) for one in row["95 % interval"].split(" to "))
     assert row["pairs"] == 30
     assert 0 < low <= row["ratio"] <= high
-    assert "| torch | 30 |" in done.stdout
+    assert row["gatework first s"] > 0 and 0 < row["products alone ms"] <= 1.05 * row["gatework ms"]
+    assert "| torch | 30 | torch |" in done.stdout

@@ -1,0 +1,103 @@
+"""The plain loops that training steps are measured against compute what Gatework computes."""
+
+from __future__ import annotations
+
+import importlib
+import random
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from framework.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+STEPS = 4
+LATER = {"torch": 2e-5, "tensorflow": 5e-4}
+"""Relative tolerance of losses after a step: Keras' Adam adds epsilon before the first steps' correction, ours after it as torch's."""
+
+_TEXT = ("data=text", "data.sequence_length=8", "model.layers.embedding.output_dim=6", "model.layers.gru.units=10")
+SIZES = {
+    "text_generation": _TEXT,
+    "text_generation_stateless": _TEXT,
+    "translation": (
+        "data=parallel_text",
+        "model.layers.source_embedding.output_dim=6",
+        "model.layers.target_embedding.output_dim=6",
+        "model.layers.encoder.units=10",
+        "model.layers.decoder.cell.units=10",
+        "model.layers.decoder.attention.units=10",
+    ),
+}
+
+
+@pytest.fixture
+def step(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    return importlib.import_module("benchmarks.step")
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> Any:
+    """Overrides that make a recipe small, with data of its own."""
+    draw = random.Random(3)
+    known = ["gate", "state", "reset", "hidden", "update", "cell"]
+
+    def of(recipe: str) -> list[str]:
+        path = tmp_path / "some.txt"
+        lines = [[" ".join(draw.choices(known, k=draw.randint(1, 3))) for _ in range(2)] for _ in range(80)]
+        path.write_text("".join("\t".join(line) + "\n" for line in lines))
+        return [*SIZES[recipe], f"data.path={path}", "data.batch_size=8", f"paths.runs_dir={tmp_path}"]
+
+    return of
+
+
+def trained(step: Any, recipe: str, backend: str, words: Sequence[str]) -> Iterator[tuple[float, float]]:
+    """Losses of the same steps, ours and the plain loop's."""
+    prepared = step._prepared(recipe, backend, list(words))
+    by_hand, batches = step.plain_loop(prepared), step._batches(prepared)
+    with step.Turns(prepared, STEPS) as turns:
+        for batch in islice(batches, STEPS):
+            turns.step()
+            result, plain = turns.result, by_hand(batch)
+            by_rows = getattr(prepared.experiment.task, "normalization", "per_token") == "per_row"
+            yield result.loss * (result.count / result.rows if by_rows else 1), plain
+
+
+@pytest.mark.parametrize(
+    ("recipe", "more"),
+    [
+        ("text_generation", ()),
+        ("text_generation_stateless", ()),
+        ("translation", ()),
+        ("translation", ("model.layers.decoder.carry_state=true",)),
+    ],
+    ids=["stateful", "stateless", "state as query", "state carried"],
+)
+@pytest.mark.parametrize("backend", [pytest.param(one, marks=getattr(pytest.mark, one)) for one in ("torch", "tensorflow")])
+def test_a_plain_loop_trains_as_gatework_does(step: Any, words: Any, recipe: str, more: Sequence[str], backend: str) -> None:
+    ours, plain = zip(*trained(step, recipe, backend, [*words(recipe), *more]), strict=True)
+    assert ours[0] == pytest.approx(plain[0], rel=2e-6), "the same weights"
+    assert ours[1:] == pytest.approx(plain[1:], rel=LATER[backend]), "the same gradients"
+    assert plain[0] != pytest.approx(plain[-1], rel=2 * LATER[backend]), "something was learnt"
+
+
+def test_the_products_of_a_translators_step(step: Any, words: Any) -> None:
+    prepared = step._prepared("translation", "torch", words("translation"))
+    batch = next(step._batches(prepared))
+    found = step.rival_of(prepared.experiment).products(prepared, batch)
+    (rows, places), (_, time) = batch.inputs["source"].shape, batch.targets.shape
+    target = prepared.data.sizes["target"]
+    encoder = rows * places * (6 * 30 + 10 * 30)
+    decoder = rows * (places * 10 * 10 + time * (6 * 30 + 10 * 10 + 10 * 30 + 10 * target))
+    of_the_first_state = rows * 10 * 30
+    assert sum(one.rows * one.inner * one.columns * one.times for one in found) == 3 * (encoder + decoder) - of_the_first_state
+
+
+def test_another_model_has_no_plain_loop(step: Any, words: Any) -> None:
+    data = [word for word in words("translation") if word.startswith(("data", "paths"))]
+    prepared = step._prepared("translation", "torch", [*data, "model=translation_cross_attention"])
+    with pytest.raises(InputError, match=r"no plain loop was written for a model of embedding, bidirectional, embedding, gru, multi_head"):
+        step.plain_loop(prepared)
