@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 
+from framework.report.evaluations import evaluation_lines
 from framework.report.experiment import experiment_lines
 from framework.report.figures import backend_title, figure, mean_and_spread
 from framework.report.progress import duration
@@ -12,7 +13,7 @@ from framework.report.verdicts import bounds, mean_verdict, measured, published
 from framework.spec.result import Result, ResultSample
 from framework.spec.targets import Target, Targets, Variant
 
-_SHOWN = {"loss": "loss", "val_loss": "validation loss"}
+_SHOWN = {"loss": "loss", "val_loss": "validation loss", "tutorial_loss": "the tutorial's loss"}
 
 
 def recipe_results(targets: Targets, results: Sequence[Result]) -> str:
@@ -49,7 +50,7 @@ def curves(
     """Our curves and the published ones of the variant's metric, as points by label."""
     metrics = dict.fromkeys(["loss", variant.monitor])
     ours = {
-        f"{_SHOWN[metric]}, {_label(one, seeds=len({one.seed for one in results}) > 1)}": [
+        f"{_shown(metric)}, {_label(one, seeds=len({one.seed for one in results}) > 1)}": [
             (float(epoch.epoch), epoch.values[metric]) for epoch in one.epochs if metric in epoch.values
         ]
         for metric in metrics
@@ -61,6 +62,10 @@ def curves(
         if curve.metric in metrics
     }
     return ours, theirs
+
+
+def _shown(metric: str) -> str:
+    return _SHOWN.get(metric, metric.replace("_", " "))
 
 
 def picture_name(variant: str) -> str:
@@ -82,6 +87,7 @@ def _section(name: str, variant: Variant, results: Sequence[Result]) -> Iterator
             yield from ("", f"Best on the text held out: {best} ({_group_title(group)}).")
     yield from ("", f"![{variant.title}: loss by epoch](results/{picture_name(name)})", "")
     yield from _epoch_table(variant, groups)
+    yield from evaluation_lines(variant, results)
     yield ""
     yield from _run_table(results)
     if variant.targets or variant.curves:
@@ -131,7 +137,7 @@ def _epoch_table(variant: Variant, groups: Sequence[Sequence[Result]]) -> Iterat
     ours = [(group, metric) for group in groups for metric in metrics]
     titles = [
         *(f"published: {curve.label}" for curve in variant.curves),
-        *(f"{_SHOWN[metric]}: {_group_title(group)}" for group, metric in ours),
+        *(f"{_shown(metric)}: {_group_title(group)}" for group, metric in ours),
     ]
     yield f"| epoch | {' | '.join(titles)} |"
     yield "|---" * (1 + len(titles)) + "|"

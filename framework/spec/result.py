@@ -34,6 +34,17 @@ class ResultSample(Spec):
     """The prompt and what follows."""
 
 
+class ResultAnswer(Spec):
+    """What the trained model made of a probe."""
+
+    inputs: Mapping[str, Any]
+    """What it was given."""
+    output: str
+    """What it answered."""
+    right: bool
+    """Whether that is one of the answers that count."""
+
+
 class Result(Spec):
     """One real run of a variant on one backend from one seed."""
 
@@ -68,11 +79,16 @@ class Result(Spec):
     wall_seconds: float
     """In training, whatever else the machine did meanwhile."""
     figures: Mapping[str, float]
-    """Of the whole run: parameters, untrained_loss, best_epoch, best_loss or best_val_loss with their units."""
+    """Of the whole run: parameters, untrained_loss, best_epoch, best_loss or best_val_loss with their units; and of a complete one
+    probes_right and what each evaluation of the variant measured, as ``<evaluation>_<figure>``."""
     epochs: list[EpochFigures]
     """In order."""
     samples: list[ResultSample]
     """What the trained model made."""
+    answers: list[ResultAnswer] = []
+    """What it made of the variant's probes, where it is complete."""
+    signatures: Mapping[str, str] = {}
+    """What makes a score comparable, by its name, such as sacreBLEU's signature."""
 
     def measured(self, metric: str, epoch: int | None = None) -> float | None:
         """A metric of an epoch, or a figure of the whole run; None where it was not reached."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from framework.spec.base import Spec
 
-_OF_THE_RUN = ("parameters", "untrained_loss")
+_OF_THE_RUN = ("parameters", "untrained_loss", "probes_right")
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -18,7 +18,8 @@ class Target(Spec):
     """One published figure, and how close to it a reproduction has to come."""
 
     metric: str = Field(min_length=1)
-    """What is compared: loss or val_loss of an epoch, or untrained_loss, best_val_loss, best_epoch, parameters of the run."""
+    """What is compared: loss or val_loss of an epoch; or, of the run, untrained_loss, best_val_loss, best_epoch, parameters, probes_right,
+    or a figure of one of the variant's ``evaluations``, such as ``test_bleu``."""
     epoch: Positive | None = None
     """The epoch whose mean is compared, counted from 1; none for a figure of the whole run."""
     measures: str = Field(min_length=1)
@@ -39,15 +40,6 @@ class Target(Spec):
     """The publication does not print the figure; it follows from what is published."""
 
     @model_validator(mode="after")
-    def _of_an_epoch_or_of_the_run(self) -> Self:
-        whole = self.metric in _OF_THE_RUN or self.metric.startswith("best_")
-        if whole and self.epoch is not None:
-            raise ValueError(f"{self.metric} is a figure of the whole run and has no epoch")
-        if not whole and self.epoch is None:
-            raise ValueError(f"{self.metric} needs an epoch; figures of the whole run are {', '.join(_OF_THE_RUN)} and best_…")
-        return self
-
-    @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.low > self.high:
             raise ValueError(f"low {self.low} is above high {self.high}")
@@ -62,6 +54,24 @@ class Target(Spec):
         """``loss, epoch 10``."""
         name = self.metric.replace("_", " ")
         return name if self.epoch is None else f"{name}, epoch {self.epoch}"
+
+
+class Evaluation(Spec):
+    """A measurement of the trained model: its figures are those of ``gatework evaluate``, each with the evaluation's name before it."""
+
+    split: str = Field(min_length=1)
+    """Part of the data, such as test."""
+    decoding: Mapping[str, Any] = {}
+    """What its settings of decoding change of the recipe's, such as ``{strategy: beam}``."""
+
+
+class Probe(Spec):
+    """An input that the publication shows, and what counts as right."""
+
+    inputs: Mapping[str, Any] = Field(min_length=1)
+    """What the model is given, by name."""
+    right: list[str] = Field(min_length=1)
+    """Every answer that counts."""
 
 
 class PublishedCurve(Spec):
@@ -96,6 +106,30 @@ class Variant(Spec):
     """Published figures; none for an experiment that nobody has published."""
     curves: list[PublishedCurve] = []
     """Published runs to draw beside ours; an experiment is held beside those of its baseline."""
+    evaluations: Mapping[str, Evaluation] = {}
+    """What the model is measured by once it is trained, by name."""
+    probes: list[Probe] = []
+    """Inputs that it is shown then."""
+
+    @model_validator(mode="after")
+    def _evaluations_are_told_apart(self) -> Self:
+        for name in self.evaluations:
+            for other in self.evaluations:
+                if other.startswith(f"{name}_"):
+                    raise ValueError(f"evaluations.{other} begins with '{name}_', as the figures of '{name}' do; call it otherwise")
+        return self
+
+    @model_validator(mode="after")
+    def _targets_are_of_an_epoch_or_of_the_run(self) -> Self:
+        prefixes = ("best_", *(f"{name}_" for name in self.evaluations))
+        for one in self.targets:
+            whole = one.metric in _OF_THE_RUN or one.metric.startswith(prefixes)
+            if whole and one.epoch is not None:
+                raise ValueError(f"{one.metric} is a figure of the whole run and has no epoch")
+            if not whole and one.epoch is None:
+                known = ", ".join([*_OF_THE_RUN, *(f"{prefix}…" for prefix in prefixes)])
+                raise ValueError(f"{one.metric} needs an epoch; figures of the whole run are {known}")
+        return self
 
     @model_validator(mode="after")
     def _an_experiment_changes_something_of_ours(self) -> Self:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from framework.spec.problems import ProblemCollector
-from framework.spec.targets import Target, Targets
+from framework.spec.targets import Target, Targets, Variant
 
 GOOD: dict[str, Any] = {
     "metric": "loss", "epoch": 1, "measures": "mean", "value": 2.7, "low": 2.6, "high": 2.8, "why": "two runs", "source": "there",
@@ -16,7 +16,8 @@ GOOD: dict[str, Any] = {
 
 def problems(**changes: Any) -> str:
     collector = ProblemCollector()
-    collector.parse(Target, {key: value for key, value in {**GOOD, **changes}.items() if value != "absent"}, "targets.0")
+    target = {key: value for key, value in {**GOOD, **changes}.items() if value != "absent"}
+    collector.parse(Variant, {"title": "t", "recipe": "r", "targets": [target]}, "")
     return "\n".join(str(problem) for problem in collector.problems)
 
 
@@ -32,7 +33,7 @@ def test_a_good_target_has_a_title() -> None:
         ({"low": 3.0}, "low 3.0 is above high 2.8"),
         ({"value": 2.9}, "the published value 2.9 lies outside 2.6 to 2.8"),
         ({"value": None}, "without a published value, a target is bracketed: true"),
-        ({"epoch": None}, "loss needs an epoch; figures of the whole run are parameters, untrained_loss and best_…"),
+        ({"epoch": None}, "loss needs an epoch; figures of the whole run are parameters, untrained_loss, probes_right, best_…"),
         ({"metric": "parameters"}, "parameters is a figure of the whole run and has no epoch"),
         ({"epoch": 0}, "targets.0.epoch: value not accepted"),
         ({"why": "absent"}, "targets.0.why: is missing"),
@@ -42,6 +43,35 @@ def test_a_good_target_has_a_title() -> None:
 )
 def test_a_wrong_target_is_named(changes: dict[str, Any], message: str) -> None:
     assert message in problems(**changes)
+
+
+@pytest.mark.parametrize(
+    ("metric", "epoch", "message"),
+    [
+        ("test_bleu", None, ""),
+        ("probes_right", None, ""),
+        ("test_bleu", 3, "test_bleu is a figure of the whole run and has no epoch"),
+        (
+            "tset_bleu",
+            None,
+            "tset_bleu needs an epoch; figures of the whole run are parameters, untrained_loss, probes_right, best_…, test_…",
+        ),
+    ],
+)
+def test_a_target_may_be_of_an_evaluation(metric: str, epoch: int | None, message: str) -> None:
+    target = {**GOOD, "metric": metric, "epoch": epoch}
+    variant = {"title": "t", "recipe": "r", "targets": [target], "evaluations": {"test": {"split": "test"}}}
+    collector = ProblemCollector()
+    collector.parse(Targets, {"publication": "p", "variants": {"v": variant}}, "")
+    found = "\n".join(str(problem) for problem in collector.problems)
+    assert message in found if message else not found
+
+
+def test_evaluations_are_told_apart_by_their_figures() -> None:
+    evaluations = {"test": {"split": "test"}, "test_beam": {"split": "test", "decoding": {"strategy": "beam"}}}
+    collector = ProblemCollector()
+    collector.parse(Targets, {"publication": "p", "variants": {"v": {"title": "t", "recipe": "r", "evaluations": evaluations}}}, "")
+    assert "evaluations.test_beam begins with 'test_', as the figures of 'test' do" in str(collector.problems[0])
 
 
 def test_a_bracketed_target_needs_no_value() -> None:

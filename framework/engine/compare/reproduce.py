@@ -62,7 +62,7 @@ def conclude(
     Raises:
         GateworkError: the run's model cannot be opened, or its folder cannot be written.
     """
-    result = measure_run(folder, name, reference)
+    result = measure_run(folder, name, variant, reference)
     found = () if result.deviations else tuple(verdicts(variant, result))
     _write_report(folder, variant, result, found)
     kept, why_not = _keep(result, keep)

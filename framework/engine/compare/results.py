@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from framework.data.prepare import PREPARATIONS, prepare
+from framework.engine.compare.measures import TrainedModel
 from framework.engine.compare.spec_file import read_spec, spec_text
 from framework.engine.many.listing import epoch_records
-from framework.engine.model.opening import open_model
-from framework.engine.run.digest import NOT_PART_OF_A_RUN, counts, differences, leaves, of_this_version
+from framework.engine.run.digest import NOT_PART_OF_A_RUN, differences, of_this_version
 from framework.engine.run.files import write_text
 from framework.engine.run.folder import RunFolder
 from framework.engine.run.recorder import read_records
 from framework.errors import RunError
-from framework.spec.result import EpochFigures, Result, ResultSample
+from framework.spec.result import EpochFigures, Result
 from framework.spec.run_files import EnvironmentRecord, read_file
-from framework.tasks.known import task_of
+from framework.spec.targets import Variant
 
 RESULTS = "results"
 """Folder of a recipe with its results."""
@@ -42,12 +40,13 @@ _NO_QUALITY = ("seconds", "tokens_per_second")
 _LIBRARIES = ("gatework", "numpy")
 
 
-def measure_run(folder: RunFolder, variant: str, reference: Mapping[str, Any]) -> Result:
-    """What a run has measured so far, with a sample of what its model makes.
+def measure_run(folder: RunFolder, name: str, variant: Variant, reference: Mapping[str, Any]) -> Result:
+    """What a run has measured so far, with a sample of what its model makes; of a complete one what the variant measures it by.
 
     Args:
         folder: the run's folder; its training has ended or was stopped in order.
-        variant: name of the variant that it runs.
+        name: of the variant that it runs.
+        variant: that variant.
         reference: resolved config of the variant itself.
 
     Raises:
@@ -63,12 +62,18 @@ def measure_run(folder: RunFolder, variant: str, reference: Mapping[str, Any]) -
     wanted = reference["trainer"]["max_epochs"]
     environment = read_file(folder.environment, EnvironmentRecord)
     libraries = environment.get("libraries", {})
+    complete = record["status"] == "finished" and (len(epochs) >= wanted or bool(record.get("stopped_early")))
+    trained = TrainedModel(folder)
+    measured, signatures = trained.figures(variant.evaluations) if complete else ({}, {})
+    answers = trained.answers(variant.probes) if complete else []
+    if answers:
+        measured["probes_right"] = sum(one.right for one in answers)
     return Result(
-        variant=variant,
+        variant=name,
         recipe=settings["recipe"],
         backend=record["backend"],
         seed=settings["seed"],
-        complete=record["status"] == "finished" and (len(epochs) >= wanted or bool(record.get("stopped_early"))),
+        complete=complete,
         epochs_wanted=wanted,
         deviations=deviations(reference, settings),
         config_digest=record["digest"],
@@ -82,9 +87,11 @@ def measure_run(folder: RunFolder, variant: str, reference: Mapping[str, Any]) -
         backend_settings={key: value for key, value in settings["backend"].items() if key != "name"},
         started=datetime.fromtimestamp(record["started"], UTC).isoformat(timespec="seconds"),
         wall_seconds=round(record.get("wall_seconds", 0.0), 1),
-        figures=_of_run(folder, record, epochs),
+        figures={**_of_run(folder, record, epochs), **measured},
         epochs=epochs,
-        samples=[_sample(folder, record, epochs)] if epochs else [],
+        samples=[trained.sample(*_weights(record, epochs))] if epochs else [],
+        answers=answers,
+        signatures=signatures,
     )
 
 
@@ -167,17 +174,8 @@ def _of_run(folder: RunFolder, record: Mapping[str, Any], epochs: list[EpochFigu
     return figures
 
 
-def _sample(folder: RunFolder, record: Mapping[str, Any], epochs: list[EpochFigures]) -> ResultSample:
-    """As long as the config's decoding says, from the weights that ``generate`` would take."""
-    model = open_model(folder)
-    experiment = model.experiment
-    decoding = experiment.decoding.model_copy(update={"sample_length": experiment.decoding.length})
-    known = model.processor if PREPARATIONS.named(experiment.data.kind).takes_processor else None
-    data = prepare(experiment.data, experiment.paths, experiment.seed, known)
-    whole = replace(model, experiment=experiment.model_copy(update={"decoding": decoding}))
-    text = task_of(experiment).sample(whole, data) or ""
+def _weights(record: Mapping[str, Any], epochs: list[EpochFigures]) -> tuple[str, int]:
+    """Which weights a run's model has, and after how many steps."""
     best = any("val_loss" in epoch.values for epoch in epochs)
-    used = {name: value for name, value in leaves(decoding.model_dump(mode="json")) if counts(f"decoding.{name}", value)}
-    shown = {name: value for name, value in used.items() if value is not None and name != "sample_length"}
     step = next(one.step for one in epochs if one.epoch == record["best_epoch"]) if best else record["steps"]
-    return ResultSample(model="best" if best else "last", step=step, settings=shown, seed=experiment.seed, text=text)
+    return "best" if best else "last", step

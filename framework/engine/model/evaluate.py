@@ -4,22 +4,64 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from framework.data.batches import Batches
+from framework.data.prepared import PreparedData
 from framework.engine.model.evaluation_page import evaluation_page
 from framework.engine.model.opening import built, trained_model
 from framework.engine.model.run_data import RunData, read_choices, read_run_data
-from framework.engine.model.scoring import score_examples
+from framework.engine.model.scoring import Scored, score_examples
 from framework.engine.run.files import write_text
 from framework.engine.run.folder import RunFolder, find_run
 from framework.engine.run.planning import plan_experiment
 from framework.errors import InputError, RunError
+from framework.spec.decoding import DecodingSpec
 from framework.tasks.known import task_of
+from framework.tasks.model import Model
 
 WHOLE = "whole"
 """The part that other data than the run's is."""
+
+_DECODING = tuple(f"decoding.{name}" for name in DecodingSpec.model_fields)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was found on one part of the data.
+
+    Attributes:
+        figures: ``loss`` (mean over the targets; nats a token for a language model), the task's other units, and its scores.
+        signatures: what makes a score comparable, by its name.
+        scored: the predictions that the scores are of; None where none were made.
+    """
+
+    figures: dict[str, float]
+    signatures: dict[str, str]
+    scored: Scored | None
+
+
+def measure_part(model: Model, data: PreparedData, split: str, scores: bool = True) -> Measured:
+    """Loss and scores of a model on one part of data.
+
+    Args:
+        model: trained.
+        data: prepared with the model's processor.
+        split: the part.
+        scores: whether its examples are predicted and scored too, where the task has scores.
+
+    Raises:
+        InputError: there is no such part, or an extra that the scores need is not installed.
+    """
+    task = task_of(model.experiment)
+    totals = model.trainee.evaluate(data.split(split))
+    figures = {"loss": totals.loss, **task.describe(totals, data)}
+    examples = data.examples.get(split, ())
+    if not scores or not task.scores or not examples:
+        return Measured(figures, {}, None)
+    scored = score_examples(task, model, list(examples))
+    figures.update({name: one.value for name, one in scored.figures.items()})
+    return Measured(figures, {name: one.signature for name, one in scored.figures.items() if one.signature}, scored)
 
 
 def evaluate_run(
@@ -39,7 +81,8 @@ def evaluate_run(
         split: a part of its own data, such as ``train``, ``validation`` or ``test``; ``auto``: validation where there is one, else train.
         runs_dir: folder of all runs.
         warn: told of damaged files that another one takes the place of.
-        overrides: what to read, such as ``data.path=other.txt``; the run's own data when not given.
+        overrides: what to read, such as ``data.path=other.txt``, the run's own data when not given; and other settings of decoding, such
+            as ``decoding.strategy=beam``.
         scores: whether predictions are made and scored too, where the task has scores and the data says what is right; of all but
             the sentences that it was trained on.
 
@@ -55,35 +98,30 @@ def evaluate_run(
     """
     folder = find_run(name, runs_dir)
     model = trained_model(folder, warn)
-    given = read_choices(overrides, model.experiment.data)
+    given = read_choices(overrides, model.experiment.data, _DECODING)
     found = read_run_data(folder, model.experiment, model.processor, given, runs_dir, f"gatework evaluate {name}")
-    chosen, batches = _part(folder, found, split)
-    if not found.own:
-        model = replace(model, experiment=found.experiment, plan=plan_experiment(found.experiment, model.processor.sizes))
-    trained = built(model)
-    task = task_of(model.experiment)
-    totals = trained.trainee.evaluate(batches)
-    result = {"run": str(folder.path), "data": found.data.source, "split": chosen, "batches": batches.steps, "loss": totals.loss}
-    result.update(task.describe(totals, found.data))
-    examples = found.data.examples.get("train" if chosen == WHOLE else chosen, ())
-    if not scores or not task.scores or chosen == "train" or not examples:
-        return result
-    scored = score_examples(task, trained, list(examples))
-    try:
-        write_text(folder.evaluations / f"{chosen}.md", evaluation_page(folder.name, chosen, scored))
-    except RunError as error:  # measured all the same
-        warn(str(error))
-    signatures = {name: one.signature for name, one in scored.figures.items() if one.signature}
-    return {**result, **{name: one.value for name, one in scored.figures.items()}, **({"signatures": signatures} if signatures else {})}
+    chosen = _part(folder, found, split)
+    part = "train" if chosen == WHOLE else chosen
+    steps = found.data.split(part).steps
+    plan = model.plan if found.own else plan_experiment(found.experiment, model.processor.sizes)
+    trained = built(replace(model, experiment=found.experiment, plan=plan))
+    measured = measure_part(trained, found.data, part, scores and chosen != "train")
+    if measured.scored is not None:
+        try:
+            write_text(folder.evaluations / f"{chosen}.md", evaluation_page(folder.name, chosen, measured.scored))
+        except RunError as error:  # measured all the same
+            warn(str(error))
+    result = {"run": str(folder.path), "data": found.data.source, "split": chosen, "batches": steps, **measured.figures}
+    return {**result, **({"signatures": measured.signatures} if measured.signatures else {})}
 
 
-def _part(folder: RunFolder, found: RunData, split: str) -> tuple[str, Batches]:
+def _part(folder: RunFolder, found: RunData, split: str) -> str:
     if not found.own:
         if split != "auto":
             raise InputError(f"--split {split} is a part of the run's own data; all of other data is measured")
-        return WHOLE, found.data.train
+        return WHOLE
     if split == "auto":
         split = "train" if found.data.validation is None else "validation"
     if split == "validation" and found.data.validation is None:
         raise InputError(f"run {folder.path} was trained with nothing held out (data.validation_fraction=0); ask for --split train")
-    return split, found.data.split(split)
+    return split

@@ -58,17 +58,18 @@ class RunData:
     own: bool
 
 
-def read_choices(words: Sequence[str], spec: DataSpec) -> dict[str, Any]:
+def read_choices(words: Sequence[str], spec: DataSpec, further: Sequence[str] = ()) -> dict[str, Any]:
     """What a person gave anew, as ``data.path=my.txt``, by key.
 
     Args:
         words: as typed.
         spec: of the data that the run was trained on.
+        further: settings that may be given too, by dotted key.
 
     Raises:
-        InputError: it is no setting of :func:`choices`.
+        InputError: it is no setting of :func:`choices` or of ``further``.
     """
-    given, known = {}, choices(spec)
+    given, known = {}, (*choices(spec), *further)
     for one in OverrideReader(SearchPath.of()).read(words):
         if one.key not in known or one.kind != "value":
             close = nearest(one.key, known)
