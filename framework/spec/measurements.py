@@ -16,7 +16,7 @@ class ParityRow(Spec):
     name: str
     """Which one."""
     difference: float
-    """Largest difference, as a share of the largest absolute value."""
+    """Largest difference, as a share of the largest absolute value; of gradients, of a hundredth of the model's largest at least."""
     tolerance: float
     """Largest difference allowed; 0 is equal to the bit."""
     ok: bool

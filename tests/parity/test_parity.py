@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import framework
 from framework.cli.main import main
 from framework.engine.compare.parity import Comparison, compare, measure
 from framework.engine.run.digest import resolved
@@ -112,3 +113,23 @@ def test_the_command_compares_in_processes_of_their_own(
     result = json.loads(capsys.readouterr().out)
     assert result["ok"] is True
     assert len(result["rows"]) > 10
+
+
+def test_gradients_that_cancel_are_held_against_those_that_do_not() -> None:
+    def one(noise: float, kernel: float = 1.0) -> dict[str, dict[str, np.ndarray]]:
+        return {"gradients": {"bias": np.array([noise]), "kernel": np.array([kernel, -0.5])}}
+
+    assert all(line.ok for line in compare(one(1e-8), one(-1e-8)))
+    assert [line.name for line in compare(one(1e-8), one(1e-5)) if not line.ok] == ["bias"]
+    assert [line.name for line in compare(one(0.02), one(0.020003)) if not line.ok] == ["bias"], "an array of its own size is held to that"
+    assert [line.name for line in compare(one(0.0), one(0.0, 1.001)) if not line.ok] == ["kernel"]
+
+
+def test_a_translator_agrees_in_what_it_writes_greedily_and_by_beam(tmp_path: Path) -> None:
+    words = ["data=dates", "data.max_pairs=400", "data.batch_size=16", f"paths.cache_dir={tmp_path}", "decoding.max_length=8"]
+    sizes = ["encoder.units=12", "decoder.cell.units=12", "decoder.attention.units=6", "source_embedding.output_dim=5"]
+    words += [f"model.layers.{one}" for one in (*sizes, "target_embedding.output_dim=5")]
+    experiment = framework.load("translation", [*words, "optimizer.learning_rate=0.01"])
+    lines = list(compare(*(measure(resolved(experiment), backend, 20) for backend in ("torch", "tensorflow"))))
+    assert [line for line in lines if not line.ok] == []
+    assert [line.name for line in lines if line.what == "predictions"] == ["beam", "greedy"]

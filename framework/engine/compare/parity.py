@@ -24,9 +24,17 @@ from framework.engine.run.prepare import Prepared, build_trainee, prepare_experi
 from framework.spec.experiment import Experiment
 from framework.spec.measurements import ParityRow
 from framework.spec.validate import validate_experiment
+from framework.tasks.model import Model
 
 TEXT_LENGTH = 100
 """Tokens of the texts that are compared."""
+
+CANCELLED = 0.01
+"""Gradients of an array that are smaller than this share of the model's largest are held against that share: they are sums whose terms
+cancel, such as those of a bias that all places of an attention's softmax have in common, and what is left of them is rounding."""
+
+SENTENCES = 16
+"""Inputs whose predictions are compared, where the model searches for what it writes."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ TOLERANCES = {
     "step losses": Tolerance(1e-3, "differences of the gradients add up over the steps; each loss is compared with itself"),
     "greedy text": Tolerance(0.0, "tokens are equal or not"),
     "sampled text": Tolerance(0.0, "tokens are equal or not: the random numbers are the same"),
+    "predictions": Tolerance(0.0, "what is written is equal or not"),
 }
 """By what is compared."""
 
@@ -61,7 +70,8 @@ class Comparison:
     Attributes:
         what: kind of thing compared, a key of :data:`TOLERANCES`.
         name: which one, such as ``gru/kernel``.
-        difference: largest difference, as a share of the largest absolute value; of losses, each as a share of itself.
+        difference: largest difference, as a share of the largest absolute value; of losses, each as a share of itself; of gradients
+            that cancel, see :data:`CANCELLED`.
     """
 
     what: str
@@ -127,6 +137,7 @@ def measure(settings: Mapping[str, Any], backend: str, steps: int) -> Measured:
     trainee.fit(Training(trainer, experiment.optimizer, rate, train, None, Position(), False), events)
     found["step losses"] = {"steps": np.array(events.losses)}
     found.update(_decoded(prepared, trainee, batch))
+    found.update(_predicted(prepared, trainee))
     return found
 
 
@@ -145,16 +156,34 @@ def _decoded(prepared: Prepared, trainee: Trainee, batch: Batch) -> dict[str, di
     return written
 
 
+def _predicted(prepared: Prepared, trainee: Trainee) -> dict[str, dict[str, NDArray[Any]]]:
+    """What the model writes for the first examples, greedily and by a beam search, where its task has such a search; by character."""
+    task = prepared.task
+    examples = prepared.data.examples.get("validation") or prepared.data.examples.get("train") or ()
+    rows = [examples[number].inputs for number in range(min(SENTENCES, len(examples)))]
+    if not rows or "beam_width" not in task.interface(prepared.experiment).settings:
+        return {}
+    model = Model(prepared.experiment, prepared.plan, prepared.data.processor, trainee, task.decoded(prepared.plan))
+    found = {}
+    for strategy in ("greedy", "beam"):
+        answers = task.predict(model, rows, {"strategy": strategy}, prepared.experiment.seed)
+        text = "\n".join(str(value) for answer in answers for value in answer.values())
+        found[strategy] = np.array([ord(character) for character in text])
+    return {"predictions": found}
+
+
 def compare(one: Measured, other: Measured) -> Iterator[Comparison]:
     """The lines of the table. What only one side has differs without bound."""
     for what in TOLERANCES:
         left, right = one.get(what, {}), other.get(what, {})
+        floor = CANCELLED * max(map(_largest, left.values()), default=0.0) if what == "gradients" else 0.0
         for name in sorted({*left, *right}):
             if name not in left or name not in right or left[name].shape != right[name].shape:
                 yield Comparison(what, name, float("inf"))
                 continue
-            difference = _each_to_itself if what == "step losses" else _difference
-            yield Comparison(what, name, difference(left[name], right[name]))
+            each = what == "step losses"
+            difference = _each_to_itself(left[name], right[name]) if each else _difference(left[name], right[name], floor)
+            yield Comparison(what, name, difference)
 
 
 def _each_to_itself(one: NDArray[Any], other: NDArray[Any]) -> float:
@@ -162,13 +191,18 @@ def _each_to_itself(one: NDArray[Any], other: NDArray[Any]) -> float:
     return max((_difference(left, right) for left, right in zip(one, other, strict=True)), default=0.0)
 
 
-def _difference(one: NDArray[Any], other: NDArray[Any]) -> float:
+def _largest(array: NDArray[Any]) -> float:
+    return float(np.abs(np.asarray(array, np.float64)).max()) if array.size else 0.0
+
+
+def _difference(one: NDArray[Any], other: NDArray[Any], floor: float = 0.0) -> float:
+    """The largest difference as a share of the largest value, or of ``floor`` where that is more."""
     left, right = np.asarray(one, np.float64), np.asarray(other, np.float64)
     if not left.size:
         return 0.0
     if not (np.isfinite(left).all() and np.isfinite(right).all()):
         return float("inf")
-    largest = max(float(np.abs(left).max()), float(np.abs(right).max()))
+    largest = max(_largest(left), _largest(right), floor)
     difference = float(np.abs(left - right).max())
     return difference / largest if largest > 0 else difference
 
