@@ -40,7 +40,7 @@ def test_a_run_of_keras_killed_at_random_moments_ends_as_the_undisturbed_one(tmp
 def test_another_end_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The loop itself is told of runs that end differently."""
     loop = kill_loop()
-    ends = iter(({"values": 1}, {"values": 1}, {"values": 2}))
+    ends = iter([*({"values": 1} for _ in loop.KINDS), {"values": 2}])
 
     class Ended:
         def __init__(self) -> None:
