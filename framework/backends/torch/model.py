@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -14,6 +15,29 @@ from framework.backends.torch.recomputation import CountsCalls
 from framework.backends.torch.signal import Signal
 from framework.builder.plan import ModelPlan, PlannedLayer, Reference
 from framework.errors import InputError, nearest
+
+
+class Cut(NamedTuple):
+    """A layer that is to make its output for some steps of the batch alone.
+
+    Attributes:
+        layer: its name; it must do the same to every step, whatever the others are.
+        counts: which ones, ``(batch, time) bool`` or ``(batch,) bool``; they are the rows of its output then.
+    """
+
+    layer: str
+    counts: Tensor
+
+    def of(self, signal: Signal) -> Signal:
+        """The steps that count, ``(steps, features)``.
+
+        Raises:
+            InputError: there are more or fewer steps than what counts is told of.
+        """
+        shape, told = tuple(signal.value.shape[:-1]), tuple(self.counts.shape)
+        if shape != told:
+            raise InputError(f"layer '{self.layer}' makes outputs for steps of the shape {shape}, and the targets have the shape {told}")
+        return Signal(signal.value.flatten(0, -2).index_select(0, self.counts.flatten().nonzero().flatten()))
 
 
 class Graph(nn.Module):
@@ -44,11 +68,12 @@ class Graph(nn.Module):
             for name, weight in self.layer(planned.name).weights():
                 yield f"{planned.name}/{name}", weight
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Signal]:
+    def forward(self, inputs: Mapping[str, Tensor], cut: Cut | None = None) -> dict[str, Signal]:
         """Runs the model.
 
         Args:
             inputs: by model input's name, ``(batch, time, …)``.
+            cut: what is left out.
 
         Returns:
             The model's outputs by name, with their masks.
@@ -58,7 +83,7 @@ class Graph(nn.Module):
         """
         wires = {Reference(name): Signal(value) for name, value in self._checked(inputs).items()}
         for planned in self.plan.layers:
-            run_layer(planned, self.layer(planned.name), wires)
+            run_layer(planned, self.layer(planned.name), wires, cut)
         return {name: wires[reference] for name, reference in self.plan.outputs.items()}
 
     def _checked(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -121,10 +146,12 @@ class Graph(nn.Module):
                 module.call_log.end_steps()
 
 
-def run_layer(planned: PlannedLayer, layer: Layer, wires: dict[Reference, Signal]) -> None:
-    """Runs one layer on what it reads, and puts its outputs beside it."""
+def run_layer(planned: PlannedLayer, layer: Layer, wires: dict[Reference, Signal], cut: Cut | None = None) -> None:
+    """Runs one layer on what it reads, or on what a cut of it leaves, and puts its outputs beside it."""
     signals = {field: tuple(wires[one] for one in found) for field, found in planned.references.items()}
     read = signals.pop("inputs")
+    if cut is not None and cut.layer == planned.name:
+        read = tuple(cut.of(one) for one in read)
     for name, signal in layer(read, signals).items():
         wires[Reference(planned.name, name)] = signal
 

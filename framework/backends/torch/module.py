@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from framework.backends.base.ledger import check_finite
 from framework.backends.base.objective import Objective
 from framework.backends.base.state import current_name
+from framework.backends.torch.counted import counted_steps
 from framework.backends.torch.layers.base import Setting
 from framework.backends.torch.loss import Loss, batch_loss
-from framework.backends.torch.model import Graph
+from framework.backends.torch.model import Cut, Graph
 from framework.backends.torch.optimizers import KerasOptimizer, clip_gradients, make_optimizer
 from framework.backends.torch.signal import Signal
 from framework.backends.torch.tracing import as_one_node
@@ -81,9 +82,10 @@ class GraphModule(lightning.LightningModule):
             return next(iter(outputs.values())).value
         return {name: signal.value for name, signal in outputs.items()}
 
-    def run(self, inputs: Inputs) -> dict[str, Signal]:
-        """The outputs by name, with their masks."""
-        return self.graph({next(iter(self.plan.inputs)): inputs} if isinstance(inputs, Tensor) else inputs)  # type: ignore[no-any-return]
+    def run(self, inputs: Inputs, cut: Cut | None = None) -> dict[str, Signal]:
+        """The outputs by name, with their masks; ``cut`` says what is left out."""
+        named = {next(iter(self.plan.inputs)): inputs} if isinstance(inputs, Tensor) else inputs
+        return self.graph(named, cut)  # type: ignore[no-any-return]
 
     def trained_output(self, inputs: Inputs) -> Signal:
         """The output that is compared with the targets, with its mask."""
@@ -92,7 +94,8 @@ class GraphModule(lightning.LightningModule):
     def loss(self, batch: NativeBatch) -> Loss:
         """What the loss of a batch is in training, penalties left out."""
         inputs, targets, *rest = batch
-        return batch_loss(self.objective, self.trained_output(inputs), targets, rest[0] if rest else None, smooth=True)
+        cut, targets, weights = counted_steps(self.plan, self.trained, targets, rest[0] if rest else None)
+        return batch_loss(self.objective, self.run(inputs, cut)[self.trained], targets, weights, smooth=True)
 
     def optimized_loss(self, batch: NativeBatch) -> tuple[Tensor, Loss]:
         """What the optimizer gets the gradient of, penalties included, and the loss without them."""

@@ -28,7 +28,7 @@ class AttentionSteps:
         self.queries = memory.keys.new_empty(steps, batch, units)
         self.weights = memory.keys.new_empty(steps, batch, places)
         self.contexts = memory.keys.new_empty(steps, batch, memory.values.shape[2])
-        self._sums = torch.empty_like(memory.keys, memory_format=torch.contiguous_format) if score is not None else None
+        self._sums = _Sums(memory.keys) if score is not None else None
 
     def attend(self, step: int, query: Tensor) -> Tensor:
         """The context ``(batch, features)`` of a step's query ``(batch, units)``."""
@@ -59,8 +59,8 @@ class AttentionStepsBack:
         self._d_scores = torch.empty_like(weights)
         if score is None:
             return
-        self._sums = torch.empty_like(memory.keys, memory_format=torch.contiguous_format)
-        self._slopes = torch.zeros_like(self._sums)
+        self._sums = _Sums(memory.keys)
+        self._slopes = torch.zeros_like(memory.keys, memory_format=torch.contiguous_format)
         self._d_score = torch.zeros_like(score)
 
     def back(self, step: int, d_context: Tensor, d_weights: Tensor | None, d_query: Tensor) -> None:
@@ -74,7 +74,7 @@ class AttentionStepsBack:
         """
         memory, weights = self.memory, self.weights[step]
         kept = self.d_contexts[step].copy_(d_context)
-        of_weights = torch.bmm(memory.values, kept[:, :, None])[:, :, 0]
+        of_weights = torch.linalg.vecdot(memory.values, kept[:, None])
         if d_weights is not None:
             of_weights.add_(d_weights)
         mean = torch.linalg.vecdot(weights, of_weights)[:, None]
@@ -84,7 +84,7 @@ class AttentionStepsBack:
         if self.score is None:
             torch.bmm(d_scores[:, None], memory.keys, out=d_query[:, None])
             return
-        sums = _tanh_of_sums(memory, self.queries[step], self._sums)
+        sums = self._sums.tanh(self.queries[step])
         self._d_score.addmv_(sums.flatten(0, 1).t(), d_scores.flatten())
         slopes = torch.ops.aten.tanh_backward.grad_input(d_scores[:, :, None].expand_as(sums), sums, grad_input=sums)
         self._slopes.add_(slopes)
@@ -98,13 +98,31 @@ class AttentionStepsBack:
         return self._slopes.mul_(self.score), d_values, self._d_score
 
 
-def _scores(memory: Memory, query: Tensor, score: Tensor | None, sums: Tensor | None) -> Tensor:
+def _scores(memory: Memory, query: Tensor, score: Tensor | None, sums: _Sums | None) -> Tensor:
     if score is None or sums is None:
-        scores = torch.bmm(memory.keys, query[:, :, None])[:, :, 0]
+        scores: Tensor = torch.linalg.vecdot(memory.keys, query[:, None])
     else:
-        scores = torch.mv(_tanh_of_sums(memory, query, sums).flatten(0, 1), score).view(memory.keys.shape[:2])
+        scores = torch.mv(sums.tanh(query).flatten(0, 1), score).view(memory.keys.shape[:2])
     return scores if memory.blocked is None else scores.masked_fill_(memory.blocked, torch.finfo(scores.dtype).min)
 
 
-def _tanh_of_sums(memory: Memory, query: Tensor, out: Tensor) -> Tensor:
-    return torch.add(memory.keys, query[:, None], out=out).tanh_()
+class _Sums:
+    """tanh of the sums of keys and a query, in memory of its own, which holds them until the next query.
+
+    In float32 on a CPU it is made of the logistic function, ``tanh(x) = 2 / (1 + exp(-2x)) - 1``: torch's own tanh takes four times as
+    long there, and was a tenth of a translator's training step. The two differ by 2e-7 at most.
+
+    Args:
+        keys: ``(batch, places, units)``.
+    """
+
+    def __init__(self, keys: Tensor) -> None:
+        self._logistic = keys.device.type == "cpu" and keys.dtype == torch.float32
+        self._keys = keys * 2 if self._logistic else keys
+        self._out = torch.empty_like(keys, memory_format=torch.contiguous_format)
+
+    def tanh(self, query: Tensor) -> Tensor:
+        """``(batch, places, units)`` of a query ``(batch, units)``."""
+        if not self._logistic:
+            return torch.add(self._keys, query[:, None], out=self._out).tanh_()
+        return torch.add(self._keys, query[:, None], alpha=2, out=self._out).sigmoid_().mul_(2).sub_(1)
