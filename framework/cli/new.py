@@ -21,5 +21,5 @@ def run(arguments: argparse.Namespace) -> int:
 
     for path in new_experiment(arguments.name, arguments.source, arguments.into):
         print(f"wrote {path}")
-    print(f"next: gatework check recipe={arguments.name}; gatework train recipe={arguments.name} data.path=your.txt")
+    print(f"next: gatework check recipe={arguments.name} data.path=FILE; gatework train recipe={arguments.name} data.path=FILE")
     return EXIT_DONE

@@ -20,10 +20,14 @@ _NAME = re.compile(r"[A-Za-z][\w-]{0,99}", re.ASCII)
 _WORDS_OF_YAML = ("null", "true", "false", "yes", "no", "on", "off", "nan", "inf")
 _OWN = ("model", "data")
 """Groups of which an own recipe gets its own file."""
+_NOT_OWN = ("download", "downloads", "corpus")
+"""What data has that is nobody's own."""
 
 
 def new_experiment(name: str, source: str, into: Path) -> list[Path]:
     """Writes ``recipe/NAME.yaml``, ``model/NAME.yaml`` and ``data/NAME.yaml``, comments kept and wired to each other.
+
+    Of data that is fetched or made, such as a publication's, only the kind is taken: the new file is for the user's own.
 
     Args:
         name: of the new recipe.
@@ -39,10 +43,12 @@ def new_experiment(name: str, source: str, into: Path) -> list[Path]:
     """
     _check_name(name)
     composed = compose([f"recipe={source}"], [into] if into.is_dir() else [])
-    sources = _sources(composed)
+    choices = {group: str(composed.choices.get(group)) for group in ("recipe", *_OWN)}
+    choices["data"] = _data_to_begin_with(choices["data"], composed.search)
+    sources = _sources(choices, composed.search)
     targets = {group: into / group / f"{name}.yaml" for group in sources}
     _check_free(name, targets, composed.search)
-    texts = {group: _copy(group, path, name, composed) for group, path in sources.items()}
+    texts = {group: _copy(group, path, name, choices, composed) for group, path in sources.items()}
     for group, text in texts.items():
         replace_text(targets[group], text)
     write_schemas(into / SCHEMA_FOLDER)
@@ -62,15 +68,27 @@ def _check_free(name: str, targets: Mapping[str, Path], search: SearchPath) -> N
         raise InputError(f"the name '{name}' is taken by {', '.join(taken)}; choose another one, or remove what is there")
 
 
-def _sources(composed: Composed) -> dict[str, Path]:
+def _sources(choices: Mapping[str, str], search: SearchPath) -> dict[str, Path]:
     """The files to copy, by group; a recipe that writes its model or data out itself has none of that group."""
-    found = {group: composed.search.find(f"{group}/{composed.choices.get(group)}") for group in ("recipe", *_OWN)}
+    found = {group: search.find(f"{group}/{choice}") for group, choice in choices.items()}
     return {group: path for group, path in found.items() if path is not None}
 
 
-def _copy(group: str, path: Path, name: str, composed: Composed) -> str:
+def _data_to_begin_with(choice: str, search: SearchPath) -> str:
+    """The choice of data for files of one's own, called like its kind, where the recipe's is fetched or made; else the recipe's."""
+    path = search.find(f"data/{choice}")
+    while path is not None:
+        content = read_yaml(path)
+        if any(content.get(key) for key in _NOT_OWN) and search.find(f"data/{content.get('kind')}"):
+            return str(content["kind"])
+        base = next((one for one in content.get("defaults") or () if isinstance(one, str) and one != "_self_"), None)
+        path = None if base is None else search.find(f"data/{base}")
+    return choice
+
+
+def _copy(group: str, path: Path, name: str, choices: Mapping[str, str], composed: Composed) -> str:
     text = read_text(path)
-    choice = f"{group}={composed.choices[group]}"
+    choice = f"{group}={choices[group]}"
     if group == "recipe":
         text = _rewired(text, path, name, [own for own in _OWN if composed.choices.get(own)])
     if group == "data":
@@ -131,7 +149,7 @@ def _with_header(text: str, group: str, name: str, choice: str) -> str:
         f"{told}:" if prose else f"{told}.",
         *prose,
         "#",
-        f"#   gatework check recipe={name}",
-        f"#   gatework train recipe={name}",
+        f"#   gatework check recipe={name} data.path=FILE",
+        f"#   gatework train recipe={name} data.path=FILE",
     ]
     return "\n".join([*header, *lines[body:]]) + "\n"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ RECIPES = sorted(path.stem for path in (shipped_configs() / "recipe").glob("*.ya
 CONFIGS = Path("configs")
 
 
-def check(name: str):
-    composed = compose([f"recipe={name}"])
+def check(name: str, *words: str):
+    composed = compose([f"recipe={name}", *words])
     return composed, validate_experiment(composed.mapping, composed.locate)
 
 
@@ -35,10 +36,12 @@ def first_leaf(section: dict[str, Any]) -> str:
 def test_a_new_recipe_is_valid_and_means_the_same(folder, recipe):
     written = new_experiment("mine", recipe, CONFIGS)
     assert written == [CONFIGS / "recipe/mine.yaml", CONFIGS / "model/mine.yaml", CONFIGS / "data/mine.yaml", CONFIGS / "schema"]
-    composed, _ = check("mine")
+    composed, _ = check("mine", "data.path=my.txt")
     assert {group: composed.choices[group] for group in ("recipe", "model", "data")} == dict.fromkeys(("recipe", "model", "data"), "mine")
-    expected = compose([f"recipe={recipe}"]).mapping
-    assert composed.mapping == {**expected, "recipe": "mine", "data": {**expected["data"], "path": None}}
+    shipped = compose([f"recipe={recipe}"]).mapping
+    own = compose([f"recipe={recipe}", f"data={shipped['data']['kind']}", "data.path=my.txt"]).mapping
+    assert composed.mapping == {**own, "recipe": "mine"}
+    assert shipped == {**own, "data": shipped["data"]}
     assert str(composed.locate(f"model.{first_leaf(read_yaml(CONFIGS / 'model/mine.yaml'))}")).startswith("configs/model/mine.yaml:")
 
 
@@ -60,13 +63,15 @@ def test_comments_are_kept_and_the_header_tells_how_to_launch(folder):
         "#\n"
         "# The recipe of mine, begun as a copy of recipe=text_generation:\n"
     )
-    assert "#   gatework check recipe=mine\n#   gatework train recipe=mine\n" in recipe
+    assert "#   gatework check recipe=mine data.path=FILE\n#   gatework train recipe=mine data.path=FILE\n" in recipe
     assert "recipe=text_generation " not in recipe
     assert "# as in the tutorial" in recipe
     original = (shipped_configs() / "model/text_generation.yaml").read_text()
     copied = (CONFIGS / "model/mine.yaml").read_text()
     assert copied.partition("\ninputs:")[2] == original.partition("\ninputs:")[2]
-    assert "Licence: the plays are in the public domain" in (CONFIGS / "data/mine.yaml").read_text()
+    data = (CONFIGS / "data/mine.yaml").read_text()
+    assert "# Your own text: a file, a folder, a glob" in data
+    assert not {"Shakespeare", "shakespeare", "http", "public domain"} & set(re.findall(r"[\w ]+", data))
 
 
 def test_the_files_have_schemas_that_they_satisfy(folder):
@@ -81,7 +86,7 @@ def test_the_files_have_schemas_that_they_satisfy(folder):
 def test_an_own_recipe_can_be_copied_in_turn(folder):
     new_experiment("mine", "text_generation", CONFIGS)
     new_experiment("yours", "mine", CONFIGS)
-    composed, _ = check("yours")
+    composed, _ = check("yours", "data.path=my.txt")
     assert composed.choices["model"] == "yours"
     header = (CONFIGS / "recipe/yours.yaml").read_text()
     assert header.count("begun as a copy of") == 1
