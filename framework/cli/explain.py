@@ -25,25 +25,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
-    from framework.engine.run.planning import plan_only, with_sizes
-    from framework.engine.run.prepare import local_sizes
+    from framework.engine.run.planning import plan_only, with_lengths, with_sizes
+    from framework.engine.run.prepare import known_data
     from framework.report.explain import explain_json, print_explanation
 
     loaded = load(arguments.overrides, arguments.config_dir)
-    sizes, source = local_sizes(loaded.experiment)
-    missing = [name for name in loaded.experiment.data.size_names if name not in sizes]
+    known = known_data(loaded.experiment)
+    missing = [name for name in loaded.experiment.data.size_names if name not in known.sizes]
     if missing:
         names = ", ".join(missing)
         raise DataError(f"the size {names} is known only once the data is downloaded; declare it as data.declared_sizes.{missing[0]}=…")
-    experiment = with_sizes(loaded.experiment, sizes, loaded.composed.locate)
+    experiment = with_sizes(loaded.experiment, known.sizes, loaded.composed.locate)
     plan = plan_only(experiment, loaded.composed.locate)
+    costs = plan_only(with_lengths(experiment, known.lengths))
     if arguments.json:
-        answer = explain_json(experiment, plan, sizes, source)
+        answer = explain_json(experiment, plan, costs, known.sizes, known.source)
         if arguments.proof:
             answer["proof"] = {one.layer: {"eligible": one.eligible, "kernel": one.kernel} for one in _proofs(loaded)}
         print(json.dumps(answer, indent=2))
         return EXIT_DONE
-    print_explanation(experiment, plan, sizes, source)
+    print_explanation(experiment, plan, costs, known.sizes, known.source)
     for one in _proofs(loaded) if arguments.proof else ():
         print(f"proof {one.layer}: verdict {'cuDNN on a GPU' if one.eligible else 'not cuDNN'}; ran here on {one.kernel}")
     return EXIT_DONE

@@ -15,27 +15,31 @@ from framework.builder.plan import ModelPlan, PlannedLayer, PlannedTensor
 from framework.spec.experiment import Experiment
 from framework.tasks.decoding import obstacles
 
+_OPEN = 1
+"""Steps of what has no known length."""
+
 
 def print_explanation(
-    experiment: Experiment, plan: ModelPlan, sizes: Mapping[str, int], source: str, console: Console | None = None
+    experiment: Experiment, plan: ModelPlan, costs: ModelPlan, sizes: Mapping[str, int], source: str, console: Console | None = None
 ) -> None:
     """Prints the plan for people.
 
     Args:
         experiment: sizes filled in.
         plan: its plan.
+        costs: the same, with model inputs as long as those of a batch, where that is known; what is open counts as one step.
         sizes: the data's sizes.
         source: where the sizes come from: ``declared`` or ``read``.
         console: where to print; standard output when not given.
     """
     out = console or Console(width=None)
-    batch_size, time = _extent(experiment)
-    out.print(_layer_table(experiment, plan, batch_size, time))
-    cost = model_cost(plan, batch_size, time)
+    batch_size = experiment.data.batch_size
+    out.print(_layer_table(experiment, costs))
+    cost = model_cost(costs, batch_size, _OPEN)
     named = ", ".join(f"{name} {size:,} ({source})" for name, size in sizes.items())
     out.print(f"parameters: {plan.parameters:,}   sizes: {named}", highlight=False, soft_wrap=True)
     out.print(
-        f"a training step of {batch_size} rows × {time} steps: {_flops(cost.flops)}, activations {_bytes(cost.activation_bytes)}",
+        f"a training step of {batch_size} rows × {_steps(costs)} steps: {_flops(cost.flops)}, activations {_bytes(cost.activation_bytes)}",
         highlight=False,
         soft_wrap=True,
     )
@@ -58,47 +62,60 @@ def print_explanation(
                 out.print(f"    {condition.argument}: no obstacle, {condition.lift}", highlight=False, markup=False, soft_wrap=True)
 
 
-def explain_json(experiment: Experiment, plan: ModelPlan, sizes: Mapping[str, int], source: str) -> dict[str, Any]:
-    """The plan for programs."""
-    batch_size, time = _extent(experiment)
-    cost = model_cost(plan, batch_size, time)
+def explain_json(experiment: Experiment, plan: ModelPlan, costs: ModelPlan, sizes: Mapping[str, int], source: str) -> dict[str, Any]:
+    """The plan for programs; see :func:`print_explanation`."""
+    batch_size = experiment.data.batch_size
+    cost = model_cost(costs, batch_size, _OPEN)
     return {
         "recipe": experiment.recipe,
         "backend": experiment.backend.name,
         "sizes": {name: {"value": size, "source": source} for name, size in sizes.items()},
         "parameters": plan.parameters,
-        "training_step": {"rows": batch_size, "steps": time, "flops": cost.flops, "activation_bytes": cost.activation_bytes},
+        "training_step": {
+            "rows": batch_size,
+            "steps": max(_lengths(costs).values(), default=_OPEN),
+            "lengths": _lengths(costs),
+            "flops": cost.flops,
+            "activation_bytes": cost.activation_bytes,
+        },
         "decoding_obstacles": obstacles(experiment, plan),
-        "layers": [_layer_json(layer, batch_size, time) for layer in plan.layers],
+        "layers": [_layer_json(layer, costs.layer(layer.name), batch_size) for layer in plan.layers],
     }
 
 
-def _extent(experiment: Experiment) -> tuple[int, int]:
-    return experiment.data.batch_size, int(getattr(experiment.data, "sequence_length", 1))
+def _lengths(costs: ModelPlan) -> dict[str, int]:
+    """Steps of the model's inputs by name, of those that have any."""
+    return {name: tensor.shape[1] or _OPEN for name, tensor in costs.inputs.items() if len(tensor.shape) > 1}
 
 
-def _layer_table(experiment: Experiment, plan: ModelPlan, batch_size: int, time: int) -> Table:
+def _steps(costs: ModelPlan) -> str:
+    lengths = _lengths(costs)
+    return ", ".join(str(length) if len(lengths) == 1 else f"{length} {name}" for name, length in lengths.items())
+
+
+def _layer_table(experiment: Experiment, costs: ModelPlan) -> Table:
+    batch_size = experiment.data.batch_size
     table = Table(title=f"{experiment.recipe} on {experiment.backend.name}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("layer (kind)", "reads", "output"):
         table.add_column(heading, overflow="fold")
     for heading in ("parameters", "FLOPs", "activations"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for layer in plan.layers:
-        cost = layer_cost(layer, batch_size, time)
+    for layer in costs.layers:
+        cost = layer_cost(layer, batch_size, _OPEN)
         name = layer.name if layer.name == layer.kind else f"{layer.name} ({layer.kind})"
         reads = ", ".join(str(reference) for references in layer.references.values() for reference in references)
-        shapes = "\n".join(_extent_of(tensor, batch_size, time) for tensor in layer.outputs.values())
+        shapes = "\n".join(_extent_of(tensor, batch_size) for tensor in layer.outputs.values())
         table.add_row(name, reads, shapes, f"{layer.parameters:,}", _flops(cost.flops), _bytes(cost.activation_bytes))
     return table
 
 
-def _extent_of(tensor: PlannedTensor, batch_size: int, time: int) -> str:
-    lengths = [str(length or (batch_size if axis == 0 else time)) for axis, length in enumerate(tensor.shape)]
+def _extent_of(tensor: PlannedTensor, batch_size: int) -> str:
+    lengths = [str(length or (batch_size if axis == 0 else _OPEN)) for axis, length in enumerate(tensor.shape)]
     return f"({', '.join(lengths)})" + (" masked" if tensor.masked else "")
 
 
-def _layer_json(layer: PlannedLayer, batch_size: int, time: int) -> dict[str, Any]:
-    cost = layer_cost(layer, batch_size, time)
+def _layer_json(layer: PlannedLayer, costed: PlannedLayer, batch_size: int) -> dict[str, Any]:
+    cost = layer_cost(costed, batch_size, _OPEN)
     return {
         "name": layer.name,
         "kind": layer.kind,

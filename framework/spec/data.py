@@ -74,6 +74,10 @@ class DataSpec(Spec):
         """The sizes that this config alone tells."""
         return dict(self.declared_sizes)
 
+    def known_lengths(self) -> dict[str, int]:
+        """Steps of a batch's model inputs by name, of the longest one, as far as this config alone tells them."""
+        return {}
+
 
 class DownloadSpec(Spec):
     """A file to fetch once and check."""
@@ -192,6 +196,10 @@ class TextDataSpec(DataSpec):
         if self.max_vocabulary is not None:
             tokens = min(tokens, self.max_vocabulary)
         return {"tokens": tokens + (self.unknown == "replace")}
+
+    def known_lengths(self) -> dict[str, int]:
+        """``sequence_length``."""
+        return {"tokens": self.sequence_length}
 
 
 DATA_KINDS: Registry[type[DataSpec]] = Registry("data.kind", "kind of data")

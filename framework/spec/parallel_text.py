@@ -186,6 +186,9 @@ class ParallelTextDataSpec(DataSpec):
     declared_sizes: dict[str, Annotated[int, Field(gt=0)]] = {}
     """``source`` and ``target``: tokens of the vocabularies, the special ones counted."""
 
+    declared_lengths: dict[Literal["source", "target"], Annotated[int, Field(gt=1)]] = {}
+    """``source`` and ``target``: tokens of the longest sentences, start and end counted; for ``explain``, and likewise checked."""
+
     @property
     def validates(self) -> bool:
         """Whether something is held out for validation."""
@@ -210,6 +213,11 @@ class ParallelTextDataSpec(DataSpec):
         """As declared; nothing when other files replace those to be fetched, of which it is said."""
         replaced = (self.download is not None or self.downloads) and not self.fetched()
         return {} if replaced else super().known_sizes()
+
+    def known_lengths(self) -> dict[str, int]:
+        """As declared, where the sizes are. A step reads a token of the target and makes the next: there is one step less."""
+        declared = self.declared_lengths if set(self.known_sizes()) >= set(self.size_names) else {}
+        return {str(name): length - (name == "target") for name, length in declared.items()}
 
     def check(self, collector: ProblemCollector) -> None:
         """Rules between the settings."""

@@ -110,6 +110,28 @@ def test_explain_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert plan["layers"][1]["weights"] == {"kernel": [256, 3072], "recurrent_kernel": [1024, 3072], "bias": [2, 3072]}
 
 
+def test_explain_counts_a_translators_batch(capsys: pytest.CaptureFixture[str]) -> None:
+    """64 rows of 16 source words, and of 10 steps, which read a target's 11 tokens but the last."""
+    _, out, _ = run(["explain", "recipe=translation", "--json"], capsys)
+    plan = json.loads(out)
+    step, (_, encoder, _, decoder, logits) = plan["training_step"], plan["layers"]
+    assert step["rows"] == 64 and step["lengths"] == {"source": 16, "target": 10}
+    source, steps, units, width = 64 * 16, 64 * 10, 1024, 256
+    products = {
+        "encoder": source * 3 * units * (width + units),
+        "decoder": source * units * units + steps * (units * units + 3 * units * (units + width)) + steps * 16 * 3 * units,
+        "logits": steps * units * 4935,
+    }
+    for layer in (encoder, decoder, logits):
+        assert 1.0 <= layer["flops"] / (3 * 2 * products[layer["name"]]) < 1.01, layer["name"]
+    assert 1.0 < step["flops"] / (3 * 2 * sum(products.values())) < 1.01
+    assert 69e9 < step["flops"] < 70e9
+    assert decoder["outputs"]["output"]["shape"] == [None, None, 1024], "a batch of another length fits too"
+    _, out, _ = run(["explain", "recipe=translation"], capsys)
+    assert "a training step of 64 rows × 16 source, 10 target steps: 69.4 GFLOP" in out
+    assert "cuDNN decoder on torch: no\n    attend: cuDNN runs all steps in one call" in out
+
+
 def test_explain_reads_local_text_for_its_sizes(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (own_folder / "my.txt").write_text("abcd" * 5000)
     _, out, _ = run(["explain", "recipe=text_generation", "data=text", "data.path=my.txt"], capsys)

@@ -15,7 +15,7 @@ from framework.data.parallel.places import find_texts
 from framework.data.parallel.processor import PairsProcessor
 from framework.data.parallel.split import PARTS
 from framework.data.parallel.store import SIDES, PairStore
-from framework.data.prepared import PreparedData
+from framework.data.prepared import PreparedData, check_declared_sizes
 from framework.errors import DataError, Problem
 from framework.spec.experiment import PathsSpec
 from framework.spec.parallel_text import ParallelTextDataSpec
@@ -51,6 +51,8 @@ def prepare_pairs(spec: ParallelTextDataSpec, paths: PathsSpec, seed: int | None
     padded = longest if spec.pad_to == "longest" else None
     splits = {part: _batches(store, part, spec, seed if part == "train" else None, padded) for part in parts}
     _check_length(splits["train"], store, spec)
+    check_declared_sizes(spec, store.processor.sizes)  # what is declared wrongly is all of it for one reason: the sizes come first
+    _check_declared_lengths(spec, longest)
     places = None if padded is None else padded["source"]
     return PreparedData(
         sizes=dict(store.processor.sizes),
@@ -84,6 +86,16 @@ def _check_length(train: Batches, store: PairStore, spec: ParallelTextDataSpec) 
     message = f"there are too few pairs to train on: {pairs:,}, and a batch has {spec.batch_size:,}"
     hint = "lower data.batch_size, set data.drop_remainder=false, or give more text"
     raise DataError(Problem("data.batch_size", message, value=str(spec.batch_size), hint=hint))
+
+
+def _check_declared_lengths(spec: ParallelTextDataSpec, longest: dict[str, int]) -> None:
+    known = spec.known_lengths()
+    for side, declared in spec.declared_lengths.items():
+        if side in known and longest[side] != declared:
+            key = f"data.declared_lengths.{side}"
+            message = f"the longest {side} has {longest[side]:,} tokens, but {declared:,} by the config"
+            hint = f"set {key}={longest[side]} if this is the data that is meant, or take the declaration out with '~{key}'"
+            raise DataError(Problem(key, message, value=str(declared), hint=hint))
 
 
 def _digest(spec: ParallelTextDataSpec, store: PairStore) -> str:

@@ -15,8 +15,11 @@ from framework.spec.validate import validate_experiment
 NOT_PART_OF_A_RUN = ("name", "resume", "paths", "tracking")
 """Settings that say where and how a run is kept, not what it computes."""
 
-MAY_CHANGE = (*NOT_PART_OF_A_RUN, "trainer.max_epochs", "backend.device")
+MAY_CHANGE = (*NOT_PART_OF_A_RUN, "trainer.max_epochs", "backend.device", "data.declared_lengths")
 """Keys that a run may be gone on with under another value, beside those that say where its data lies."""
+
+ONLY_TOLD = ("data.declared_lengths",)
+"""Settings that say what is true of the data anyway, or nothing is computed: they never count."""
 
 ADDED_LATER: dict[str, Any] = {
     "data.shuffle_buffer": None,
@@ -57,7 +60,7 @@ def run_digest(experiment: Experiment, data_digest: str, apart: Collection[str] 
 def _counted(experiment: Experiment) -> dict[str, Any]:
     """Every setting without its passwords, and without what came later and changes nothing."""
     mapping: dict[str, Any] = conceal(resolved(experiment))
-    for path in ADDED_LATER:
+    for path in (*ONLY_TOLD, *ADDED_LATER):
         section, key = path.split(".")
         if key in mapping[section] and not counts(path, mapping[section][key]):
             del mapping[section][key]
@@ -65,8 +68,8 @@ def _counted(experiment: Experiment) -> dict[str, Any]:
 
 
 def counts(path: str, value: object) -> bool:
-    """Whether a setting is part of what a run computes: not where earlier versions, which did not have it, computed the same."""
-    return path not in ADDED_LATER or value != ADDED_LATER[path]
+    """Whether a setting is part of what a run computes: not where it is only told, nor where versions without it computed the same."""
+    return path not in ONLY_TOLD and (path not in ADDED_LATER or value != ADDED_LATER[path])
 
 
 def of_this_version(settings: object) -> Mapping[str, Any]:

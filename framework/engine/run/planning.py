@@ -22,6 +22,16 @@ def with_sizes(experiment: Experiment, sizes: Mapping[str, int], locate: Locate 
     return validate_experiment(fill_sizes(resolved(experiment), sizes), locate)
 
 
+def with_lengths(experiment: Experiment, lengths: Mapping[str, int]) -> Experiment:
+    """The same experiment with model inputs of these many steps, by name, in place of any; for what a batch costs."""
+    mapping = resolved(experiment)
+    for name, length in lengths.items():
+        entry = mapping["model"]["inputs"].get(name)
+        if entry is not None and entry["shape"] and entry["shape"][0] is None:
+            entry["shape"][0] = length
+    return validate_experiment(mapping)
+
+
 def plan_experiment(experiment: Experiment, sizes: Mapping[str, int], locate: Locate = nowhere) -> ModelPlan:
     """Plans the model and checks it against the task.
 

@@ -56,18 +56,36 @@ def with_data(experiment: Experiment, data: PreparedData, locate: Locate = nowhe
     return Prepared(filled, data, plan_experiment(filled, data.sizes, locate), task_of(experiment))
 
 
-def local_sizes(experiment: Experiment) -> tuple[dict[str, int], str]:
-    """The sizes that can be told without a download, and where from: ``declared`` in the config, or ``read`` from what is at hand.
+@dataclass(frozen=True)
+class KnownData:
+    """What can be told of data without a download.
+
+    Attributes:
+        sizes: by name.
+        lengths: steps of a batch's model inputs, by name.
+        source: where from: ``declared`` in the config, ``read`` from what is at hand, or ``unknown``.
+    """
+
+    sizes: Mapping[str, int]
+    lengths: Mapping[str, int]
+    source: str
+
+
+def known_data(experiment: Experiment) -> KnownData:
+    """The sizes that can be told without a download, and the lengths as far as they can; the first batch's where the data is read.
 
     Raises:
         DataError: the data has to be read for that, and cannot be.
     """
-    sizes = experiment.data.known_sizes()
+    sizes, lengths = experiment.data.known_sizes(), experiment.data.known_lengths()
     if set(sizes) >= set(experiment.data.size_names):
-        return sizes, "declared"
+        return KnownData(sizes, lengths, "declared")
     if not experiment.data.at_hand:
-        return sizes, "unknown"
-    return dict(prepare(experiment.data, experiment.paths, experiment.seed).sizes), "read"
+        return KnownData(sizes, lengths, "unknown")
+    data = prepare(experiment.data, experiment.paths, experiment.seed)
+    inputs = next(iter(data.train.epoch(0))).inputs
+    read = {name: value.shape[1] for name, value in inputs.items() if value.ndim > 1}
+    return KnownData(data.sizes, {**read, **lengths}, "read")
 
 
 def build_trainee(prepared: Prepared, weights: Mapping[str, Any] | None = None) -> tuple[Backend, Trainee]:

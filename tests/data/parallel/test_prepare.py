@@ -14,6 +14,7 @@ from framework.data.parallel import cache
 from framework.data.parallel.tokens import UnknownWords
 from framework.data.prepared import PreparedData
 from framework.errors import DataError
+from framework.spec.parallel_text import ParallelTextDataSpec
 
 from .conftest import Prepare, numbered
 from .test_batches import pairs_of
@@ -174,3 +175,20 @@ def test_declared_sizes_are_held_against_the_real_ones(prepare_pairs: Prepare) -
     assert prepare_pairs(LINES, declared_sizes={"source": 7}).sizes["source"] == 7
     with pytest.raises(DataError, match=r"the data's size 'source' is 7, but 8 by the config\n.*\n.*data.declared_sizes.source=7"):
         prepare_pairs(LINES, declared_sizes={"source": 8})
+
+
+def test_declared_lengths_are_held_against_the_real_ones(prepare_pairs: Prepare) -> None:
+    sizes = prepare_pairs(LINES).sizes
+    figures = prepare_pairs(LINES).figures
+    real = {side: int(figures[f"{side}_length"]) for side in ("source", "target")}
+    data = prepare_pairs(LINES, declared_sizes=sizes, declared_lengths=real, pad_to="longest")
+    batch = next(iter(data.train.epoch(0)))
+    spec = ParallelTextDataSpec(path="x", declared_sizes=sizes, declared_lengths=real)
+    assert {name: value.shape[1] for name, value in batch.inputs.items()} == spec.known_lengths()
+    wrong = {**real, "target": real["target"] + 1}
+    message = rf"data.declared_lengths.target: the longest target has {real['target']} tokens, but {wrong['target']} by the config"
+    with pytest.raises(DataError, match=message):
+        prepare_pairs(LINES, declared_sizes=sizes, declared_lengths=wrong)
+    with pytest.raises(DataError, match=r"data.declared_sizes.source"):
+        prepare_pairs(LINES, declared_sizes={**sizes, "source": 99}, declared_lengths=wrong)
+    assert prepare_pairs(LINES, declared_lengths=wrong).sizes == sizes, "without sizes, lengths are of other data"

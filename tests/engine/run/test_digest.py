@@ -37,6 +37,17 @@ def test_what_a_run_computes_changes_its_digest(other: dict[str, object]) -> Non
     assert config_digest(experiment(**other)) != config_digest(experiment())
 
 
+def test_what_is_only_told_of_the_data_changes_no_digest() -> None:
+    def translator(**more: object) -> Experiment:
+        model = resolved(experiment())["model"]
+        model["layers"]["gru"]["input_dim"] = 7
+        return experiment(task={"kind": "translation"}, data={"kind": "parallel_text", "path": "my.tsv", **more}, model=model)
+
+    told = translator(declared_lengths={"source": 16})
+    assert config_digest(told) == config_digest(translator())
+    assert run_digest(told, "") == run_digest(translator(), "")
+
+
 def test_differences_name_each_key() -> None:
     found = differences(resolved(experiment()), resolved(experiment(seed=3, trainer={"max_epochs": 4})))
     assert found == [("seed", 0, 3), ("trainer.max_epochs", 10, 4)]
@@ -48,6 +59,7 @@ def test_differences_name_each_key() -> None:
         ("trainer.max_epochs", True),
         ("paths.runs_dir", True),
         ("backend.device", True),
+        ("data.declared_lengths.source", True),
         ("data.path", True),
         ("data.download.url", True),
         ("data.download.sha256", False),
