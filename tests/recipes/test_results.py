@@ -44,5 +44,23 @@ def test_a_result_is_of_the_config_that_it_names(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_result_has_a_sample_of_the_whole_length(path: Path) -> None:
-    [sample] = read_result(path).samples
-    assert len(sample.text) == len(sample.settings["prompt"]) + sample.settings["length"]
+    result = read_result(path)
+    [sample] = result.samples
+    if framework.load(result.recipe).task.kind == "language_model":
+        assert len(sample.text) == len(sample.settings["prompt"]) + sample.settings["length"]
+    else:
+        assert sample.text.count("translation: ") == sample.text.count("reference: ") == 4
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_complete_result_has_all_that_its_variant_measures(path: Path) -> None:
+    result = read_result(path)
+    variant = read_targets(path.parents[1] / "targets.yaml").variants[result.variant]
+    if not result.complete:
+        assert not result.answers and not any(key.startswith(f"{name}_") for name in variant.evaluations for key in result.figures)
+        return
+    assert [one.inputs for one in result.answers] == [one.inputs for one in variant.probes]
+    assert [one.right for one in result.answers] == [
+        one.output in probe.right for one, probe in zip(result.answers, variant.probes, strict=True)
+    ]
+    assert variant.evaluations.keys() <= {key.partition("_")[0] for key in result.figures}
