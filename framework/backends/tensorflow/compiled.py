@@ -13,13 +13,67 @@ from framework.backends.base.objective import Objective
 from framework.backends.tensorflow.loss import Loss, batch_loss, batch_sums
 from framework.data.batches import Batch
 
-TrainStep = Callable[[Any, tf.Tensor, tf.Tensor | None, tf.Tensor], Loss]
+Shape = tuple[int | None, ...]
+Shapes = tuple[Shape | None, ...]
+"""Of each tensor of a batch: inputs, targets, weights; None where there is none."""
+
+TrainStep = Callable[[Shapes, Any, tf.Tensor, tf.Tensor | None, tf.Tensor], Loss]
+
+
+class BatchGraph:
+    """A function of a batch, traced for its shape alone, whatever came before: a training that is taken up again runs the same graphs.
+
+    That is why it is no ``tf.function`` that relaxes shapes: what is left open there depends on the order of the batches, and a graph with
+    open shapes gives other last digits.
+
+    Args:
+        function: of inputs, targets, weights, and what else has always the same shape.
+        native: the model whose inputs are given.
+
+    Attributes:
+        traces: graphs by the shapes that they take.
+    """
+
+    def __init__(self, function: Callable[..., Any], native: keras.Model) -> None:
+        self.traces: dict[Shapes, Any] = {}
+        self._function = function
+        self._declared: list[Shape] = [tuple(one.shape) for one in tf.nest.flatten(native.input)]
+
+    def __call__(self, usual: Shapes, *arguments: Any) -> Any:
+        """Runs the graph of a batch.
+
+        Args:
+            usual: the shapes of the batch that most are like, such as the data's first.
+            *arguments: the batch's tensors, and what else is taken.
+        """
+        taken = self._taken(usual, batch_shapes(*arguments))
+        graph = self.traces.get(taken)
+        if graph is None:
+            flat = tf.nest.flatten(arguments)
+            specs = [None if one is None else tf.TensorSpec(shape, one.dtype) for one, shape in zip(flat, taken, strict=True)]
+            # A tf.function of its own: one and the same would take an open graph that it has for shapes that are not.
+            function = tf.function(self._function, autograph=False, jit_compile=False)
+            graph = self.traces[taken] = function.get_concrete_function(*tf.nest.pack_sequence_as(arguments, specs))
+        return graph(*arguments)
+
+    def _taken(self, usual: Shapes, given: Shapes) -> Shapes:
+        """The shapes of a batch's graph: its own where it is like most, with open rows where it only has others, else as the model's."""
+        of_batch, others = given[: len(usual)], given[len(usual) :]
+        if of_batch == usual:
+            return given
+        if [one and one[1:] for one in of_batch] == [one and one[1:] for one in usual]:
+            return (*(one and (None, *one[1:]) for one in of_batch), *others)
+        known = len(self._declared)
+        return (*self._declared, *(one and (None,) * len(one) for one in of_batch[known:]), *others)
+
+
+def batch_shapes(*tensors: Any) -> Shapes:
+    """The shapes of tensors, in order, whatever they lie in."""
+    return tuple(None if one is None else tuple(one.shape) for one in tf.nest.flatten(tensors))
 
 
 class CompiledModel:
-    """Forward pass, loss and gradients of a native model as ``tf.function``s, each traced when first called.
-
-    A new shape of batches traces once more, with whatever differs left open; further shapes do not.
+    """Forward pass, loss and gradients of a native model as graphs, each traced when first called.
 
     Args:
         native: the model.
@@ -34,11 +88,11 @@ class CompiledModel:
         self.output = output
         self.dtype = dtype
         self.forward = _graph(self._forward)
-        self.evaluate = _graph(self._evaluate)
+        self.evaluate = BatchGraph(self._evaluate, native)
         self.gradients = _graph(self._gradients)
 
     def train_step(self, optimizer: keras.optimizers.Optimizer) -> TrainStep:
-        """One step of the optimizer, called with inputs, targets, weights and the learning rate; gives the loss without penalties."""
+        """One step of the optimizer, called with usual shapes, inputs, targets, weights and learning rate; the loss without penalties."""
 
         def step(inputs: Any, targets: tf.Tensor, weights: tf.Tensor | None, rate: tf.Tensor) -> Loss:
             optimizer.learning_rate.assign(rate)
@@ -46,8 +100,7 @@ class CompiledModel:
             optimizer.apply_gradients(zip(gradients, self.native.trainable_variables, strict=True))
             return loss
 
-        compiled: TrainStep = _graph(step)
-        return compiled
+        return BatchGraph(step, self.native)
 
     def _forward(self, inputs: Any) -> dict[str, tf.Tensor] | tf.Tensor:
         return self.native(inputs, training=False)

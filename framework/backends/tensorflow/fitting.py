@@ -12,7 +12,7 @@ import tensorflow as tf
 from framework.backends.base.ledger import Ledger
 from framework.backends.base.objective import Totals
 from framework.backends.base.training import Training, TrainingEvents
-from framework.backends.tensorflow.compiled import TrainStep, batch_tensors
+from framework.backends.tensorflow.compiled import Shapes, TrainStep, batch_shapes, batch_tensors
 from framework.data.batches import Batch, Batches
 from framework.errors import TrainingError
 
@@ -54,6 +54,7 @@ class Fitting:
         self.ledger = trainee.ledger
         self.steps = training.train.steps
         self.rate_dtype = self.native.optimizer.learning_rate.dtype
+        self._usual: Shapes | None = None
 
     def run(self) -> None:
         """Trains.
@@ -66,6 +67,17 @@ class Fitting:
         self.ledger.begin(self.events, self.training.start, self.steps, 1 if on_processor else self.training.trainer.log_every_n_steps)
         while self.ledger.position.epoch < self.training.trainer.max_epochs and self._epoch():
             pass
+
+    def usual(self, batch: Batch) -> Shapes:
+        """The shapes of the training's very first batch, wherever it is taken up.
+
+        Args:
+            batch: the next one.
+        """
+        if self._usual is None:
+            first = batch if self.ledger.position.step == 0 else next(self.training.train.epoch(0), batch)
+            self._usual = batch_shapes(*batch_tensors(self.native, first))
+        return self._usual
 
     def _epoch(self) -> bool:
         """Trains the rest of the current epoch and validates; whether training goes on."""
@@ -119,7 +131,7 @@ class _Epoch(keras.callbacks.Callback):  # type: ignore[misc]
         if batch is None:
             raise TrainingError(f"epoch {position.epoch + 1} ended after {position.batch} of {fitting.steps} batches")
         rate = fitting.training.learning_rate(position.step)
-        loss = fitting.train_step(*batch_tensors(fitting.native, batch), tf.constant(rate, fitting.rate_dtype))
+        loss = fitting.train_step(fitting.usual(batch), *batch_tensors(fitting.native, batch), tf.constant(rate, fitting.rate_dtype))
         self.done = partial(fitting.ledger.add, loss.mean, loss.weight, batch.rows, rate)
         return {}
 

@@ -15,7 +15,7 @@ from framework.backends.base.ledger import Ledger
 from framework.backends.base.objective import Objective, Totals, measured
 from framework.backends.base.state import ITERATIONS, join_state, split_state
 from framework.backends.base.training import Arrays, Training, TrainingEvents
-from framework.backends.tensorflow.compiled import CompiledModel, TrainStep, batch_tensors, model_inputs
+from framework.backends.tensorflow.compiled import CompiledModel, Shapes, TrainStep, batch_shapes, batch_tensors, model_inputs
 from framework.backends.tensorflow.decoding.stepper import KerasStepper
 from framework.backends.tensorflow.fitting import Fitting
 from framework.backends.tensorflow.layers import BuildContext
@@ -140,8 +140,11 @@ class KerasTrainee:
         """
         totals = Totals()
         with self._aside():
+            usual: Shapes | None = None
             for batch in islice(batches.epoch(0), limit):
-                found = {name: float(value) for name, value in self.compiled.evaluate(*batch_tensors(self.native, batch)).items()}
+                tensors = batch_tensors(self.native, batch)
+                usual = usual or batch_shapes(*tensors)
+                found = {name: float(value) for name, value in self.compiled.evaluate(usual, *tensors).items()}
                 totals += Totals(found, found.pop("count"), batch.rows)
         return measured(totals)
 

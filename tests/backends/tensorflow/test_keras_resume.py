@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from small_models import Listener, Windows, Workshop, language_model
 
 from framework.backends.base.training import EpochResult, Position
+from framework.backends.tensorflow.compiled import batch_shapes, batch_tensors
+from framework.data.batches import Batch
 from framework.errors import CheckpointError
 from framework.spec.optimizer import RMSpropSpec, SGDSpec
 
@@ -167,3 +171,54 @@ def test_the_same_training_twice_gives_the_same_bits(workshop: Workshop) -> None
         trainee.fit(workshop.training(Windows(3, batch_size=32, time=40), max_epochs=1, gradient_clip_val=1.0), Listener())
         found.append(bits(trainee.state()))
     assert found[0] == found[1]
+
+
+class Ragged:
+    """Batches of one epoch, of several shapes."""
+
+    batch_size, steps = 4, 5
+    shapes = ((4, 6), (4, 4), (2, 6), (4, 3), (4, 6))
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        for number, shape in enumerate(self.shapes[start:], start=start):
+            tokens = np.random.default_rng(number).integers(0, 9, shape, np.int32)
+            yield Batch({"tokens": tokens}, tokens[:, ::-1], np.ones(shape, np.float32))
+
+
+@pytest.fixture(scope="module")
+def ragged_model() -> dict[str, Any]:
+    return language_model(None, gru={"kind": "gru", "units": 7, "return_sequences": True})
+
+
+def test_batches_of_many_shapes_give_the_same_bits_wherever_a_training_was_interrupted(
+    workshop: Workshop, ragged_model: dict[str, Any]
+) -> None:
+    def training(start: Position) -> Any:
+        return workshop.training(Ragged(), Ragged(), start=start, max_epochs=1)
+
+    trainee, recorder = workshop.trainee(ragged_model), Listener()
+    states: dict[int, Any] = {}
+    recorder.at_step = lambda result: states.update({result.position.step: trainee.state()})
+    trainee.fit(training(Position()), recorder)
+    for step in range(1, 5):
+        again, told = workshop.trainee(ragged_model), Listener()
+        again.load_state(states[step])
+        again.fit(training(Position(0, step, step)), told)
+        assert bits(again.state()) == bits(trainee.state())
+        assert told.epochs[0].val_loss == recorder.epochs[0].val_loss
+
+
+def test_the_graph_of_a_batch_is_of_its_shape_whatever_came_before(workshop: Workshop, ragged_model: dict[str, Any]) -> None:
+    def taken(order: list[int]) -> dict[Any, list[Any]]:
+        compiled = workshop.trainee(ragged_model).compiled
+        tensors = [batch_tensors(compiled.native, batch) for batch in Ragged().epoch(0)]
+        for number in order:
+            compiled.evaluate(batch_shapes(*tensors[0]), *tensors[number])
+        return {
+            shapes: [tuple(one.shape) for one in graph.inputs[:3] if one.dtype != tf.resource]
+            for shapes, graph in compiled.evaluate.traces.items()
+        }
+
+    found = taken([0, 1, 2, 3, 4])
+    assert found == taken([3, 2, 4, 1, 0])
+    assert found == {(shape,) * 3: [shape] * 3 for shape in ((4, 6), (None, 6), (None, None))}

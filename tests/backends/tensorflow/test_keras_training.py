@@ -92,7 +92,7 @@ def test_evaluation_weighs_batches_by_their_tokens(workshop: Workshop) -> None:
     losses = [cross_entropy(trainee.predict(batch.inputs)["output"], batch.targets) for batch in batches]
     assert trainee.evaluate(data).loss == pytest.approx((4 * losses[0] + 4 * losses[1] + losses[2]) / 9, rel=1e-6)
     assert trainee.evaluate(data, limit=2).loss == pytest.approx((losses[0] + losses[1]) / 2, rel=1e-6)
-    assert trainee.compiled.evaluate.experimental_get_tracing_count() == 2
+    assert len(trainee.compiled.evaluate.traces) == 2
     with pytest.raises(DataError, match="no batches to evaluate on"):
         trainee.evaluate(Windows(0))
 
