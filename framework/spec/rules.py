@@ -98,8 +98,8 @@ def _check_validation(collector: ProblemCollector, experiment: Experiment) -> No
     if trainer.early_stopping is not None:
         watched["trainer.early_stopping.monitor"] = trainer.early_stopping.monitor
     for path, monitor in watched.items():
-        if monitor == "val_loss":
-            collector.add(path, "there is no validation", value="val_loss", hint="set data.validation_fraction, or monitor loss")
+        if monitor.startswith("val_"):
+            collector.add(path, "there is no validation", value=render(monitor), hint="set data.validation_fraction, or monitor loss")
 
 
 def _check_search(collector: ProblemCollector, decoding: DecodingSpec) -> None:

@@ -10,14 +10,14 @@ from framework.spec.base import Spec
 
 
 class EarlyStoppingSpec(Spec):
-    """Stop when the monitored value no longer falls."""
+    """Stop when the monitored value gets no better."""
 
-    monitor: Literal["loss", "val_loss"] = "val_loss"
-    """Value to watch."""
+    monitor: str = "val_loss"
+    """Value to watch: loss, val_loss, or val_ with another measure or score of the task, such as val_bleu."""
     patience: int = Field(3, ge=0)
-    """Epochs without a fall before stopping."""
+    """Epochs without a better value before stopping."""
     min_delta: float = Field(0.0, ge=0.0)
-    """Smallest fall that counts, in nats."""
+    """Smallest change for the better that counts, in the value's own unit: nats for a loss."""
 
 
 class CheckpointSpec(Spec):
@@ -27,8 +27,9 @@ class CheckpointSpec(Spec):
     """Epochs between checkpoints."""
     every_n_steps: int | None = Field(None, gt=0)
     """Also every so many steps within an epoch."""
-    monitor: Literal["auto", "loss", "val_loss"] = "auto"
-    """Value whose lowest makes the best checkpoint; auto: val_loss where there is validation, else loss."""
+    monitor: str = "auto"
+    """Value whose best makes the best checkpoint, as for early stopping: the lowest loss, the highest score; auto: val_loss where there is
+    validation, else loss."""
 
 
 class TrainerSpec(Spec):
@@ -46,6 +47,8 @@ class TrainerSpec(Spec):
     """Batches of an epoch, at most."""
     limit_val_batches: int | None = Field(None, gt=0)
     """Batches of a validation, at most."""
+    limit_scored_examples: int | None = Field(1000, gt=0)
+    """Held-out examples, from the first on, that are predicted after a validation where a score such as val_bleu is monitored, at most."""
     check_val_every_n_epoch: int = Field(1, gt=0)
     """Epochs between validations."""
     log_every_n_steps: int = Field(10, gt=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from framework.backends.base.objective import Totals
 from framework.builder.plan import ModelPlan
@@ -29,6 +29,8 @@ class LanguageModelTask(Task):
 
     Loss: sparse categorical cross-entropy from logits, mean over batch and time, in nats a token.
     """
+
+    measures: ClassVar[Mapping[str, Literal["min", "max"]]] = {"perplexity": "min", "bits_per_character": "min"}
 
     def check(self, plan: ModelPlan, experiment: Experiment, sizes: Mapping[str, int], collector: ProblemCollector) -> None:
         """One input of token numbers, one output with logits for each step and each token; and text that is written as it comes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from framework.backends.base.objective import Objective, Totals
 from framework.builder.plan import ModelPlan
@@ -54,7 +54,16 @@ class Interface:
 
 
 class Task:
-    """One kind of task; stateless. A task of one's own derives from this and gives what differs."""
+    """One kind of task; stateless. A task of one's own derives from this and gives what differs.
+
+    Attributes:
+        measures: what :meth:`describe` gives of a validation, by name, and whether its lowest (``min``) or highest (``max``) is the best;
+            what is named here can be monitored as ``val_<name>``.
+        score_names: what :meth:`score` gives, which can be monitored likewise; the highest is the best.
+    """
+
+    measures: ClassVar[Mapping[str, Literal["min", "max"]]] = {}
+    score_names: ClassVar[Sequence[str]] = ()
 
     def check(self, plan: ModelPlan, experiment: Experiment, sizes: Mapping[str, int], collector: ProblemCollector) -> None:
         """Adds a problem for everything about the model that the task cannot be trained with.

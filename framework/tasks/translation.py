@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from framework.backends.base.objective import Objective, Totals
 from framework.builder.plan import ModelPlan
@@ -36,6 +36,9 @@ class TranslationTask(Task):
     The target is the right translation up to each step, the output its next token. Loss: sparse categorical cross-entropy from logits,
     weighted, so that padding does not count.
     """
+
+    measures: ClassVar[Mapping[str, Literal["min", "max"]]] = {"perplexity": "min", "accuracy": "max", "tutorial_loss": "min"}
+    score_names: ClassVar[Sequence[str]] = ("bleu", "chrf", "tokenized_bleu")
 
     def check(self, plan: ModelPlan, experiment: Experiment, sizes: Mapping[str, int], collector: ProblemCollector) -> None:
         """Inputs ``source`` and ``target`` of token numbers, one output with logits for each step and each token of the target."""

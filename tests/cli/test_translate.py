@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_translations import WORDS, write_translations
 
 import framework
 from framework.cli.main import main
@@ -19,42 +20,12 @@ from framework.metrics.translation import bleu
 
 pytestmark = pytest.mark.torch
 
-RECIPE = """\
-# @package _global_
-defaults:
-  - override /data: parallel_text
-  - override /model: translation_attention
-  - override /decoding: greedy
-  - override /tracking: none
-  - _self_
-recipe: mine
-task: {kind: translation}
-model:
-  layers:
-    source_embedding: {output_dim: 8, mask_zero: true}
-    encoder: {units: 16}
-    target_embedding: {output_dim: 8}
-    decoder: {attention: {units: 8}, cell: {units: 16}, carry_state: true, mask_memory: true}
-trainer: {max_epochs: 6, log_every_n_steps: 50}
-optimizer: {learning_rate: 0.02}
-data: {validation_fraction: 0.1, batch_size: 16}
-"""
-WORDS = {"uno": "one", "dos": "two", "tres": "three", "cuatro": "four", "año": "year"}
-
-
-def pairs() -> str:
-    names = list(WORDS)
-    sources = [[names[row % 5], names[row // 5 % 5], names[row // 25 % 5]][: 1 + row % 3] for row in range(250)]
-    return "".join(f"{' '.join(source)}\t{' '.join(WORDS[one] for one in source)}\n" for source in sources)
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run, ``runs/mine/small``."""
     folder = tmp_path_factory.mktemp("translate")
-    (folder / "configs/recipe").mkdir(parents=True)
-    (folder / "configs/recipe/mine.yaml").write_text(RECIPE)
-    (folder / "pairs.tsv").write_text(pairs())
+    write_translations(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         where = ["paths.cache_dir=cache", "data.path=pairs.tsv"]

@@ -164,9 +164,7 @@ def _of_run(folder: RunFolder, record: Mapping[str, Any], epochs: list[EpochFigu
             figures["untrained_loss"] = one.values["epoch/untrained_loss"]
             break
     prefix = "val_" if any("val_loss" in epoch.values for epoch in epochs) else ""
-    best = min(
-        (epoch for epoch in epochs if f"{prefix}loss" in epoch.values), key=lambda epoch: epoch.values[f"{prefix}loss"], default=None
-    )
+    best = next((epoch for epoch in epochs if epoch.epoch == record.get("best_epoch")), None)
     if best is not None:
         figures["best_epoch"] = best.epoch
         units = [name for name in best.values if name.startswith(prefix) and name not in _NO_QUALITY]

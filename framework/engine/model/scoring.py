@@ -9,6 +9,7 @@ from framework.data.prepared import Example
 from framework.metrics.score import Score
 from framework.report.translations import Judged
 from framework.tasks.model import Model
+from framework.tasks.scored import scored
 from framework.tasks.task import Task
 
 
@@ -38,10 +39,8 @@ def score_examples(task: Task, model: Model, examples: Sequence[Example]) -> Sco
     Raises:
         InputError: an extra that the scores need is not installed.
     """
-    predictions = task.predict(model, [one.inputs for one in examples], {}, model.experiment.seed)
-    references = [one.references for one in examples]
-    figures = task.score(model, predictions, references)
-    each = task.score_each(predictions, references)
+    predictions, figures = scored(task, model, examples)
+    each = task.score_each(predictions, [one.references for one in examples])
     if each is None:
         return Scored(figures, None, ())
     measure, scores = each

@@ -2,7 +2,7 @@
 
 A checkpoint is a folder with ``state.safetensors`` (weights, optimizer slots, recurrent states, random state) and
 ``checkpoint.json`` (how far the training had come, the checksum of the arrays, and its own). ``last`` is the latest, ``previous`` the
-one before it, ``best`` the one with the lowest monitored value.
+one before it, ``best`` the one with the best monitored value.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Progress:
 
     Attributes:
         position: epochs, batches and steps done.
-        best: lowest monitored value so far, in nats a token.
+        best: best monitored value so far, in its own unit: nats a token for a loss.
         best_epoch: epoch that reached it, counted from 1.
-        stopping_best: lowest value that early stopping has seen.
+        stopping_best: best value that early stopping has seen.
         waited: epochs since then.
         seconds: training time so far.
     """

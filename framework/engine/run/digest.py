@@ -29,6 +29,7 @@ ADDED_LATER: dict[str, Any] = {
     "decoding.coverage_penalty": 0.0,
     "decoding.max_length": None,
     "decoding.replace_unknown": False,
+    "trainer.limit_scored_examples": 1000,
 }
 """Settings that earlier versions did not have, with the value that computes what those did: at that value they do not count."""
 

@@ -12,7 +12,9 @@ from framework.backends.base.backend import Trainee
 from framework.backends.base.objective import Totals
 from framework.backends.base.training import EpochResult, Position, StepResult
 from framework.engine.run.checkpoint import CheckpointStore, Progress
+from framework.engine.run.judge import Judge
 from framework.engine.run.recorder import Recorder
+from framework.engine.run.scores import Scores
 from framework.errors import TrainingError
 from framework.report.progress import Reporter
 from framework.spec.trainer import TrainerSpec
@@ -25,7 +27,8 @@ class Monitor:
     """Implements :class:`~framework.backends.base.training.TrainingEvents`.
 
     Args:
-        trainer: rhythm of records, checkpoints and early stopping.
+        trainer: rhythm of records, checkpoints and samples.
+        judge: tells which epoch is the best, and when to stop early.
         trainee: the model, asked for its state at each checkpoint.
         store: where checkpoints go.
         recorder: where values go.
@@ -33,6 +36,7 @@ class Monitor:
         progress: how far the training had come before; of a fresh run, nothing.
         stop_requested: asked after each step; True ends the training as soon as possible.
         describe: from sums to what the task tells of them.
+        scores: gives the scores of what the model makes now; asked after each validation.
         sample: makes a sample of what the model makes now, given the epoch; or gives None.
         prune: asked after each epoch whether to end the run, since others are better; or None.
     """
@@ -40,6 +44,7 @@ class Monitor:
     def __init__(
         self,
         trainer: TrainerSpec,
+        judge: Judge,
         trainee: Trainee,
         store: CheckpointStore,
         recorder: Recorder,
@@ -47,10 +52,12 @@ class Monitor:
         progress: Progress,
         stop_requested: Callable[[], bool],
         describe: Callable[[Totals], dict[str, float]],
+        scores: Scores,
         sample: Callable[[int], str | None],
         prune: Prune | None = None,
     ) -> None:
         self.trainer = trainer
+        self.judge = judge
         self.trainee = trainee
         self.store = store
         self.recorder = recorder
@@ -60,6 +67,7 @@ class Monitor:
         self.pruned = False
         self._stop_requested = stop_requested
         self._describe = describe
+        self._scores = scores
         self._sample = sample
         self._prune = prune
         self._steps_per_epoch = 0
@@ -84,16 +92,14 @@ class Monitor:
     def on_epoch_end(self, result: EpochResult) -> None:
         """Records the epoch, judges it, writes checkpoints and a sample."""
         self.epochs.append(result)
-        metrics = self._describe(result.training)
-        if result.validation is not None:
-            metrics.update({f"val_{name}": value for name, value in self._describe(result.validation).items()})
-        values = {"epoch/loss": result.loss, "epoch/tokens": result.training.count, **_speed(result)}
-        if result.val_loss is not None:
-            values["epoch/val_loss"] = result.val_loss
-        values.update({f"epoch/{name}": value for name, value in metrics.items()})
+        metrics = self._metrics(result)
+        losses = {"loss": result.loss} if result.val_loss is None else {"loss": result.loss, "val_loss": result.val_loss}
+        measured = {**losses, "tokens": result.training.count, **_speed(result), **metrics}
+        values = {f"epoch/{name}": value for name, value in measured.items()}
         epoch = result.position.epoch
         self.recorder.record(result.position.step, epoch, values)
-        improved = self._judge(result)
+        self.progress = self.judge.judged(self.progress, {**losses, **metrics}, epoch)
+        improved = self.progress.best_epoch == epoch
         if self._prune is not None and epoch < self.trainer.max_epochs and not self.stopped_early:
             self.pruned = self._prune(epoch, values)
         spent = self.progress.seconds + (0.0 if math.isnan(result.seconds) else result.seconds)
@@ -108,8 +114,7 @@ class Monitor:
     @property
     def stopped_early(self) -> bool:
         """Whether early stopping has ended the training; also where it did so just before a kill, which the checkpoint remembers."""
-        stopping, waited = self.trainer.early_stopping, self.progress.waited
-        return stopping is not None and waited > 0 and waited >= stopping.patience
+        return self.judge.has_stopped(self.progress)
 
     @property
     def should_stop(self) -> bool:
@@ -130,30 +135,13 @@ class Monitor:
         self.recorder.sync()
         self.store.save(state, self.progress, best=best)
 
-    def _judge(self, result: EpochResult) -> bool:
-        """Compares the epoch with the best one; counts the epochs without a fall for early stopping."""
-        monitor = self.trainer.checkpoint.monitor
-        value = result.loss if monitor == "loss" else result.val_loss
-        if value is None and monitor == "auto":
-            value = result.loss
-        improved = value is not None and (self.progress.best is None or value < self.progress.best)
-        if improved:
-            self.progress = replace(self.progress, best=value, best_epoch=result.position.epoch)
-        self._judge_stopping(result)
-        return improved
-
-    def _judge_stopping(self, result: EpochResult) -> None:
-        stopping = self.trainer.early_stopping
-        if stopping is None:
-            return
-        value = result.loss if stopping.monitor == "loss" else result.val_loss
-        if value is None:  # no validation this epoch
-            return
-        lowest = self.progress.stopping_best
-        if lowest is None or value + stopping.min_delta < lowest:  # summed as Lightning and Keras do
-            self.progress = replace(self.progress, stopping_best=value, waited=0)
-        else:
-            self.progress = replace(self.progress, waited=self.progress.waited + 1)
+    def _metrics(self, result: EpochResult) -> dict[str, float]:
+        """What the epoch measured beside its losses, by name."""
+        metrics = self._describe(result.training)
+        if result.validation is not None:
+            measured = {**self._describe(result.validation), **self._scores()}
+            metrics.update({f"val_{name}": value for name, value in measured.items()})
+        return metrics
 
     def _epoch_of(self, position: Position) -> float:
         return position.epoch + position.batch / self._steps_per_epoch
@@ -164,4 +152,4 @@ def _speed(result: EpochResult) -> dict[str, float]:
     if math.isnan(result.seconds):
         return {}
     speed = result.training.count / result.seconds if result.seconds > 0 else 0.0
-    return {"epoch/seconds": result.seconds, "epoch/tokens_per_second": speed}
+    return {"seconds": result.seconds, "tokens_per_second": speed}

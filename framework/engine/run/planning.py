@@ -13,6 +13,7 @@ from framework.spec.experiment import Experiment
 from framework.spec.problems import Locate, ProblemCollector, nowhere
 from framework.spec.validate import validate_experiment
 from framework.tasks.known import task_of
+from framework.tasks.monitored import check_monitors
 
 _DTYPES = {"64-true": "float64"}
 
@@ -41,7 +42,9 @@ def plan_experiment(experiment: Experiment, sizes: Mapping[str, int], locate: Lo
     """
     plan = plan_only(experiment, locate)
     collector = ProblemCollector(locate)
-    task_of(experiment).check(plan, experiment, sizes, collector)
+    task = task_of(experiment)
+    task.check(plan, experiment, sizes, collector)
+    check_monitors(task, experiment.trainer, collector)
     if collector.problems:
         raise SpecError(collector.problems)
     refused = required_cudnn(plan, experiment.backend.name, experiment.backend.use_cudnn)

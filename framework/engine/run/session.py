@@ -10,11 +10,13 @@ from framework.builder.schedule import learning_rate
 from framework.data.limit import limit
 from framework.engine.run.checkpoint import CheckpointStore, Progress
 from framework.engine.run.folder import RunFolder
+from framework.engine.run.judge import Judge
 from framework.engine.run.monitor import Monitor, Prune
 from framework.engine.run.portable import write_portable
 from framework.engine.run.prepare import Prepared, build_trainee
 from framework.engine.run.recorder import Recorder
 from framework.engine.run.samples import sample_maker
+from framework.engine.run.scores import score_maker
 from framework.engine.run.signals import StopSignals
 from framework.engine.run.summary import write_summary
 from framework.errors import TrainingError
@@ -54,6 +56,7 @@ class Session:
         self.training = self._training(progress.position)
         self.monitor = Monitor(
             experiment.trainer,
+            Judge(experiment.trainer, prepared.task, prepared.data.validation is not None),
             self.trainee,
             self.store,
             self.recorder,
@@ -61,6 +64,7 @@ class Session:
             progress,
             signals.requested,
             lambda totals: prepared.task.describe(totals, prepared.data),
+            score_maker(prepared, self.trainee),
             sample_maker(prepared, self.trainee, folder, reporter.warn),
             prune,
         )

@@ -14,9 +14,12 @@ import framework
 from framework.backends.base.objective import Totals
 from framework.backends.base.training import EpochResult, Position
 from framework.engine.run.checkpoint import Progress
+from framework.engine.run.judge import Judge
 from framework.engine.run.monitor import Monitor
+from framework.errors import TrainingError
 from framework.report.progress import SilentReporter
-from framework.spec.trainer import EarlyStoppingSpec, TrainerSpec
+from framework.spec.trainer import CheckpointSpec, EarlyStoppingSpec, TrainerSpec
+from framework.tasks.translation import TranslationTask
 
 CURVES: dict[str, list[float]] = {
     "falls": [3.0, 2.5, 2.0, 1.5, 1.0, 0.5],
@@ -66,7 +69,7 @@ def ours(curve: list[float], stopping: EarlyStoppingSpec, resumed: bool) -> int 
     for epoch, value in enumerate(curve, start=1):
         if resumed:
             monitor = watching(stopping, memory)
-        loss, val_loss = (value, None) if stopping.monitor == "loss" else (0.0, value)
+        loss, val_loss = (value, None) if stopping.monitor == "loss" else (0.0, value)  # what is described is the loss too
         monitor.on_epoch_end(EpochResult(Position(epoch, 0, epoch), one(loss), one(val_loss), seconds=1.0))
         if monitor.should_stop:
             assert watching(stopping, memory).should_stop, "a kill right after the epoch changes nothing"
@@ -78,16 +81,17 @@ def watching(stopping: EarlyStoppingSpec, memory: Memory) -> Monitor:
     """A monitor that goes on where the memory's checkpoint was written."""
     trainer = TrainerSpec(max_epochs=100, early_stopping=stopping, sample_every_n_epochs=None)
     told: Any = (Trainee(), memory, memory, SilentReporter(), memory.progress())
-    monitor = Monitor(trainer, *told, lambda: False, lambda loss: {}, lambda epoch: "")
+    judge = Judge(trainer, TranslationTask(), validates=True)
+    monitor = Monitor(trainer, judge, *told, lambda: False, lambda sums: {"accuracy": sums.loss}, dict, lambda epoch: "")
     monitor.on_train_begin(monitor.progress.position, 1)
     return monitor
 
 
-def by_lightning(curve: list[float], patience: int, min_delta: float) -> int | None:
+def by_lightning(curve: list[float], patience: int, min_delta: float, mode: str) -> int | None:
     import torch
     from pytorch_lightning.callbacks import EarlyStopping
 
-    callback = EarlyStopping("value", min_delta=min_delta, patience=patience, mode="min")
+    callback = EarlyStopping("value", min_delta=min_delta, patience=patience, mode=mode)
     for epoch, value in enumerate(curve, start=1):
         trainer: Any = SimpleNamespace(
             callback_metrics={"value": torch.tensor(value, dtype=torch.float64)},
@@ -103,10 +107,10 @@ def by_lightning(curve: list[float], patience: int, min_delta: float) -> int | N
     return None
 
 
-def by_keras(curve: list[float], patience: int, min_delta: float) -> int | None:
+def by_keras(curve: list[float], patience: int, min_delta: float, mode: str) -> int | None:
     import keras
 
-    callback = keras.callbacks.EarlyStopping("value", min_delta=min_delta, patience=patience, mode="min")
+    callback = keras.callbacks.EarlyStopping("value", min_delta=min_delta, patience=patience, mode=mode)
     model: Any = SimpleNamespace(stop_training=False)
     callback.set_model(model)
     callback.on_train_begin()
@@ -122,13 +126,32 @@ ORACLES = [pytest.param(by_lightning, marks=pytest.mark.torch), pytest.param(by_
 
 @pytest.mark.parametrize("oracle", ORACLES)
 @pytest.mark.parametrize("resumed", [False, True], ids=["at one go", "resumed after every epoch"])
-@pytest.mark.parametrize("monitor", ["loss", "val_loss"])
+@pytest.mark.parametrize("monitor", ["loss", "val_loss", "val_accuracy"])
 @pytest.mark.parametrize("min_delta", [0.0, 0.1, 0.25])
 @pytest.mark.parametrize("patience", [0, 1, 2, 3])
 def test_stops_where_lightning_and_keras_stop(oracle: Any, patience: int, min_delta: float, monitor: Any, resumed: bool) -> None:
     stopping = EarlyStoppingSpec(monitor=monitor, patience=patience, min_delta=min_delta)
-    expected = {name: oracle(curve, patience, min_delta) for name, curve in CURVES.items()}
-    assert {name: ours(curve, stopping, resumed) for name, curve in CURVES.items()} == expected
+    sign, mode = (-1, "max") if monitor == "val_accuracy" else (1, "min")  # of an accuracy, the curves upside down
+    curves = {name: [sign * value for value in curve] for name, curve in CURVES.items()}
+    expected = {name: oracle(curve, patience, min_delta, mode) for name, curve in curves.items()}
+    assert {name: ours(curve, stopping, resumed) for name, curve in curves.items()} == expected
+
+
+def test_the_best_is_among_the_epochs_that_were_validated() -> None:
+    judge, progress = Judge(TrainerSpec(check_val_every_n_epoch=2), TranslationTask(), validates=True), Progress(Position())
+    for epoch, values in enumerate([{"loss": 3.0}, {"loss": 2.0, "val_loss": 4.0}, {"loss": 1.0}, {"loss": 0.5, "val_loss": 3.0}], start=1):
+        progress = judge.judged(progress, values, epoch)
+        assert progress.best_epoch == (None, 2, 2, 4)[epoch - 1]
+    assert progress.best == 3.0
+    unvalidated = Judge(TrainerSpec(), TranslationTask(), validates=False)
+    assert unvalidated.judged(Progress(Position()), {"loss": 3.0}, 1).best == 3.0
+
+
+def test_a_validation_without_what_is_monitored_is_no_reason_to_go_on() -> None:
+    judge = Judge(TrainerSpec(checkpoint=CheckpointSpec(monitor="val_accuracy")), TranslationTask(), validates=True)
+    assert judge.judged(Progress(Position()), {"loss": 3.0}, 1).best is None
+    with pytest.raises(TrainingError, match="the validation gave no val_accuracy, which is monitored; it gave loss, val_loss"):
+        judge.judged(Progress(Position()), {"loss": 3.0, "val_loss": 3.0}, 1)
 
 
 def test_an_epoch_without_validation_is_not_counted() -> None:
