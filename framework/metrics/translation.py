@@ -12,13 +12,20 @@ from types import ModuleType
 from typing import Any, Literal
 
 from framework.errors import InputError
+from framework.metrics.checks import check_references
 from framework.metrics.score import Score
 
 References = Sequence[Sequence[str]]
 """For each translation all right ones, at least one; their number may differ."""
 
 
-def bleu(translations: Sequence[str], references: References, tokenize: Literal["13a", "none"] = "13a", lowercase: bool = True) -> Score:
+def bleu(
+    translations: Sequence[str],
+    references: References,
+    tokenize: Literal["13a", "none"] = "13a",
+    lowercase: bool = True,
+    max_order: int = 4,
+) -> Score:
     """Corpus BLEU, from 0 to 100, with sacreBLEU's signature.
 
     Args:
@@ -26,12 +33,15 @@ def bleu(translations: Sequence[str], references: References, tokenize: Literal[
         references: of each source.
         tokenize: ``13a``: as WMT does, for running text; ``none``: text that is tokenized already, its tokens a space apart.
         lowercase: whether letters count alike in both cases.
+        max_order: tokens of the longest n-grams that count; BLEU-4 where nothing else is said.
 
     Raises:
         InputError: there is nothing to score, or sacreBLEU is not installed.
     """
     # Forced: tokenized text is meant where it is given, and needs no warning.
-    return _scored(_sacrebleu().BLEU(tokenize=tokenize, lowercase=lowercase, force=True), translations, references)
+    return _scored(
+        _sacrebleu().BLEU(tokenize=tokenize, lowercase=lowercase, force=True, max_ngram_order=max_order), translations, references
+    )
 
 
 def chrf(translations: Sequence[str], references: References, lowercase: bool = True) -> Score:
@@ -58,27 +68,17 @@ def sentence_chrf(translations: Sequence[str], references: References) -> list[f
     Raises:
         InputError: there is nothing to score, or sacreBLEU is not installed.
     """
-    _check(translations, references)
+    check_references(translations, references, "translation", "source")
     metric = _sacrebleu().CHRF(lowercase=True)
     return [float(metric.sentence_score(one, list(right)).score) for one, right in zip(translations, references, strict=True)]
 
 
 def _scored(metric: Any, translations: Sequence[str], references: References) -> Score:
-    _check(translations, references)
+    check_references(translations, references, "translation", "source")
     # Streams of references, as sacreBLEU wants them: the n-th of each source, None where a source has fewer.
     streams = [list(stream) for stream in zip_longest(*references)]
     found = metric.corpus_score(list(translations), streams)
     return Score(float(found.score), str(metric.get_signature()))
-
-
-def _check(translations: Sequence[str], references: References) -> None:
-    if not translations:
-        raise InputError("there are no translations to score")
-    if len(translations) != len(references):
-        raise InputError(f"there are {len(translations)} translations and references of {len(references)} sources; expected as many")
-    for number, right in enumerate(references, start=1):
-        if not right:
-            raise InputError(f"source {number} has no reference; expected at least one right translation")
 
 
 def _sacrebleu() -> ModuleType:
