@@ -1,4 +1,4 @@
-"""One picture in a file."""
+"""A picture in a file."""
 
 from __future__ import annotations
 
@@ -21,12 +21,26 @@ def draw(path: Path, paint: Callable[[Any], None], size: tuple[float, float] = (
     Raises:
         RunError: the file cannot be written.
     """
+    draw_figure(path, lambda figure: paint(figure.add_subplot()), size)
+
+
+def draw_figure(path: Path, paint: Callable[[Any], None], size: tuple[float, float]) -> None:
+    """Draws a whole figure into a PNG file, which appears whole.
+
+    Args:
+        path: file to write; its folder is made.
+        paint: draws on matplotlib's figure.
+        size: width and height, in inches of 120 dots.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     drawn = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(drawn)
-    paint(drawn.add_subplot())
+    paint(drawn)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as part:
