@@ -10,9 +10,7 @@ from framework.spec.base import Spec
 from framework.spec.cleaning import CLEANINGS, Cleaning
 from framework.spec.data import DATA_KINDS, ArchiveSpec, DataSpec, DownloadSpec
 from framework.spec.problems import ProblemCollector, render
-
-SPECIAL_TOKENS = 4
-"""Tokens that a vocabulary may have beside its words: for padding, the start, the end, and ``[UNK]``."""
+from framework.spec.sentences import VocabularySpec, check_vocabulary
 
 
 class PairFilesSpec(Spec):
@@ -31,32 +29,11 @@ class PairFilesSpec(Spec):
     """Its translations, line by line."""
 
 
-class PairVocabularySpec(Spec):
-    """From sentences to tokens: number 0 pads, 1 begins and 2 ends a sentence, 3 is ``[UNK]`` where there is one."""
-
-    kind: Literal["word", "subword"] = "word"
-    """word: what stands between white space, by frequency; subword: pieces of words, found by SentencePiece."""
-
-    max_size: int | None = Field(None, gt=SPECIAL_TOKENS)
-    """Tokens at most, the special ones counted: the most frequent. Subwords need it."""
-
-    min_count: int = Field(1, ge=1)
-    """How often a word must be there to be in the vocabulary."""
-
-    unknown: Literal["error", "replace"] = "replace"
-    """What a word outside the vocabulary does: an error that names it, or ``[UNK]``."""
-
-    fit_on: Literal["train", "all"] = "train"
-    """train: made of the sentences to train on; all: of the held-out ones too, as the tutorial does."""
+class PairVocabularySpec(VocabularySpec):
+    """Those of both languages."""
 
     shared: bool = False
     """One vocabulary for both languages."""
-
-    method: Literal["unigram", "bpe"] = "unigram"
-    """How subwords are found."""
-
-    character_coverage: float = Field(1.0, ge=0.9, le=1.0)
-    """Share of the characters that subwords cover; 0.9995 for scripts of many characters."""
 
 
 class SplitSpec(Spec):
@@ -223,7 +200,8 @@ class ParallelTextDataSpec(DataSpec):
         """Rules between the settings."""
         self._check_places(collector)
         self._check_parts(collector)
-        self._check_vocabulary(collector)
+        held_out = self.validates or self.test is not None or self.test_fraction > 0
+        check_vocabulary(self.vocabulary, held_out, collector)
         if self.source_column == self.target_column:
             collector.add("data.target_column", "is the source's column too", value=render(self.target_column), expected="another one")
         if self.batch_tokens is not None and self.order != "buckets":
@@ -258,25 +236,6 @@ class ParallelTextDataSpec(DataSpec):
         if self.validation_fraction + self.test_fraction >= 1:
             message = f"nothing is left to train on beside a validation_fraction of {self.validation_fraction:g}"
             collector.add("data.test_fraction", message, value=render(self.test_fraction))
-
-    def _check_vocabulary(self, collector: ProblemCollector) -> None:
-        vocabulary, key = self.vocabulary, "data.vocabulary"
-        held_out = self.validates or self.test is not None or self.test_fraction > 0
-        if vocabulary.kind == "subword":
-            if vocabulary.max_size is None:
-                collector.add(f"{key}.max_size", "is missing", expected="how many subwords there are to be, such as 8000")
-            if vocabulary.min_count > 1:
-                collector.add(f"{key}.min_count", "counts words, not subwords", value=render(vocabulary.min_count), expected="1")
-            if vocabulary.unknown == "error":
-                collector.add(f"{key}.unknown", "subwords always have an [UNK]", value="error", expected="replace")
-            return
-        hint = "set data.vocabulary.unknown=replace"
-        if vocabulary.unknown == "error" and (vocabulary.max_size is not None or vocabulary.min_count > 1):
-            name, value = ("max_size", vocabulary.max_size) if vocabulary.max_size is not None else ("min_count", vocabulary.min_count)
-            collector.add(f"{key}.{name}", "words left out of the vocabulary have nowhere to go", value=render(value), hint=hint)
-        if vocabulary.unknown == "error" and vocabulary.fit_on == "train" and held_out:
-            message = "held-out words that the training lacks have nowhere to go"
-            collector.add(f"{key}.fit_on", message, value="train", hint=f"{hint}, or data.vocabulary.fit_on=all")
 
 
 def _check_lines(collector: ProblemCollector, key: str, source: str | None, target: str | None) -> None:

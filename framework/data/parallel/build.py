@@ -15,12 +15,12 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from framework.data.parallel.cleaning import Cleaning
 from framework.data.parallel.fit import cleanings_of, fit
 from framework.data.parallel.pairs_text import LeftOut, PairsText, read_pairs
 from framework.data.parallel.processor import PairsProcessor
-from framework.data.parallel.split import PARTS, Keys, draw_parts, joined
 from framework.data.parallel.store import META, SIDES, STORE_VERSION, content_digest, content_files
+from framework.data.sentences.cleaning import Cleaning
+from framework.data.sentences.split import PARTS, Keys, draw_parts, joined
 from framework.errors import DataError, Problem
 from framework.files import replace_text
 from framework.spec.parallel_text import ParallelTextDataSpec

@@ -10,9 +10,9 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from framework.data.parallel.split import Keys
 from framework.data.parallel.store import PairStore
 from framework.data.prepared import Example
+from framework.data.sentences.split import Keys
 
 _CHUNK = 1 << 20
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from functools import partial
 
 from framework.data.batches import Batches
-from framework.data.parallel.batches import MARKED, PairBatches
-from framework.data.parallel.buckets import borders_by_rows, borders_by_tokens, by_length
+from framework.data.parallel.batches import pair_batch
 from framework.data.parallel.cache import stored
 from framework.data.parallel.examples import PairExamples
 from framework.data.parallel.places import find_texts
 from framework.data.parallel.processor import PairsProcessor
-from framework.data.parallel.split import PARTS
 from framework.data.parallel.store import SIDES, PairStore
 from framework.data.prepared import PreparedData, check_declared_sizes
+from framework.data.sentences.batches import MARKED
+from framework.data.sentences.buckets import row_batches
+from framework.data.sentences.split import PARTS
 from framework.errors import DataError, Problem
 from framework.spec.experiment import PathsSpec
 from framework.spec.parallel_text import ParallelTextDataSpec
@@ -67,15 +69,16 @@ def prepare_pairs(spec: ParallelTextDataSpec, paths: PathsSpec, seed: int | None
 
 
 def _batches(store: PairStore, part: str, spec: ParallelTextDataSpec, seed: int | None, longest: dict[str, int] | None) -> Batches:
-    rows, borders, batch_size = store.rows(part), None, spec.batch_size
-    remainder = spec.drop_remainder and part == "train"
-    if spec.order == "buckets" and seed is not None:
-        rows = by_length(store, rows, seed)
-        borders = borders_by_rows(rows.size, spec.batch_size, remainder)
-    if spec.batch_tokens is not None:
-        borders = borders_by_tokens(store, rows, spec.batch_tokens)
-        batch_size = int((borders[1:] - borders[:-1]).max())
-    return PairBatches(store, rows, batch_size, remainder, seed, borders, longest)
+    return row_batches(
+        partial(pair_batch, store, longest=longest),
+        lambda rows: [store.lengths(rows, side) for side in SIDES],
+        store.rows(part),
+        spec.batch_size,
+        spec.drop_remainder and part == "train",
+        seed,
+        spec.order,
+        spec.batch_tokens,
+    )
 
 
 def _check_length(train: Batches, store: PairStore, spec: ParallelTextDataSpec) -> None:

@@ -11,64 +11,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
 
-from framework.data.parallel.cleaning import Cleaning
-from framework.data.parallel.subwords import SubwordVocabulary
-from framework.data.parallel.tokens import END, PAD, START
-from framework.data.parallel.words import WordVocabulary
+from framework.data.sentences.side import Side, check_version
+from framework.data.sentences.tokens import END, PAD, START
 from framework.errors import DataError
-from framework.files import read_json, read_plain, replace_text, replacing
-from framework.spec import cleaning as cleaning_spec
+from framework.files import read_json, replace_text
 
 PROCESSOR_FILE = "sentences.json"
 """Name of a processor's file in a run's or a model's folder; models of subwords lie beside it."""
 
 PROCESSOR_VERSION = 1
 """Version of that file's form."""
-
-SentenceVocabulary = WordVocabulary | SubwordVocabulary
-
-
-@dataclass(frozen=True)
-class Side:
-    """Sentences of one language.
-
-    Attributes:
-        cleaning: done first.
-        vocabulary: numbers what is left.
-    """
-
-    cleaning: Cleaning
-    vocabulary: SentenceVocabulary
-
-    def encode(self, sentences: Sequence[str]) -> NDArray[np.int32]:
-        """Raw sentences as ``(rows, longest) int32``, each between its markers, 0 behind the end of shorter ones.
-
-        Raises:
-            UnknownWords: a word has no number, and there is no ``[UNK]``.
-        """
-        numbers = self.vocabulary.number([self.cleaning(_text(sentence)) for sentence in sentences])
-        rows = np.full((len(numbers), 2 + max(map(len, numbers), default=0)), PAD, np.int32)
-        for row, one in zip(rows, numbers, strict=True):
-            row[: len(one) + 2] = [START, *one, END]
-        return rows
-
-    def decode(self, numbers: Iterable[int]) -> str:
-        """The sentence up to the first end marker, without special tokens.
-
-        Raises:
-            DataError: a number that no token has.
-        """
-        kept = []
-        for number in map(int, numbers):
-            if not 0 <= number < self.vocabulary.size:
-                raise DataError(f"no token has the number {number}; expected 0 to {self.vocabulary.size - 1}")
-            if number == END:
-                break
-            if number not in (PAD, START):
-                kept.append(number)
-        return self.vocabulary.text(kept)
 
 
 @dataclass(frozen=True)
@@ -128,11 +81,11 @@ class PairsProcessor:
 
     def clean_target(self, text: str) -> str:
         """A raw translation as it is before it is numbered."""
-        return self.target.cleaning(_text(text))
+        return self.target.clean(text)
 
     def source_tokens(self, text: str) -> list[str]:
         """The tokens of a raw sentence as people read them, one for each that :meth:`encode_source` gives but the markers."""
-        return self.source.vocabulary.pieces(self.source.cleaning(_text(text)))
+        return self.source.vocabulary.pieces(self.source.clean(text))
 
     def target_tokens(self, ids: Iterable[int]) -> list[str]:
         """Each token as people read it."""
@@ -151,10 +104,8 @@ class PairsProcessor:
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for name, side in (("source", self.source), ("target", self.target)):
-                if isinstance(side.vocabulary, SubwordVocabulary):
-                    with replacing(folder / _model_file(name)) as part:
-                        part.write_bytes(side.vocabulary.model)
+            self.source.save_model(folder, "source")
+            self.target.save_model(folder, "target")
             replace_text(folder / PROCESSOR_FILE, json.dumps(self._as_json(), indent=1) + "\n")
         except OSError as error:
             raise DataError(f"vocabularies cannot be written to '{folder}': {error.strerror or error}") from error
@@ -174,44 +125,15 @@ class PairsProcessor:
         except ValueError as error:
             raise DataError(f"vocabularies '{file}' are no JSON: {error}") from error
         try:
-            _check_version(content)
-            return cls(_side(content, "source", folder), _side(content, "target", folder), _places(content))
+            check_version(content, PROCESSOR_VERSION)
+            return cls(Side.from_json(content, "source", folder), Side.from_json(content, "target", folder), _places(content))
         except DataError as error:
             raise DataError(f"vocabularies '{file}' cannot be used: {error}") from error
 
     def _as_json(self) -> dict[str, Any]:
-        sides = {"source": self.source, "target": self.target}
-        written = {name: {"cleaning": side.cleaning.listed, "vocabulary": side.vocabulary.as_json()} for name, side in sides.items()}
+        written = {"source": self.source.as_json(), "target": self.target.as_json()}
         places = {} if self.source_places is None else {"source_places": self.source_places}
         return {"processor_version": PROCESSOR_VERSION, **written, **places}
-
-
-def _text(sentence: str) -> str:
-    """The command line gives half characters for bytes that are no UTF-8; no vocabulary has such."""
-    return sentence.encode("utf-8", "replace").decode("utf-8")
-
-
-def _model_file(side: str) -> str:
-    return f"subwords-{side}.model"
-
-
-def _check_version(content: Any) -> None:
-    version = content.get("processor_version") if isinstance(content, dict) else None
-    if not isinstance(version, int) or isinstance(version, bool):
-        raise DataError("they are not Gatework's")
-    if version > PROCESSOR_VERSION:
-        raise DataError(f"their version {version} is newer than this Gatework's, {PROCESSOR_VERSION}: update Gatework")
-
-
-def _side(content: Mapping[str, Any], name: str, folder: Path) -> Side:
-    side = content.get(name)
-    if not isinstance(side, dict) or not isinstance(vocabulary := side.get("vocabulary"), dict):
-        raise DataError(f"their '{name}' is no mapping with a vocabulary")
-    try:
-        steps = TypeAdapter(cleaning_spec.Cleaning).validate_python(side.get("cleaning"))
-    except ValidationError as error:
-        raise DataError(f"the cleaning of '{name}': {error.errors(include_url=False)[0]['msg']}") from error
-    return Side(Cleaning.of(steps), _vocabulary(vocabulary, folder / _model_file(name)))
 
 
 def _places(content: Mapping[str, Any]) -> int | None:
@@ -219,17 +141,3 @@ def _places(content: Mapping[str, Any]) -> int | None:
     if places is not None and (not isinstance(places, int) or isinstance(places, bool) or places < 1):
         raise DataError(f"their source_places is {places!r}; expected a whole number from 1 on")
     return places
-
-
-def _vocabulary(content: Mapping[str, Any], file: Path) -> SentenceVocabulary:
-    if content.get("kind") == "word":
-        return WordVocabulary.from_json(content)
-    if content.get("kind") != "subword":
-        raise DataError(f"a vocabulary of kind {content.get('kind')!r}; expected word or subword")
-    try:
-        found = SubwordVocabulary(read_plain(file))
-    except OSError as error:
-        raise DataError(f"'{file}' cannot be read: {error.strerror or error}") from error
-    if found.as_json() != content:
-        raise DataError(f"'{file}' is another model than that which was saved")
-    return found

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framework.data.parallel.processor import PairsProcessor
-from framework.data.parallel.split import PARTS, Keys
 from framework.data.reading import PIECE
+from framework.data.sentences.split import PARTS, Keys
 from framework.errors import DataError
 from framework.files import read_json
 

@@ -174,6 +174,6 @@ def test_one_batch_at_least(prepare_pairs: Prepare) -> None:
 
 def test_what_is_read_lies_on_the_disk(prepare_pairs: Prepare, tmp_path: Path) -> None:
     data = prepare_pairs(numbered(50))
-    store: Any = data.train.store  # type: ignore[attr-defined]
+    [store] = data.train.batch_of.args  # type: ignore[attr-defined]
     assert_array_equal(store.tokens("source"), np.fromfile(store.folder / "source.tokens", np.uint16))
     assert isinstance(store.tokens("source").base, np.memmap)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from framework.data.parallel import cache
-from framework.data.parallel.tokens import UnknownWords
 from framework.data.prepared import PreparedData
+from framework.data.sentences.tokens import UnknownWords
 from framework.errors import DataError
 from framework.spec.parallel_text import ParallelTextDataSpec
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framework.data.parallel.cleaning import Cleaning
 from framework.data.parallel.processor import PairsProcessor, Side
-from framework.data.parallel.subwords import SubwordVocabulary
-from framework.data.parallel.tokens import UnknownWords
-from framework.data.parallel.words import WordVocabulary, count_words
+from framework.data.sentences.cleaning import Cleaning
+from framework.data.sentences.subwords import SubwordVocabulary
+from framework.data.sentences.tokens import UnknownWords
+from framework.data.sentences.words import WordVocabulary, count_words
 from framework.errors import DataError
 from framework.spec.cleaning import CLEANINGS
 from framework.spec.parallel_text import PairVocabularySpec

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from framework.data.parallel.tokens import END, MARKERS, PAD, START, UNKNOWN
+from framework.data.sentences.tokens import END, MARKERS, PAD, START, UNKNOWN
 from framework.errors import DataError, InputError, Problem
 from framework.spec.data import UNKNOWN_TOKEN
-from framework.spec.parallel_text import PairVocabularySpec
+from framework.spec.sentences import VocabularySpec
 
 MOST_SENTENCES = 1_000_000
 """Sentences that subwords are looked for in, at most: more hardly change them, and are held in memory."""
@@ -42,7 +42,7 @@ class SubwordVocabulary:
         return f"SubwordVocabulary({self.size} subwords, {hashlib.sha256(self.model).hexdigest()[:12]})"
 
     @classmethod
-    def of(cls, sentences: Iterable[str], spec: PairVocabularySpec) -> SubwordVocabulary:
+    def of(cls, sentences: Iterable[str], spec: VocabularySpec) -> SubwordVocabulary:
         """The subwords of cleaned sentences; the same sentences always give the same.
 
         Raises:

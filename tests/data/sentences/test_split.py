@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framework.data.parallel.split import draw_parts, joined
+from framework.data.sentences.split import draw_parts, joined
 
 KEYS = np.random.default_rng(0).integers(2**64, size=10_000, dtype=np.uint64)
 

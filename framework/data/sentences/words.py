@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from framework.data.parallel.tokens import MARKERS, UNKNOWN, UnknownWords
+from framework.data.sentences.tokens import MARKERS, UNKNOWN, UnknownWords
 from framework.errors import DataError
 from framework.spec.data import UNKNOWN_TOKEN
-from framework.spec.parallel_text import PairVocabularySpec
+from framework.spec.sentences import VocabularySpec
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class WordVocabulary:
             raise DataError("a word is in the vocabulary twice")
 
     @classmethod
-    def of(cls, counts: Mapping[str, int], spec: PairVocabularySpec) -> WordVocabulary:
+    def of(cls, counts: Mapping[str, int], spec: VocabularySpec) -> WordVocabulary:
         """The vocabulary of words with their numbers of occurrences, in the order in which they were met."""
         unknown = spec.unknown == "replace"
         words = sorted((word for word, count in counts.items() if count >= spec.min_count), key=lambda word: -counts[word])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from framework.data.parallel.cleaning import Cleaning as Cleaner
+from framework.data.sentences.cleaning import Cleaning as Cleaner
 from framework.spec.cleaning import CLEANINGS, Cleaning
 
 
