@@ -48,7 +48,8 @@ class TrainerSpec(Spec):
     limit_val_batches: int | None = Field(None, gt=0)
     """Batches of a validation, at most."""
     limit_scored_examples: int | None = Field(1000, gt=0)
-    """Held-out examples, from the first on, that are predicted after a validation where a score such as val_bleu is monitored, at most."""
+    """Held-out examples, from the first on, that are predicted and scored at most: after a validation where a score such as val_bleu is
+    monitored, and once for the table of best and worst predictions when the run is finished."""
     check_val_every_n_epoch: int = Field(1, gt=0)
     """Epochs between validations."""
     log_every_n_steps: int = Field(10, gt=0)

@@ -14,6 +14,7 @@ from framework.registry import Registry
 from framework.spec.experiment import Experiment
 from framework.spec.problems import ProblemCollector
 from framework.spec.task import TASK_KINDS, TaskSpec
+from framework.tasks.attended import Attended
 from framework.tasks.model import Model
 
 if TYPE_CHECKING:
@@ -94,6 +95,10 @@ class Task:
     def sample(self, model: Model, data: PreparedData) -> str | None:
         """A piece of what the model makes, as text, written while it trains; None for a task that has none to show."""
         return None
+
+    def attended(self, model: Model, data: PreparedData) -> Sequence[Attended]:
+        """What a trained model attended to in some examples, to be drawn; nothing for a task, or a model, without attention."""
+        return ()
 
     def interface(self, experiment: Experiment) -> Interface:
         """What a trained model takes and gives."""

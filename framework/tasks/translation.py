@@ -12,13 +12,14 @@ from framework.metrics.score import Score
 from framework.spec.experiment import Experiment
 from framework.spec.problems import ProblemCollector
 from framework.spec.task import TranslationTaskSpec
+from framework.tasks.attended import Attended
 from framework.tasks.model import Model
 from framework.tasks.sentences import sentences
 from framework.tasks.task import Interface, Row, Task, task
 from framework.tasks.tokens import check_embeddings, check_logits, check_token_inputs
 
 if TYPE_CHECKING:
-    from framework.data.prepared import PreparedData
+    from framework.data.prepared import Example, PreparedData
     from framework.spec.decoding import DecodingSpec
     from framework.tasks.translating import Translation
 
@@ -75,8 +76,7 @@ class TranslationTask(Task):
 
     def sample(self, model: Model, data: PreparedData) -> str | None:
         """Some held-out sentences with the model's translation and the right one; of the training where nothing is held out."""
-        examples = data.examples.get("validation") or data.examples.get("train") or ()
-        shown = [examples[number] for number in range(min(_SAMPLES, len(examples)))]
+        shown = _shown(data)
         if not shown:
             return None
         texts = [str(example.inputs[SOURCE]) for example in shown]
@@ -85,6 +85,14 @@ class TranslationTask(Task):
         return "\n\n".join(
             f"source:      {text}\ntranslation: {best[0].text}\nreference:   {example.references[0]}" for text, best, example in rows
         )
+
+    def attended(self, model: Model, data: PreparedData) -> Sequence[Attended]:
+        """What is attended to in the sentences of :meth:`sample`."""
+        texts = [str(example.inputs[SOURCE]) for example in _shown(data)]
+        found = self.translate(model, texts, model.decoding(), model.experiment.seed, watch=True)
+        return [
+            Attended(best.tokens, best.source_tokens, best.attention) for best, *_ in found if best.tokens and best.attention is not None
+        ]
 
     def interface(self, experiment: Experiment) -> Interface:
         """A sentence in, its translation out."""
@@ -150,3 +158,9 @@ class TranslationTask(Task):
         from framework.metrics.translation import sentence_chrf
 
         return "chrF", sentence_chrf([str(row["translation"]) for row in predictions], references)
+
+
+def _shown(data: PreparedData) -> list[Example]:
+    """The first held-out sentences; of the training where nothing is held out."""
+    examples = data.examples.get("validation") or data.examples.get("train") or ()
+    return list(examples[:_SAMPLES])

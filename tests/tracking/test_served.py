@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from small_translations import write_translations
 from tracking.served_model import serving
 
 import framework
@@ -20,6 +21,23 @@ from framework.tracking.model import pack_code, requirements
 from framework.tracking.sync import sync
 
 OVERRIDES = ["data=python_source", "debug=small", "model.layers.gru.units=8", "model.layers.embedding.output_dim=4", "tracking=none"]
+
+
+TEXTS = ["Dos.", "", "uno año tres", "zzz \N{SNOWMAN}"]
+
+
+@pytest.fixture(scope="module")
+def translator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, str]]:
+    folder = tmp_path_factory.mktemp("translator")
+    write_translations(folder)
+    before = dict(os.environ)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        where = ["paths.cache_dir=cache", "data.path=pairs.tsv", "trainer.max_epochs=2", "trainer.limit_train_batches=6"]
+        run = framework.train(framework.load("mine", where))
+        yield run, log(run, folder)
+    os.environ.clear()
+    os.environ.update(before)
 
 
 def train(backend: str, folder: Path) -> Run:
@@ -65,6 +83,30 @@ def test_the_model_makes_the_same_text_as_the_run(trained: tuple[Run, str]) -> N
         model.predict(pandas.DataFrame({"prompt": [""]}))
     with pytest.raises(mlflow.exceptions.MlflowException, match="temperature"):
         model.predict(prompts, params={"temperature": -1.0})
+
+
+@pytest.mark.torch
+def test_the_model_makes_the_same_translations_as_the_run(translator: tuple[Run, str]) -> None:
+    import mlflow
+    import pandas
+
+    run, address = translator
+    model = mlflow.pyfunc.load_model(address)
+    column = pandas.DataFrame({"source": TEXTS})
+    assert list(model.predict(column)["translation"]) == run.translate(TEXTS)
+    wide = {"beam_width": 3, "length_penalty": 1.0}
+    assert list(model.predict(column, params=wide)["translation"]) == run.translate(TEXTS, **wide)  # type: ignore[arg-type]
+    assert any(run.translate(TEXTS))
+    with pytest.raises(mlflow.exceptions.MlflowException, match="beam_width"):
+        model.predict(column, params={"beam_width": 0})
+
+
+@pytest.mark.torch
+def test_pictures_and_the_table_of_translations_lie_where_they_are_delivered_from(translator: tuple[Run, str]) -> None:
+    run, _ = translator
+    assert {"loss.png", *(f"attention-{number}.png" for number in (1, 2, 3, 4))} >= {file.name for file in (run.path / "plots").iterdir()}
+    page = (run.path / "evaluations" / "validation.md").read_text()
+    assert page.startswith(f"# {run.path.name} on validation\n") and "## Best of " in page and "## Worst of " in page
 
 
 @pytest.mark.torch

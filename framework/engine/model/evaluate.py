@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from framework.data.prepared import PreparedData
-from framework.engine.model.evaluation_page import evaluation_page
 from framework.engine.model.opening import built, trained_model
 from framework.engine.model.run_data import RunData, read_choices, read_run_data
-from framework.engine.model.scoring import Scored, score_examples
+from framework.engine.run.evaluation_page import evaluation_page
 from framework.engine.run.files import write_text
 from framework.engine.run.folder import RunFolder, find_run
 from framework.engine.run.planning import plan_experiment
+from framework.engine.run.scoring import Scored, score_examples
 from framework.errors import InputError, RunError
 from framework.spec.decoding import DecodingSpec
 from framework.tasks.known import task_of

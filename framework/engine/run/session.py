@@ -12,6 +12,7 @@ from framework.engine.run.checkpoint import CheckpointStore, Progress
 from framework.engine.run.folder import RunFolder
 from framework.engine.run.judge import Judge
 from framework.engine.run.monitor import Monitor, Prune
+from framework.engine.run.pictures import write_pictures
 from framework.engine.run.portable import write_portable
 from framework.engine.run.prepare import Prepared, build_trainee
 from framework.engine.run.recorder import Recorder
@@ -96,6 +97,8 @@ class Session:
         """Writes the portable model, plots and report, and marks the run."""
         progress = self.monitor.progress
         write_portable(self.folder, self.prepared, self.store, self.reporter.warn)
+        if status == "finished":
+            write_pictures(self.folder, self.prepared, self.trainee, self.reporter.warn)
         self.folder.update_record(
             status=status,
             epochs=progress.position.epoch,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from framework.engine.model.scoring import Scored
+from framework.engine.run.scoring import Scored
 from framework.report.figures import figure
 from framework.report.translations import best_and_worst
 
