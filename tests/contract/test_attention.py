@@ -278,3 +278,14 @@ def test_both_backends_train_alike(name: str) -> None:
         np.testing.assert_allclose(value, other_gradients[key], rtol=0, atol=1e-10, err_msg=key)
         if key != "decoder/attention/score/bias":  # a softmax does not see it: its gradient is zero, or what rounding leaves
             np.testing.assert_allclose(weights[key], other_weights[key], rtol=0, atol=1e-8, err_msg=key)
+
+
+def test_a_state_that_is_not_carried_is_multiplied_with_nothing(workshop: Workshop) -> None:
+    model = translation(DECODERS["the tutorial's"])
+    weights = workshop.start(workshop.plan(model))
+    found = []
+    for kernel in (weights["decoder/cell/recurrent_kernel"], np.full((6, 18), np.nan, np.float32)):
+        trainee = workshop.trainee(model, weights={**weights, "decoder/cell/recurrent_kernel": kernel})
+        stepper = trainee.stepper("target")
+        found.append(stepper.step(np.array([1, 2, 3]), stepper.start({"source": sentences()["source"]}, 3)).logits.copy())
+    np.testing.assert_allclose(found[1], found[0], rtol=0, atol=1e-7)

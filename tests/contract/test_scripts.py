@@ -68,6 +68,35 @@ def test_a_benchmark_that_is_beyond_its_limit_fails(
     assert not said.out and not (tmp_path / "it.json").exists()
 
 
+def test_translations_are_counted_by_the_second(scripts: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    translate = scripts("benchmarks.translate")
+    asked: list[Any] = []
+
+    def predict(model: Any, rows: list[Any], settings: Any) -> None:
+        asked.append((len(rows), settings["strategy"], settings.get("beam_width")))
+
+    def timed(contestants: dict[str, Any], rounds: int) -> dict[str, float]:
+        for call in contestants.values():
+            call()
+        return {"greedy": 5.0, "beam 5": 12.5}
+
+    examples = [SimpleNamespace(inputs={"source": "uno"}), SimpleNamespace(inputs={"source": "dos"})]
+    data = SimpleNamespace(examples={"validation": examples}, source="x")
+    model = SimpleNamespace(experiment=SimpleNamespace(data=None, paths=None, seed=0))
+    monkeypatch.setattr("framework.engine.run.folder.find_run", lambda run, runs: tmp_path)
+    monkeypatch.setattr("framework.engine.model.opening.open_model", lambda folder, backend: model)
+    monkeypatch.setattr("framework.tasks.known.task_of", lambda experiment: SimpleNamespace(predict=predict))
+    monkeypatch.setattr("framework.data.prepare.prepare", lambda spec, paths, seed: data)
+    monkeypatch.setattr(translate, "in_turns", timed)
+    rows = translate.measure(SimpleNamespace(run="last", runs_dir="runs", only="torch", rounds=1))
+    assert asked == [(1000, "greedy", None), (1000, "beam", 5)]
+    found = [(row["search"], row["sentences a second"], row["× greedy's time"]) for row in rows]
+    assert found == [("greedy", 200, 1.0), ("beam 5", 80, 2.5)]
+    data.examples = {}
+    with pytest.raises(GateworkError, match="has no sentences to translate; expected the run of a translator"):
+        translate.measure(SimpleNamespace(run="last", runs_dir="runs", only="torch", rounds=1))
+
+
 def test_the_products_of_a_layer_have_its_operations(scripts: Any) -> None:
     gru = scripts("benchmarks.gru")
     batch, time, features, units = 3, 5, 7, 11

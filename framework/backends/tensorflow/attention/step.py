@@ -11,6 +11,7 @@ from framework.backends.base.scoring import Scoring
 from framework.backends.tensorflow.attention.heads import heads_memory, heads_output, heads_weights
 from framework.backends.tensorflow.attention.loop import Decoder, DecoderCell, attend_rows, decode_step, vector_of
 from framework.backends.tensorflow.attention.memory import Memory
+from framework.backends.tensorflow.attention.scan import FreshStep
 from framework.backends.tensorflow.decoding.form import Constants, Form, Formed, Held
 from framework.backends.tensorflow.gru.loop import carry
 from framework.backends.tensorflow.gru.step import Step
@@ -89,7 +90,7 @@ def attention_form(planned: PlannedLayer, spec: AttentionSpec, values: Values) -
 
 def attention_decoder_form(planned: PlannedLayer, spec: AttentionDecoderSpec, values: Values) -> Form:
     """The step of an attending decoder."""
-    cells = [_cell(name, cell, values) for (_, name), cell in zip(cell_names(spec), spec.all_cells, strict=True)]
+    cells = [_cell(name, cell, values, spec.carry_state) for (_, name), cell in zip(cell_names(spec), spec.all_cells, strict=True)]
     vector = _vector(spec, values)
     scoring, before_cell = _scoring(planned, spec, values), spec.attend == "before_cell"
     decoder = Decoder(scoring, cells, before_cell, spec.carry_state, vector, spec.input_feeding)
@@ -129,12 +130,12 @@ def _scoring(planned: PlannedLayer, spec: AttentionSpec | AttentionDecoderSpec, 
     return Scoring.of(spec.attention, own, int(_width(planned, spec)))
 
 
-def _cell(name: str, cell: Any, values: Values) -> DecoderCell:
+def _cell(name: str, cell: Any, values: Values, carries: bool) -> DecoderCell:
     bias, recurrent_bias = values.get(f"{name}/bias"), None
     if bias is not None and cell.reset_after:
         bias, recurrent_bias = bias[0], bias[1]
     functions = activation(cell.activation), activation(cell.recurrent_activation)
-    step = Step(values[f"{name}/recurrent_kernel"], recurrent_bias, *functions, cell.reset_after)
+    step = (Step if carries else FreshStep)(values[f"{name}/recurrent_kernel"], recurrent_bias, *functions, cell.reset_after)
     return DecoderCell(step, values[f"{name}/kernel"], bias)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -63,12 +63,14 @@ def attend(queries: Tensor, memory: Memory, scoring: Scoring) -> tuple[Tensor, T
     return attend_projected(asked, memory, scoring)
 
 
-def attend_projected(asked: Tensor, memory: Memory, scoring: Scoring) -> tuple[Tensor, Tensor]:
-    """The same for queries that are multiplied with their kernel already, ``(batch, queries, units)``."""
+def attend_projected(
+    asked: Tensor, memory: Memory, scoring: Scoring, tanh: Callable[[Tensor], Tensor] = torch.tanh
+) -> tuple[Tensor, Tensor]:
+    """The same for queries that are multiplied with their kernel already, ``(batch, queries, units)``, and by another tanh."""
     if scoring.score is None:
         scores = asked @ memory.keys.transpose(1, 2)
     else:
-        scores = torch.tanh(memory.keys[:, None] + asked[:, :, None]) @ scoring.score
+        scores = tanh(memory.keys[:, None] + asked[:, :, None]) @ scoring.score
     if scoring.score_bias is not None:
         scores = scores + scoring.score_bias
     if memory.blocked is not None:

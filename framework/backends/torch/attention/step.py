@@ -13,6 +13,7 @@ from framework.backends.torch.attention.loop import CellStep, Decoder, DecoderSt
 from framework.backends.torch.attention.memory import Memory, attend, attend_projected
 from framework.backends.torch.decoding.cell import DecodingCell
 from framework.backends.torch.decoding.form import Formed, States
+from framework.backends.torch.logistic import fast_tanh
 from framework.backends.torch.product import PreparedProduct
 from framework.backends.torch.signal import Signal
 
@@ -134,4 +135,4 @@ class _PreparedCell:
 
 def _attend_prepared(queries: Tensor, memory: Memory, scoring: Scoring, query: PreparedProduct | None) -> tuple[Tensor, Tensor]:
     asked = queries if query is None else query(queries.flatten(0, 1)).view(*queries.shape[:2], -1)
-    return attend_projected(asked, memory, scoring)
+    return attend_projected(asked, memory, scoring, fast_tanh)

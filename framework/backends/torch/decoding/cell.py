@@ -29,9 +29,10 @@ class DecodingCell:
         gru: the layer; its weights of now are used.
         embeddings: ``(vocabulary, features)`` of the embedding that the layer reads, or None.
         mask_zero: whether token 0 is masked by that embedding.
+        carries: whether a step's state may be other than zeros; if not, nothing is multiplied with it.
     """
 
-    def __init__(self, gru: GRU, embeddings: Tensor | None = None, mask_zero: bool = False) -> None:
+    def __init__(self, gru: GRU, embeddings: Tensor | None = None, mask_zero: bool = False, carries: bool = True) -> None:
         assert gru.kernel is not None and gru.recurrent_kernel is not None
         self.units = gru.units
         self.dtype, self.device = gru.recurrent_kernel.dtype, gru.recurrent_kernel.device
@@ -48,7 +49,9 @@ class DecodingCell:
         # A step's memory is used again at the next; each thread has its own, as another may be within a step just now.
         self._own = threading.local()
         input_bias, recurrent_bias = (None, None) if gru.bias is None else gru.bias.detach()
-        self.recurrent = PreparedProduct(gru.recurrent_kernel, recurrent_bias)
+        self.recurrent = (
+            PreparedProduct(gru.recurrent_kernel, recurrent_bias) if carries else _FromZeros(gru.recurrent_kernel, recurrent_bias)
+        )
         if self.table is None:
             self.input = PreparedProduct(gru.kernel, input_bias)
         else:
@@ -122,6 +125,16 @@ class DecodingCell:
 
 def _formed(output: Signal, state: Tensor) -> Formed:
     return Formed({"output": output, "state": Signal(state)}, {"state": state})
+
+
+class _FromZeros:
+    """What stands for the product of a state of zeros, ``(rows, 3·units)``: the bias."""
+
+    def __init__(self, kernel: Tensor, bias: Tensor | None) -> None:
+        self.row = kernel.new_zeros(kernel.shape[1]) if bias is None else bias
+
+    def __call__(self, state: Tensor) -> Tensor:
+        return self.row.expand(state.shape[0], -1)
 
 
 class _Scratch:

@@ -95,7 +95,7 @@ class AttentionDecoder(AttendingLayer):
         return AttendingDecoderStep(
             self.scoring(values, cells[-1].units),
             spec.mask_memory,
-            [DecodingCell(cell) for cell in cells],
+            [DecodingCell(cell, carries=spec.carry_state) for cell in cells],
             state_names(spec),
             spec.attend == "before_cell",
             spec.carry_state,
