@@ -39,17 +39,19 @@ def tensorflow_step(prepared: Any, weights: Mapping[str, Any]) -> Callable[[Batc
 def products(prepared: Any, batch: Batch) -> list[Product]:
     """The products of a training step: keys and logits once, what depends on the step before it once a step.
 
-    The attention's own sums are left out: a product of a vector for each place.
+    Logits are those of the targets that count, for the loss needs no others. The attention's own sums are left out: a product of a
+    vector for each place.
     """
     sizes = _sizes(prepared)
     rows, time = batch.targets.shape
+    counted = rows * time if batch.weights is None else int((batch.weights != 0).sum())
     places, units = batch.inputs["source"].shape[1], sizes.units
     decoder = [
         Product(rows * places, units, units),
         Product(rows * time, sizes.width, 3 * units),
         Product(rows, units, (4 if sizes.carries else 1) * units, times=time),
         Product(rows, units, 3 * units, times=time),
-        Product(rows * time, units, sizes.target),
+        Product(counted, units, sizes.target),
     ]
     found = gru_products((rows, places, sizes.width, units), "training")
     return [*found, *(one for product in decoder for one in trained(product))]
