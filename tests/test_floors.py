@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "framework"
 
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"console", "errors", "files", "plugins", "registry", "secrets", "spec"}),
+    frozenset({"console", "errors", "file_lock", "files", "plugins", "registry", "secrets", "spec"}),
     frozenset({"config", "data", "decoding", "metrics", "weights"}),
     frozenset({"builder", "tasks", "backends.base"}),
     frozenset({"backends.tensorflow", "backends.torch"}),
@@ -36,6 +36,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 NEIGHBOURS: frozenset[tuple[str, str]] = frozenset(
     {
         ("console", "errors"),  # what cannot be printed is an error
+        ("file_lock", "errors"),
         ("errors", "secrets"),  # no message holds a password
         ("spec", "errors"),  # a spec reports its problems
         ("spec", "files"),  # the files of a run are read by their specs
@@ -71,6 +72,7 @@ HOMES: dict[str, frozenset[str]] = {
 ONLY: dict[str, frozenset[str]] = {
     "console": frozenset(),
     "errors": frozenset(),
+    "file_lock": frozenset(),
     "files": frozenset(),
     "plugins": frozenset(),
     "registry": frozenset(),

@@ -14,11 +14,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from framework.file_lock import MULTIRUN_LOCK, RUN_LOCK, file_lock, is_locked
 from framework.secrets import concealed
 from framework.spec.run_files import MultirunRecord, ValuesRecord, read_file, read_run_record
 from framework.tracking import settings
 from framework.tracking.address import artifacts_folder, shown, store_uri, whole_address
-from framework.tracking.file_lock import MULTIRUN_LOCK, RUN_LOCK, file_lock, is_locked
 from framework.tracking.model import is_logged, log_model, model_state
 from framework.tracking.note import Note
 from framework.tracking.settings import TAG_LENGTH, whole

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from framework.errors import RunError
+from framework.file_lock import file_lock
 from framework.tracking.address import environment_of, split_user
-from framework.tracking.file_lock import file_lock
 from framework.tracking.moved import follow_move
 
 MODEL_NAME = "model"

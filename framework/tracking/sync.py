@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from framework.errors import InputError, RunError
+from framework.file_lock import file_lock
 from framework.files import read_plain, replace_text
 from framework.secrets import conceal, concealed
 from framework.tracking.address import shown
-from framework.tracking.file_lock import file_lock
 from framework.tracking.outbox import LOCK, Delivered, Outbox
 from framework.tracking.refusal import is_refusal
 from framework.tracking.store import MlflowStore, mlflow_is_installed

@@ -20,7 +20,7 @@ from framework.engine.many.sync import sync_alone
 from framework.engine.run.lock import RunLock
 from framework.errors import RunError
 from framework.tracking import follow, store
-from framework.tracking.file_lock import file_lock
+from framework.file_lock import file_lock
 from framework.tracking.outbox import LOCK, Outbox
 from framework.tracking.store import MlflowStore
 from framework.tracking.sync import Synced, sync

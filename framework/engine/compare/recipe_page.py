@@ -8,6 +8,7 @@ from framework.engine.compare.results import RESULTS, read_results
 from framework.engine.compare.spec_file import read_spec
 from framework.engine.run.files import write_text
 from framework.errors import InputError
+from framework.file_lock import file_lock
 from framework.report.benchmarks import benchmark_lines
 from framework.report.curves import plot_beside
 from framework.report.marked import marked_names, replace_marked
@@ -15,7 +16,6 @@ from framework.report.parity import parity_report
 from framework.report.reproduction import curves, picture_name, recipe_results
 from framework.spec.measurements import BenchmarkResult, ParityResult
 from framework.spec.targets import Targets
-from framework.tracking.file_lock import file_lock
 from framework.tracking.outbox import PARITY
 
 WRITER = "gatework reproduce --from-results"

@@ -21,10 +21,10 @@ from framework.engine.run.files import write_json, write_text
 from framework.engine.run.folder import RunFolder
 from framework.engine.run.links import refuse_links
 from framework.errors import RunError
+from framework.file_lock import MULTIRUN_LOCK, FileLock, file_lock
 from framework.report.search import search_table
 from framework.secrets import conceal, concealed
 from framework.spec.search import SearchSpec
-from framework.tracking.file_lock import MULTIRUN_LOCK, FileLock, file_lock
 from framework.tracking.follow import deliver_end
 from framework.tracking.outbox import LOCK, MULTIRUN, Outbox
 from framework.tracking.sync import PARENT

@@ -17,10 +17,10 @@ from framework.engine.run.folder import RunFolder
 from framework.engine.run.monitor import Prune
 from framework.engine.run.recorder import read_records
 from framework.errors import InputError, RunError
+from framework.file_lock import FileLock
 from framework.report.search import SearchTrial, plot_search
 from framework.spec.problems import ProblemCollector
 from framework.spec.search import SearchSpec
-from framework.tracking.file_lock import FileLock
 
 JOURNAL = "study.journal"
 SETTINGS = "search.json"

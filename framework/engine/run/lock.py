@@ -12,8 +12,8 @@ from typing import Any
 
 from framework.engine.run.links import refuse_links
 from framework.errors import RunError
+from framework.file_lock import RUN_LOCK, FileLock, is_locked
 from framework.files import parse_json, read_plain
-from framework.tracking.file_lock import RUN_LOCK, FileLock, is_locked
 
 LOCK = RUN_LOCK
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from framework.tracking.file_lock import file_lock, is_locked
+from framework.file_lock import file_lock, is_locked
 
-HOLDER = "import sys, time; from pathlib import Path; from framework.tracking.file_lock import file_lock\n"
+HOLDER = "import sys, time; from pathlib import Path; from framework.file_lock import file_lock\n"
 HOLDER += "with file_lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)"
 
 
