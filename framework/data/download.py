@@ -34,20 +34,51 @@ def find_download(download: DownloadSpec, paths: PathsSpec, offline: str) -> Pat
     Raises:
         DataError: there is no such file and it cannot be fetched; or one has another checksum.
     """
-    relative = PurePosixPath(download.filename)
+    found = local_file(download.filename, paths)
+    if found is not None:
+        return _verified(found, download)
+    return _fetch(download, _looked_in(paths), cache_folder(paths) / download.filename, offline)
+
+
+def find_provided(filename: str, sha256: str | None, paths: PathsSpec, how: str, key: str, offline: str) -> Path:
+    """A file that the user has to get: from the data folder, else the cache.
+
+    Args:
+        filename: below the data folder.
+        sha256: what its checksum must be; None: any.
+        paths: see :func:`find_download`.
+        how: how to get it, for the error.
+        key: setting that named it, likewise.
+        offline: see :func:`find_download`.
+
+    Raises:
+        DataError: it is not there, or has another checksum.
+    """
+    found = local_file(filename, paths)
+    if found is None:
+        places = " nor in ".join(f"'{folder}'" for folder in _looked_in(paths))
+        expected = f"the file below paths.data_dir or ${DATA_VARIABLE}"
+        raise DataError(Problem(key, f"'{filename}' is not in {places}", expected=expected, hint=f"{how}; {offline} needs no file"))
+    if sha256 is not None and (real := sha256_of(found)) != sha256:
+        raise DataError(Problem(key, f"checksum of '{found}' differs", value=real, expected=sha256, hint=how))
+    return found
+
+
+def local_file(filename: str, paths: PathsSpec) -> Path | None:
+    """A file below the data folder or else the cache; None where it is in neither.
+
+    Raises:
+        DataError: its name leads out of them.
+    """
+    relative = PurePosixPath(filename)
     if relative.is_absolute() or ".." in relative.parts:
-        raise DataError(f"data.download.filename: '{download.filename}' lies outside the data folder")
+        raise DataError(f"data.download.filename: '{filename}' lies outside the data folder")
+    return next((folder / relative for folder in _looked_in(paths) if (folder / relative).is_file()), None)
+
+
+def _looked_in(paths: PathsSpec) -> list[Path]:
     data_dir = paths.data_dir or os.environ.get(DATA_VARIABLE)
-    looked_in = []
-    if data_dir:
-        looked_in.append(expanded(data_dir))
-        if (looked_in[0] / relative).is_file():
-            return _verified(looked_in[0] / relative, download)
-    cache = cache_folder(paths)
-    looked_in.append(cache)
-    if (cache / relative).is_file():
-        return _verified(cache / relative, download)
-    return _fetch(download, looked_in, cache / relative, offline)
+    return [*([expanded(data_dir)] if data_dir else []), cache_folder(paths)]
 
 
 def sha256_of(file: Path) -> str:

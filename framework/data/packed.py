@@ -35,7 +35,7 @@ class PackedText:
         Raises:
             DataError: it is no such file, or it is damaged.
         """
-        with _readable(self), _opened(self) as stream:
+        with readable(self), _opened(self) as stream:
             while block := stream.read(size):
                 yield block
 
@@ -61,7 +61,7 @@ def text_file(path: Path, member: str | None, key: str) -> Path | PackedText:
 def _member(path: Path, member: str | None, key: str) -> str:
     import zipfile
 
-    with _readable(path), zipfile.ZipFile(path) as archive:
+    with readable(path), zipfile.ZipFile(path) as archive:
         names = [one.filename for one in archive.infolist() if not one.is_dir()]
     if member in names:
         return str(member)
@@ -94,7 +94,7 @@ def _opened(text: PackedText) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _readable(text: object) -> Iterator[None]:
+def readable(text: object) -> Iterator[None]:
     """What libraries say of a file that they cannot unpack, in our words."""
     import zipfile
     import zlib

@@ -8,6 +8,8 @@ from inspect import signature
 from pathlib import Path
 from typing import TypeVar
 
+from framework.data.captions.prepare import prepare_captions
+from framework.data.captions.processor import CaptionsProcessor
 from framework.data.parallel.prepare import prepare_pairs
 from framework.data.parallel.processor import PairsProcessor
 from framework.data.prepared import PreparedData, check_declared_sizes
@@ -46,6 +48,7 @@ PREPARATIONS: Registry[DataKind] = Registry("data.kind", "kind of data")
 """Kinds of data by name."""
 PREPARATIONS.add("text", DataKind(prepare_text, TextProcessor))
 PREPARATIONS.add("parallel_text", DataKind(prepare_pairs, PairsProcessor))
+PREPARATIONS.add("captions", DataKind(prepare_captions, CaptionsProcessor))
 
 
 def data_kind(spec: type[DataSpec], processor: type[Processor]) -> Callable[[PreparationT], PreparationT]:

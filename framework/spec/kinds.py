@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from framework.spec import parallel_text
+from framework.spec import captions, parallel_text
 from framework.spec.data import DATA_KINDS
 from framework.spec.layers import attention, bidirectional, dense, elementwise, embedding, gru, merging, multi_head_attention
 from framework.spec.layers.base import LAYER_KINDS, layer_kind
@@ -12,6 +12,7 @@ __all__ = [
     "LAYER_KINDS",
     "attention",
     "bidirectional",
+    "captions",
     "dense",
     "elementwise",
     "embedding",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framework.data.sentences.side import Side, check_version
-from framework.data.sentences.tokens import END, PAD, START
+from framework.data.sentences.tokens import PAD
+from framework.data.sentences.written import WritesSentences
 from framework.errors import DataError
 from framework.files import read_json, replace_text
 
@@ -25,7 +26,7 @@ PROCESSOR_VERSION = 1
 
 
 @dataclass(frozen=True)
-class PairsProcessor:
+class PairsProcessor(WritesSentences):
     """Sentences of two languages.
 
     Attributes:
@@ -44,52 +45,15 @@ class PairsProcessor:
         """``source`` and ``target``."""
         return {"source": self.source.vocabulary.size, "target": self.target.vocabulary.size}
 
-    @property
-    def start_id(self) -> int:
-        """Number that a translation begins with."""
-        return START
-
-    @property
-    def end_id(self) -> int:
-        """Number that ends a translation."""
-        return END
-
-    @property
-    def unknown_id(self) -> int | None:
-        """Number of ``[UNK]`` in translations; None where there is none."""
-        return self.target.vocabulary.unknown_id
-
-    @property
-    def banned(self) -> tuple[int, ...]:
-        """Padding, the start marker and ``[UNK]``, which no translation has."""
-        unknown = self.unknown_id
-        return (PAD, START) if unknown is None else (PAD, START, unknown)
-
     def encode_source(self, texts: Sequence[str]) -> NDArray[np.int32]:
         """Raw sentences to read, ``(rows, longest) int32``, with ``source_places`` at least; see :meth:`Side.encode`."""
         rows = self.source.encode(texts)
         missing = (self.source_places or 0) - rows.shape[1]
         return np.pad(rows, ((0, 0), (0, missing)), constant_values=PAD) if missing > 0 else rows
 
-    def encode_target(self, texts: Sequence[str]) -> NDArray[np.int32]:
-        """Raw translations, ``(rows, longest) int32``; see :meth:`Side.encode`."""
-        return self.target.encode(texts)
-
-    def decode_target(self, ids: Iterable[int]) -> str:
-        """The translation that token numbers write; see :meth:`Side.decode`."""
-        return self.target.decode(ids)
-
-    def clean_target(self, text: str) -> str:
-        """A raw translation as it is before it is numbered."""
-        return self.target.clean(text)
-
     def source_tokens(self, text: str) -> list[str]:
         """The tokens of a raw sentence as people read them, one for each that :meth:`encode_source` gives but the markers."""
         return self.source.vocabulary.pieces(self.source.clean(text))
-
-    def target_tokens(self, ids: Iterable[int]) -> list[str]:
-        """Each token as people read it."""
-        return [self.target.vocabulary.name(int(number)) for number in ids]
 
     @property
     def digest(self) -> str:

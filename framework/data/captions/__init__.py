@@ -1,0 +1,1 @@
+"""Images with captions: read, held out, numbered, and put into batches."""

@@ -1,0 +1,1 @@
+"""Images: found in folders and archives, and decoded to pixels."""
