@@ -25,6 +25,8 @@ OWN = {
         "weights": "weights that torch computes from others",
         "state_dict": "torch's own files",
         "precision": "autocast and mixed policies, which Keras has itself",
+        "counted": "which steps a CPU makes logits for; TensorFlow's graph has one shape for all",
+        "logistic": "a faster tanh than torch's own on a CPU",
         "product": "products with prepared weights",
         "large_product": "prepacked products with their gradients",
         "second_order": "gradients of gradients of what is written by hand",
