@@ -114,3 +114,17 @@ def test_what_a_run_measures_itself_by_is_checked_like_any_setting(folder: Path,
         assert main(["evaluate", "it", "--split", "test", word]) == 2
         told = capsys.readouterr()
         assert message in told.err and "Traceback" not in told.err
+
+
+def test_a_setting_that_only_tells_of_the_data_makes_no_other_experiment(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "recipe=mine", "name=it", "trainer.max_epochs=1"]) == 0
+    path = folder / "runs/mine/it/run.json"
+    record = json.loads(path.read_text())
+    del record["settings"]["data"]["declared_lengths"]  # as a version wrote it that had no such setting
+    path.write_text(json.dumps(record))
+    recipe = folder / "configs/recipe/mine.yaml"
+    recipe.write_text(recipe.read_text().replace("batch_size: 16}", "batch_size: 16, declared_lengths: {source: 5, target: 5}}"))
+    capsys.readouterr()
+    main(["reproduce", "recipe=mine", "name=it", "trainer.max_epochs=1"])
+    assert "nothing is compared" not in capsys.readouterr().out
+    assert (folder / "recipes/mine/results/plain-torch-seed0.json").is_file()

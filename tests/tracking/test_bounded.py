@@ -19,8 +19,8 @@ from framework.cli.main import main
 from framework.engine.many.sync import sync_alone
 from framework.engine.run.lock import RunLock
 from framework.errors import RunError
-from framework.tracking import follow, store
 from framework.file_lock import file_lock
+from framework.tracking import follow, store
 from framework.tracking.outbox import LOCK, Outbox
 from framework.tracking.store import MlflowStore
 from framework.tracking.sync import Synced, sync

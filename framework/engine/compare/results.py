@@ -10,7 +10,7 @@ from typing import Any
 from framework.engine.compare.measures import TrainedModel
 from framework.engine.compare.spec_file import read_spec, spec_text
 from framework.engine.many.listing import epoch_records
-from framework.engine.run.digest import NOT_PART_OF_A_RUN, differences, of_this_version
+from framework.engine.run.digest import NOT_PART_OF_A_RUN, ONLY_TOLD, differences, of_this_version
 from framework.engine.run.files import write_text
 from framework.engine.run.folder import RunFolder
 from framework.engine.run.recorder import read_records
@@ -24,6 +24,7 @@ RESULTS = "results"
 
 _FREE = (
     *NOT_PART_OF_A_RUN,
+    *ONLY_TOLD,
     "backend",
     "seed",
     "trainer.max_epochs",
