@@ -64,6 +64,11 @@ def curves(
     return ours, theirs
 
 
+def attention_picture(result: Result) -> str:
+    """The file beside a run's result that shows what its model attended to in a probe."""
+    return f"{result.variant}-{result.backend}-seed{result.seed}-attention.png"
+
+
 def _shown(metric: str) -> str:
     return _SHOWN.get(metric, metric.replace("_", " "))
 
@@ -88,6 +93,9 @@ def _section(name: str, variant: Variant, results: Sequence[Result]) -> Iterator
     yield from ("", f"![{variant.title}: loss by epoch](results/{picture_name(name)})", "")
     yield from _epoch_table(variant, groups)
     yield from evaluation_lines(variant, results)
+    for one in results:
+        for picture in one.pictures:
+            yield from ("", f"![What the words of an answer attended to: {_label(one, seeds=True)}](results/{picture})")
     yield ""
     yield from _run_table(results)
     if variant.targets or variant.curves:

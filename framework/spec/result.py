@@ -87,6 +87,8 @@ class Result(Spec):
     """What the trained model made."""
     answers: list[ResultAnswer] = []
     """What it made of the variant's probes, where it is complete."""
+    pictures: list[str] = []
+    """Files beside this one, drawn of the trained model."""
     signatures: Mapping[str, str] = {}
     """What makes a score comparable, by its name, such as sacreBLEU's signature."""
 

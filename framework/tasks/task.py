@@ -96,8 +96,13 @@ class Task:
         """A piece of what the model makes, as text, written while it trains; None for a task that has none to show."""
         return None
 
-    def attended(self, model: Model, data: PreparedData) -> Sequence[Attended]:
-        """What a trained model attended to in some examples, to be drawn; nothing for a task, or a model, without attention."""
+    def attended(self, model: Model, rows: Sequence[Row]) -> Sequence[Attended]:
+        """What a trained model attended to in each input, to be drawn; nothing for a task, or a model, without attention.
+
+        Args:
+            model: trained.
+            rows: as :meth:`predict` reads them.
+        """
         return ()
 
     def interface(self, experiment: Experiment) -> Interface:

@@ -86,9 +86,9 @@ class TranslationTask(Task):
             f"source:      {text}\ntranslation: {best[0].text}\nreference:   {example.references[0]}" for text, best, example in rows
         )
 
-    def attended(self, model: Model, data: PreparedData) -> Sequence[Attended]:
-        """What is attended to in the sentences of :meth:`sample`."""
-        texts = [str(example.inputs[SOURCE]) for example in _shown(data)]
+    def attended(self, model: Model, rows: Sequence[Row]) -> Sequence[Attended]:
+        """What each word of a translation attended to; left out where there is no word."""
+        texts = [str(row[SOURCE]) for row in rows]
         found = self.translate(model, texts, model.decoding(), model.experiment.seed, watch=True)
         return [
             Attended(best.tokens, best.source_tokens, best.attention) for best, *_ in found if best.tokens and best.attention is not None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.image import imread
 
 from framework.cli.main import main
 
@@ -100,7 +101,11 @@ def test_scores_and_probes_are_those_of_evaluate_and_translate(folder: Path, cap
         assert result["figures"][f"beam_{name}"] == beam[name]
     assert result["signatures"]["test_bleu"] == greedy["signatures"]["bleu"]
 
+    assert result["pictures"] == ["plain-torch-seed0-attention.png"]
+    assert imread(folder / "recipes/mine/results" / result["pictures"][0]).ndim == 3
+
     page = (folder / "recipes/mine/README.md").read_text()
+    assert "seed 0](results/plain-torch-seed0-attention.png)" in page
     assert "| measured on | run | loss | perplexity | accuracy |" in page
     assert "| test, strategy beam, beam_width 3 | PyTorch Lightning, seed 0 |" in page
     assert f"| Uno. | {answer} (right) |" in page

@@ -63,4 +63,5 @@ def test_a_complete_result_has_all_that_its_variant_measures(path: Path) -> None
     assert [one.right for one in result.answers] == [
         one.output in probe.right for one, probe in zip(result.answers, variant.probes, strict=True)
     ]
+    assert all((path.parent / picture).is_file() for picture in result.pictures)
     assert variant.evaluations.keys() <= {key.partition("_")[0] for key in result.figures}

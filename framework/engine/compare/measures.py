@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 from framework.data.prepare import PREPARATIONS, prepare
 from framework.data.prepared import PreparedData
@@ -12,6 +13,7 @@ from framework.engine.model.evaluate import measure_part
 from framework.engine.model.opening import open_model
 from framework.engine.run.digest import counts, leaves
 from framework.engine.run.folder import RunFolder
+from framework.report.attention_map import draw_attention
 from framework.spec.result import ResultAnswer, ResultSample
 from framework.spec.targets import Evaluation, Probe
 from framework.tasks.known import task_of
@@ -78,6 +80,23 @@ class TrainedModel:
             figures.update({f"{name}_{key}": value for key, value in found.figures.items()})
             signatures.update({f"{name}_{key}": value for key, value in found.signatures.items()})
         return figures, signatures
+
+    def draw_attention(self, path: Path, probes: Sequence[Probe]) -> bool:
+        """Draws what was attended to in the probe with the longest answer; whether there was something to draw.
+
+        Args:
+            path: of the picture.
+            probes: of the variant.
+
+        Raises:
+            RunError: the picture cannot be written.
+        """
+        found = task_of(self.model.experiment).attended(self.model, [one.inputs for one in probes]) if probes else ()
+        if not found:
+            return False
+        longest = max(found, key=lambda one: len(one.written))
+        draw_attention(path, longest.weights, longest.written, longest.read)
+        return True
 
     def answers(self, probes: Sequence[Probe]) -> list[ResultAnswer]:
         """What it makes of inputs, and whether that is right."""

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from framework.config.recipe_files import TARGETS, read_targets
+from framework.engine.compare.measures import TrainedModel
 from framework.engine.compare.recipe_page import write_page
-from framework.engine.compare.results import measure_run, write_result
+from framework.engine.compare.results import RESULTS, measure_run, write_result
 from framework.engine.compare.spec_file import spec_text
 from framework.engine.many.sync import deliver_now
 from framework.engine.run.files import write_text
@@ -17,7 +18,7 @@ from framework.engine.run.folder import RunFolder
 from framework.errors import GateworkError
 from framework.report.curves import plot_beside
 from framework.report.marked import has_marked, marked, replace_marked
-from framework.report.reproduction import curves
+from framework.report.reproduction import attention_picture, curves
 from framework.report.verdicts import Verdict, tally, verdict_table, verdicts
 from framework.spec.result import Result
 from framework.spec.targets import Variant
@@ -65,23 +66,30 @@ def conclude(
     result = measure_run(folder, name, variant, reference)
     found = () if result.deviations else tuple(verdicts(variant, result))
     _write_report(folder, variant, result, found)
-    kept, why_not = _keep(result, keep)
+    kept, why_not = _keep(folder, variant, result, keep)
     deliver_now(folder.path, "the verdicts", warn)
     return Reproduction(folder.path, result, found, kept, why_not)
 
 
-def _keep(result: Result, keep: Path | None) -> tuple[Path | None, str | None]:
+def _keep(folder: RunFolder, variant: Variant, result: Result, keep: Path | None) -> tuple[Path | None, str | None]:
     if result.deviations:
         return None, f"its settings are not those that are published ({', '.join(result.deviations)})"
     if keep is None:
         return None, "the recipe is the installed one; --recipes-dir names a folder of yours"
     kept = None
     try:
-        kept = write_result(keep, result)
+        kept = write_result(keep, _with_picture(folder, variant, result, keep / RESULTS))
         write_page(keep, read_targets(keep / TARGETS))
     except GateworkError as error:
         return kept, str(error)
     return kept, None
+
+
+def _with_picture(folder: RunFolder, variant: Variant, result: Result, results: Path) -> Result:
+    """The result of a complete run with what its model attended to in a probe drawn beside it, where there is something to draw."""
+    name = attention_picture(result)
+    drawn = result.complete and TrainedModel(folder).draw_attention(results / name, variant.probes)
+    return result.model_copy(update={"pictures": [name]}) if drawn else result
 
 
 def _write_report(folder: RunFolder, variant: Variant, result: Result, found: tuple[Verdict, ...]) -> None:

@@ -19,6 +19,9 @@ from framework.weights.store import load_weights
 
 PART = "validation"
 
+_DRAWN = 4
+"""Examples of which it is drawn what was attended to."""
+
 
 def write_pictures(folder: RunFolder, prepared: Prepared, trainee: Trainee, warn: Callable[[str], None]) -> None:
     """Writes ``plots/attention-1.png`` and so on, and ``evaluations/validation.md``, where the task has such.
@@ -37,7 +40,9 @@ def write_pictures(folder: RunFolder, prepared: Prepared, trainee: Trainee, warn
         trainee.set_weights(load_weights(folder.model / WEIGHTS_FILE))
         decoded = prepared.task.decoded(prepared.plan)
         model = Model(prepared.experiment, prepared.plan, prepared.data.processor, trainee, decoded)
-        for number, one in enumerate(prepared.task.attended(model, prepared.data), start=1):
+        examples = prepared.data.examples.get(PART) or prepared.data.examples.get("train") or ()
+        rows = [examples[number].inputs for number in range(min(_DRAWN, len(examples)))]
+        for number, one in enumerate(prepared.task.attended(model, rows) if rows else (), start=1):
             draw_attention(folder.plots / f"attention-{number}.png", one.weights, one.written, one.read)
         _write_table(folder, prepared, model)
     except GateworkError as error:
