@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from small_models import Workshop, language_model
 from framework.errors import InputError
 
 pytestmark = pytest.mark.tensorflow
+
+LOGGER = "tensorflow"
 
 GRU = {"kind": "gru", "units": 7, "return_sequences": True}
 TOKENS = np.random.default_rng(5).integers(0, 11, (3, 6))
@@ -171,3 +174,11 @@ def test_layers_beside_the_way_need_no_step_form(workshop: Workshop) -> None:
     stepper = trainee.stepper()
     logits, _ = stepper.step(TOKENS, stepper.start({}, 3))[:2]
     np.testing.assert_allclose(logits, trainee.predict({"tokens": TOKENS.astype(np.int32)})["output"][:, -1], rtol=1e-5, atol=2e-6)
+
+
+def test_a_new_step_for_each_epochs_samples_is_nothing_to_warn_of(workshop: Workshop, caplog: pytest.LogCaptureFixture) -> None:
+    trainee = workshop.trainee(language_model(None, gru=GRU))
+    with caplog.at_level(logging.WARNING, logger=LOGGER):
+        for _ in range(8):
+            trainee.stepper().start({}, 2)
+    assert "retracing" not in caplog.text

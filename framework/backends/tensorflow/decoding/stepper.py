@@ -48,7 +48,9 @@ class KerasStepper:
         """The state before the first step; see the protocol."""
         check_start(self._others, inputs, rows)
         given = {name: tf.convert_to_tensor(value) for name, value in inputs.items()}
-        made = self._start(given, tf.constant(rows))
+        arguments = (given, tf.constant(rows))
+        # Its graph is called, not the function: samples of each epoch have a new step, and TensorFlow would warn of so many graphs.
+        made = self._start.get_concrete_function(*arguments)(*arguments)
         constants, states = made[: len(self._constants)], made[len(self._constants) :]
         return State(dict(zip(self._constants, constants, strict=True)), dict(zip(self._names, states, strict=True)), rows)
 
