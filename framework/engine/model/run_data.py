@@ -118,11 +118,19 @@ def read_run_data(
     return RunData(other, prepare(other.data, other.paths, None, processor), False)
 
 
+def _only_measured(settings: dict[str, Any]) -> Experiment:
+    """The experiment of settings that nothing is trained by: where nothing is held out, no validation can decide the best epoch."""
+    settings["trainer"]["early_stopping"] = None
+    settings["trainer"]["checkpoint"]["monitor"] = "auto"
+    return validate_experiment(settings)
+
+
 def _with(experiment: Experiment, given: Mapping[str, Any]) -> Experiment:
     """The experiment with other settings; a place takes the place of all others."""
     settings = resolved(experiment)
     sources = experiment.data.sources
-    if any(key in given for key in _keys(sources)):
+    other = any(key in given for key in _keys(sources))
+    if other:
         settings["data"].update({**dict.fromkeys((*sources, *experiment.data.further)), "declared_sizes": {}})
     for key, value in given.items():
         section, name = key.split(".")
@@ -131,14 +139,14 @@ def _with(experiment: Experiment, given: Mapping[str, Any]) -> Experiment:
         for one in settings["model"]["inputs"].values():
             if one["batch_size"] is not None:
                 one["batch_size"] = given["data.batch_size"]
-    return validate_experiment(settings)
+    return _only_measured(settings) if other else validate_experiment(settings)
 
 
 def _whole(experiment: Experiment) -> Experiment:
     """The experiment on all of its data: nothing held out, nothing left out at the end."""
     settings = resolved(experiment)
     settings["data"].update(experiment.data.whole())
-    return validate_experiment(settings)
+    return _only_measured(settings)
 
 
 def _prepared(experiment: Experiment, processor: Processor) -> PreparedData:

@@ -68,6 +68,14 @@ def test_other_pairs_are_one_part_in_their_own_order(project: Path) -> None:
     assert not found.own and len(found.data.examples["train"]) == 20
 
 
+@pytest.mark.parametrize("settings", [["trainer.early_stopping={monitor: val_loss}"], ["trainer.checkpoint.monitor=val_loss"]])
+def test_other_pairs_need_no_validation_that_would_decide_the_best_epoch(project: Path, settings: list[str]) -> None:
+    run = Run(project, *PARTS, *settings)
+    assert not run.read("data.path=other.tsv").own
+    own = run.read()
+    assert own.own and own.experiment.trainer == run.experiment.trainer, "a converted run goes on as it was"
+
+
 def test_changed_files_are_told_and_how_to_name_them(project: Path) -> None:
     run = Run(project, *PARTS)
     (project / "val.en").write_text("x\n" * 20)
