@@ -81,15 +81,18 @@ def check_model(experiment: Experiment, locate: Locate) -> tuple[int | None, lis
     """Checks shapes too; sizes that only the data knows are given a stand-in.
 
     Returns:
-        The number of parameters, where the sizes are declared; and what the trained model will not be able to do.
+        The number of parameters, where the sizes are declared; and what a person should know before training, such as what the model
+        will not be able to do.
     """
     from framework.engine.run.planning import plan_experiment, with_sizes
     from framework.tasks.decoding import obstacle_lines
+    from framework.tasks.known import task_of
 
     known = experiment.data.known_sizes()
     sizes = {name: known.get(name, _STAND_IN) for name in experiment.data.size_names}
     plan = plan_experiment(with_sizes(experiment, sizes, locate), sizes, locate)
-    notes = [f"the model can be trained and measured, and cannot generate: {obstacle}" for obstacle in obstacle_lines(experiment, plan)]
+    notes = task_of(experiment).hints(plan, experiment)
+    notes += [f"the model can be trained and measured, and cannot generate: {obstacle}" for obstacle in obstacle_lines(experiment, plan)]
     return plan.parameters if set(known) >= set(sizes) else None, notes
 
 

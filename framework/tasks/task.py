@@ -76,6 +76,10 @@ class Task:
             collector: gathers the problems.
         """
 
+    def hints(self, plan: ModelPlan, experiment: Experiment) -> list[str]:
+        """What a person should know about the model before it is trained, although it can be; a line each, with what to set."""
+        return []
+
     def objective(self, experiment: Experiment) -> Objective:
         """What the model is trained for; cross-entropy unless the task says otherwise."""
         return Objective()

@@ -10,6 +10,7 @@ from framework.builder.plan import ModelPlan
 from framework.metrics.language import perplexity
 from framework.metrics.score import Score
 from framework.spec.experiment import Experiment
+from framework.spec.layers.embedding import EmbeddingSpec
 from framework.spec.problems import ProblemCollector
 from framework.spec.task import TranslationTaskSpec
 from framework.tasks.attended import Attended
@@ -52,6 +53,17 @@ class TranslationTask(Task):
         check_token_inputs(plan, "translation", collector)
         check_logits(plan, TARGET, sizes, "translation", collector)
         check_embeddings(plan, {name: name for name in _INPUTS}, sizes, collector)
+
+    def hints(self, plan: ModelPlan, experiment: Experiment) -> list[str]:
+        """Padding that is read as words, where how much there is depends on the other sentences of a batch."""
+        if getattr(experiment.data, "pad_to", None) != "batch":
+            return []
+        told = "padding is read as words (mask_zero: false), and each batch has its own: a translation depends on the sentences beside it"
+        return [
+            f"model.layers.{layer.name}: {told}; set model.layers.{layer.name}.mask_zero=true, or data.pad_to=longest"
+            for layer in plan.layers
+            if isinstance(layer.spec, EmbeddingSpec) and layer.references["inputs"][0].node == SOURCE and not layer.spec.mask_zero
+        ]
 
     def objective(self, experiment: Experiment) -> Objective:
         """Cross-entropy as the settings say."""

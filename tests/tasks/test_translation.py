@@ -64,6 +64,20 @@ def test_a_model_that_does_not_fit_is_told_why() -> None:
     assert "model.outputs: several outputs" in " ".join(said(several))
 
 
+def test_padding_that_is_read_as_words_is_told() -> None:
+    def hints(masked: bool, pad_to: str) -> list[str]:
+        model = translation()
+        model["layers"]["source_embedding"]["mask_zero"] = masked
+        config = experiment(model)
+        config = config.model_copy(update={"data": config.data.model_copy(update={"pad_to": pad_to})})
+        return TASK.hints(plan_model(config.model, 0), config)
+
+    assert hints(True, "batch") == hints(False, "longest") == hints(True, "longest") == []
+    [told] = hints(False, "batch")
+    assert told.startswith("model.layers.source_embedding: padding is read as words (mask_zero: false)")
+    assert told.endswith("set model.layers.source_embedding.mask_zero=true, or data.pad_to=longest")
+
+
 def test_the_loss_is_as_the_settings_say() -> None:
     config = experiment(task={"kind": "translation", "normalization": "per_row", "label_smoothing": 0.1})
     assert TASK.objective(config) == Objective(normalization="per_row", label_smoothing=0.1)

@@ -102,11 +102,29 @@ def test_the_model_makes_the_same_translations_as_the_run(translator: tuple[Run,
 
 
 @pytest.mark.torch
-def test_pictures_and_the_table_of_translations_lie_where_they_are_delivered_from(translator: tuple[Run, str]) -> None:
-    run, _ = translator
-    assert {"loss.png", *(f"attention-{number}.png" for number in (1, 2, 3, 4))} >= {file.name for file in (run.path / "plots").iterdir()}
-    page = (run.path / "evaluations" / "validation.md").read_text()
+def test_pictures_and_the_table_of_translations_are_delivered(translator: tuple[Run, str]) -> None:
+    run, address = translator
+    [artifacts] = Path(address).parents[2].glob("*/artifacts/plots")
+    assert sorted(file.name for file in artifacts.iterdir()) == [*(f"attention-{number}.png" for number in (1, 2, 3, 4)), "loss.png"]
+    assert all((artifacts / f"attention-{number}.png").read_bytes().startswith(b"\x89PNG") for number in (1, 2, 3, 4))
+    page = (artifacts.parent / "evaluations" / "validation.md").read_text()
+    assert page == (run.path / "evaluations" / "validation.md").read_text()
     assert page.startswith(f"# {run.path.name} on validation\n") and "## Best of " in page and "## Worst of " in page
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+def test_a_served_translator_answers_over_http(translator: tuple[Run, str], tmp_path: Path) -> None:
+    run, address = translator
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with serving(address, tmp_path, environment) as ask:
+        rows = [{"source": text} for text in TEXTS]
+        status, answer = ask({"dataframe_records": rows})
+        assert (status, [row["translation"] for row in answer["predictions"]]) == (200, run.translate(TEXTS))
+        status, answer = ask({"dataframe_records": rows, "params": {"beam_width": 3}})
+        assert (status, [row["translation"] for row in answer["predictions"]]) == (200, run.translate(TEXTS, beam_width=3))
+        status, answer = ask({"dataframe_records": rows, "params": {"beam_width": 0}})
+        assert status == 400 and "beam_width" in json.dumps(answer)
 
 
 @pytest.mark.torch

@@ -66,7 +66,7 @@ def train(
         if fresh and folder.exists():  # begun by another process in between
             refuse_another(folder, experiment, prepared.data.digest)
         told.message(f"{'run' if fresh else 'going on with'} {folder.path}")
-        for line in off_cudnn(prepared.plan, experiment.backend.name):
+        for line in (*prepared.task.hints(prepared.plan, experiment), *off_cudnn(prepared.plan, experiment.backend.name)):
             told.message(line)
         _write_start(folder, experiment, prepared, composed, overrides)
         _train_locked(experiment, folder, prepared, signals, told, prune, after)
