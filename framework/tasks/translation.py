@@ -15,7 +15,6 @@ from framework.spec.problems import ProblemCollector
 from framework.spec.task import TranslationTaskSpec
 from framework.tasks.attended import Attended
 from framework.tasks.model import Model
-from framework.tasks.sentences import sentences
 from framework.tasks.task import Interface, Row, Task, task
 from framework.tasks.tokens import check_embeddings, check_logits, check_token_inputs
 
@@ -158,6 +157,7 @@ class TranslationTask(Task):
             InputError: there is nothing to score, or sacreBLEU is not installed.
         """
         from framework.metrics.translation import bleu, chrf
+        from framework.tasks.sentences import sentences  # NumPy, which checking a config does not need
 
         clean = sentences(model).clean_target
         texts = [str(row["translation"]) for row in predictions]
