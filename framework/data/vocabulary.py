@@ -114,7 +114,7 @@ class Vocabulary:
         Raises:
             DataError: tokens that the vocabulary does not have, and ``unknown`` is not set; names up to ten of them.
         """
-        if "\r" in text and "\r" not in self._ids:
+        if "\r" in text and not self._has_carriage_returns:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         if self.lowercase:
             text = text.lower()
@@ -123,6 +123,10 @@ class Vocabulary:
             tokens: Iterable[str] = text if self.level == "character" else words(text)
             raise UnknownTokens(list(dict.fromkeys(token for token in tokens if token not in self._ids)), self)
         return ids
+
+    @cached_property
+    def _has_carriage_returns(self) -> bool:
+        return any("\r" in token for token in self.tokens)
 
     def decode(self, ids: ArrayLike) -> str:
         """The text of token numbers of any integer type, ``(tokens,)``; a single number is one token.

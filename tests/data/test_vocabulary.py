@@ -6,7 +6,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from framework.data import vocabulary as module
@@ -30,6 +30,8 @@ def test_characters_are_numbered_in_sorted_order(text: str, unknown: bool) -> No
 
 
 @given(TEXT, FLAGS)
+@example(" \r", True)  # white space of one token
+@example(" \r", False)
 def test_words_come_back(text: str, unknown: bool) -> None:
     vocabulary = Vocabulary.of(words(text), "word", unknown=unknown)
     ids = vocabulary.encode(text)
