@@ -23,6 +23,18 @@ PACKAGE = Path(__file__).parent / "tones"
 COMMON = ("--config-dir", "configs", "recipe=tones", "trainer.max_epochs=3")
 
 
+ALL_OF_THEM = """
+import contextlib, io, json, sys
+from framework.cli.main import main
+for words in json.load(sys.stdin):
+    said, complained = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained):
+        code = main(words)
+    print(json.dumps([code, said.getvalue(), complained.getvalue()]))
+"""
+"""Runs commands in one process: most of what a command takes is the import of a backend."""
+
+
 class Stranger:
     """The author's folder with the package installed, and a shell in it."""
 
@@ -45,6 +57,16 @@ class Stranger:
         said, complained = process.communicate(timeout=300)
         assert process.returncode == code, complained
         return said if code == 0 else complained
+
+    def types_all(self, *commands: list[str]) -> list[tuple[int, str]]:
+        """The exit code of each command and what it prints, or complains of; in one process, another one than any before."""
+        words = [sys.executable, "-c", ALL_OF_THEM]
+        given = json.dumps(commands)
+        done = subprocess.run(
+            words, cwd=self.folder, env=self.environment, input=given, capture_output=True, text=True, check=True, timeout=300
+        )
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        return [(code, said if code == 0 else complained) for code, said, complained in answers]
 
     def weights(self, name: str) -> dict[str, bytes]:
         """Of a run's last checkpoint, by name."""
@@ -74,13 +96,20 @@ def test_light_commands_know_the_package_and_import_no_backend(stranger: Strange
 def test_a_run_is_trained_measured_and_asked(stranger: Stranger) -> None:
     said = stranger.types("train", *COMMON, "name=asked", "tracking=none")
     assert re.search(r"epoch 3/3: loss \d\.\d+, val_loss \d\.\d+, val_accuracy 0\.\d+", said)
-    measured = {part: json.loads(stranger.types("evaluate", "asked", "--split", part, "--json")) for part in ("test", "validation")}
-    assert measured["test"]["batches"] == 4 and 0 < measured["test"]["accuracy"] < 1
-    assert measured["validation"]["loss"] != measured["test"]["loss"]
-    lines = stranger.types("predict", "asked", "guten morgen", "buenos días").splitlines()
-    assert [sorted(json.loads(line)) for line in lines] == [["label", "probability"]] * 2
-    assert "no part 'tests', only train, validation, test" in stranger.types("evaluate", "asked", "--split", "tests", code=2)
-    assert "makes no running text; use gatework predict asked" in stranger.types("generate", "asked", "--prompt", "a", code=2)
+    test, validation, predicted, misspelt, generated = stranger.types_all(
+        ["evaluate", "asked", "--split", "test", "--json"],
+        ["evaluate", "asked", "--split", "validation", "--json"],
+        ["predict", "asked", "guten morgen", "buenos días"],
+        ["evaluate", "asked", "--split", "tests"],
+        ["generate", "asked", "--prompt", "a"],
+    )
+    assert [one[0] for one in (test, validation, predicted, misspelt, generated)] == [0, 0, 0, 2, 2]
+    measured = json.loads(test[1])
+    assert measured["batches"] == 4 and 0 < measured["accuracy"] < 1
+    assert json.loads(validation[1])["loss"] != measured["loss"]
+    assert [sorted(json.loads(line)) for line in predicted[1].splitlines()] == [["label", "probability"]] * 2
+    assert "no part 'tests', only train, validation, test" in misspelt[1]
+    assert "makes no running text; use gatework predict asked" in generated[1]
 
 
 @pytest.mark.slow
