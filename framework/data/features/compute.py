@@ -57,6 +57,7 @@ def compute_missing(store: FeatureStore, spec: PixelFeaturesSpec, digests: Seque
         return faults
     with store.writing(), ExitStack() as stack:
         extract: Extractor | None = None
+        tell(0, len(digests), spec.kind)
         for start in range(0, len(digests), spec.batch_size):
             numbers = range(start, min(start + spec.batch_size, len(digests)))
             missing = _missing(store, digests, numbers)

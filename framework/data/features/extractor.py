@@ -52,6 +52,11 @@ class ExtractorKind:
 EXTRACTORS: Registry[ExtractorKind] = Registry("data.features.kind", "kind of features")
 """What computes features, by kind; those that are read from a file have nothing here."""
 EXTRACTORS.add("patches", ExtractorKind("framework.data.features.patches:Patches", apart=False))
+# Named by their places: a backend is imported in the process that computes with it, and by nobody here.
+EXTRACTORS.add("efficientnet_lite0", ExtractorKind("framework.backends.torch.features:efficientnet_lite0"))
+EXTRACTORS.add("timm", ExtractorKind("framework.backends.torch.features:timm_network"))
+EXTRACTORS.add("inception_v3", ExtractorKind("framework.backends.tensorflow.features:inception_v3"))
+EXTRACTORS.add("keras_application", ExtractorKind("framework.backends.tensorflow.features:keras_application"))
 
 
 def feature_kind(spec: type[PixelFeaturesSpec], place: str, apart: bool = True) -> None:

@@ -89,8 +89,9 @@ class ImageFiles:
             if place.is_dir():
                 with open_plain(place / inside) as file:
                     return _limited(file.read(MOST_BYTES + 1))
-            archive = self._archives.setdefault(place, zipfile.ZipFile(place))
-            with readable(f"{place}/{inside}"), archive.open(inside) as stream:
+            if place not in self._archives:
+                self._archives[place] = zipfile.ZipFile(place)
+            with readable(f"{place}/{inside}"), self._archives[place].open(inside) as stream:
                 return _limited(stream.read(MOST_BYTES + 1))
         except OSError as error:
             raise ImageFault(f"it cannot be read: {error.strerror or error}") from error

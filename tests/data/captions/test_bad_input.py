@@ -115,6 +115,16 @@ def test_caption_files_that_are_none(prepare_captions: Prepare, text: str, name:
     one_message(caught)
 
 
+def test_an_archive_is_opened_once(prepare_captions: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its table of contents is as long as it has files: read for each of them, it took minutes for thousands."""
+    (tmp_path / "images.zip").write_bytes(zipped(pictures(20)))
+    opened: list[object] = []
+    begin = zipfile.ZipFile.__init__
+    monkeypatch.setattr(zipfile.ZipFile, "__init__", lambda self, *rest: (opened.append(rest), begin(self, *rest))[1])
+    prepare_captions(table(20), images_path=str(tmp_path / "images.zip"))
+    assert len(opened) == 2, "once for the names, once for the images"
+
+
 def test_an_image_in_two_parts(prepare_captions: Prepare) -> None:
     text = "image\tcaption\tsplit\n0.png\ta\ttrain\n0.png\tb\ttest\n"
     with pytest.raises(DataError, match=r"row 3 \('0.png' is in the part train already\)"):

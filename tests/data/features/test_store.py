@@ -83,7 +83,7 @@ def test_each_image_is_looked_at_once(tmp_path: Path) -> None:
     told: list[tuple[int, int, str]] = []
     with watched_by(lambda *what: told.append(what)):
         assert compute_missing(store, SPEC, digests, read_all(images, asked)) == {}
-    assert asked == list(range(7)) and told == [(4, 10, "patches"), (8, 10, "patches"), (10, 10, "patches")]
+    assert asked == list(range(7)) and told == [(0, 10, "patches"), (4, 10, "patches"), (8, 10, "patches"), (10, 10, "patches")]
     assert_array_equal(store.rows(digests), [number % 7 for number in range(10)])
     assert_allclose(store.values()[:, 0, 0] * 255, range(7), atol=1e-4)
     assert compute_missing(FeatureStore(tmp_path, SPEC), SPEC, digests, read_all(images, asked)) == {} and len(asked) == 7

