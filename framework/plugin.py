@@ -11,7 +11,10 @@ from framework.backends.base.objective import Objective, Totals
 from framework.builder.plan import ModelPlan, PlannedTensor, PlannedWeight
 from framework.builder.rule import Inferred, ShapeProblem, Surroundings, plans
 from framework.data.batches import Batch, Batches
+from framework.data.captions.corpus import CaptionCorpus, caption_corpus
 from framework.data.corpus import corpus
+from framework.data.features.extractor import Extractor, feature_kind
+from framework.data.images.found import Images
 from framework.data.prepare import data_kind
 from framework.data.prepared import Example, PreparedData
 from framework.data.processor import Processor
@@ -19,6 +22,7 @@ from framework.errors import DataError, InputError, Problem
 from framework.metrics.score import Score
 from framework.spec.data import DataSpec
 from framework.spec.experiment import Experiment, PathsSpec
+from framework.spec.features import PixelFeaturesSpec
 from framework.spec.layers.base import LayerSpec, layer_kind
 from framework.spec.problems import ProblemCollector
 from framework.spec.task import TaskSpec
@@ -28,10 +32,13 @@ from framework.tasks.task import Interface, Row, Task, task
 __all__ = [
     "Batch",
     "Batches",
+    "CaptionCorpus",
     "DataError",
     "DataSpec",
     "Example",
     "Experiment",
+    "Extractor",
+    "Images",
     "Inferred",
     "InputError",
     "Interface",
@@ -40,6 +47,7 @@ __all__ = [
     "ModelPlan",
     "Objective",
     "PathsSpec",
+    "PixelFeaturesSpec",
     "PlannedTensor",
     "PlannedWeight",
     "PreparedData",
@@ -54,8 +62,10 @@ __all__ = [
     "TaskSpec",
     "Totals",
     "builds",
+    "caption_corpus",
     "corpus",
     "data_kind",
+    "feature_kind",
     "layer_kind",
     "plans",
     "task",

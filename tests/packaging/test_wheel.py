@@ -112,7 +112,9 @@ def test_wheel_says_what_it_needs(wheel: Path) -> None:
     assert "Requires-Python: >=3.11" in metadata
     assert "License-Expression: MIT" in metadata
     assert "gatework = framework.cli.main:command" in entry_points
-    assert "[gatework.plugins]\ntext_generation = framework.recipes.text_generation.dataset" in entry_points
+    plugins = entry_points.partition("[gatework.plugins]\n")[2].split("\n")
+    for recipe in ("captioning", "text_generation", "translation"):
+        assert f"{recipe} = framework.recipes.{recipe}.dataset" in plugins
     core = [line for line in metadata.splitlines() if line.startswith("Requires-Dist: ") and "extra ==" not in line]
     assert not [line for line in core if any(name in line for name in ("torch", "tensorflow", "keras", "mlflow"))]
 

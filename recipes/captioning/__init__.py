@@ -1,0 +1,1 @@
+"""Image captioning with visual attention, after the TensorFlow tutorial."""
