@@ -21,6 +21,7 @@ VERBS = {
     "generate": "make text with a trained model",
     "translate": "translate sentences with a trained model",
     "predict": "predict with a trained model of any task",
+    "features": "compute what a model sees of a data set's images",
     "evaluate": "measure a trained model's loss on its held-out (or training) data",
     "convert": "make a run of the other backend from a trained run, or write its weights to a file",
     "runs": "list all runs with status, loss, time and size; --prune frees disk space",
@@ -35,7 +36,7 @@ VERBS = {
 }
 """Each verb with its one line of help; ``framework.cli.<verb>`` holds it."""
 
-_WORK = ("train", "reproduce")
+_WORK = ("train", "features", "reproduce")
 """Verbs whose output only shows how the work comes along, which goes on whatever becomes of it."""
 
 _ANSWERS = frozenset({"-c", "--cfg", "--info", "-h", "--help"})

@@ -59,16 +59,17 @@ def train_composed(composed: Composed) -> dict[str, Any]:
     from rich.console import Console
 
     from framework.engine.run.train import train
+    from framework.report.feature_progress import feature_progress
     from framework.report.progress import ConsoleReporter
 
-    experiment = composed.experiment()
-    with showing(display=True):
+    experiment, console = composed.experiment(), Console()
+    with showing(display=True), feature_progress(console):
         done = train(
             experiment,
             composed=composed.composed_yaml,
             overrides=composed.overrides,
             locate=composed.locate,
-            reporter=ConsoleReporter(Console()),
+            reporter=ConsoleReporter(console),
             prune=_pruning(composed),
             apart=composed.swept,
         )

@@ -114,6 +114,7 @@ def compose(
     swept: Collection[str] = (),
     job: int | None = None,
     own: bool = True,
+    recipe_needed: bool = True,
 ) -> Composed:
     """Composes the config of one run.
 
@@ -124,6 +125,7 @@ def compose(
         swept: those of the overrides that a sweep chose.
         job: of a multirun's job its number.
         own: whether ``./configs`` is searched.
+        recipe_needed: whether a config without one is wrong; single sections may be all that is wanted.
 
     Raises:
         SpecError: an override, a YAML file or an interpolation is wrong, or no recipe is chosen.
@@ -136,7 +138,8 @@ def compose(
         loader = GlobalHydra.instance().config_loader()
         check_hydra(config, lambda: provenance_of(loader, given, search))
         composed = Composed(config, given, search, loader, swept, job)
-    _require_recipe(composed)
+    if recipe_needed:
+        _require_recipe(composed)
     return composed
 
 
