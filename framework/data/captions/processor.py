@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from framework.data.features.compute import extractor_of
+from framework.data.features.lasting import extract_lasting
 from framework.data.features.store import FeatureStore, digest_of
 from framework.data.images.decode import ImageFault, pixels
 from framework.data.sentences.side import Side, check_version
@@ -82,14 +82,13 @@ class CaptionsProcessor(WritesSentences):
     def _compute(self, photos: Sequence[Photo], contents: Sequence[bytes], missing: NDArray[np.intp], found: NDArray[np.float32]) -> None:
         features = self.features
         assert isinstance(features, PixelFeaturesSpec)
-        with extractor_of(features) as extract:
-            for start in range(0, len(missing), features.batch_size):
-                some = missing[start : start + features.batch_size]
-                images = np.stack([_pixels(photos[one], contents[one], int(one) + 1, features.image_size) for one in some])
-                values = extract(images)
-                if values.shape[1:] != self.shape:
-                    raise DataError(f"features of shape {values.shape[1:]}; the model was trained on {self.shape}")
-                found[some] = values.astype(features.dtype)
+        for start in range(0, len(missing), features.batch_size):
+            some = missing[start : start + features.batch_size]
+            images = np.stack([_pixels(photos[one], contents[one], int(one) + 1, features.image_size) for one in some])
+            values = extract_lasting(features, images)
+            if values.shape[1:] != self.shape:
+                raise DataError(f"features of shape {values.shape[1:]}; the model was trained on {self.shape}")
+            found[some] = values.astype(features.dtype)
 
     @property
     def digest(self) -> str:

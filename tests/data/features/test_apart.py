@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from framework.data.features import lasting
 from framework.data.features.apart import ApartExtractor
 from framework.data.features.extractor import EXTRACTORS
+from framework.data.features.lasting import extract_lasting
 from framework.errors import InputError, TrainingError
 from framework.spec.features import EfficientNetLite0Spec, KerasApplicationSpec, PatchesSpec, PixelFeaturesSpec, TimmSpec, parse_features
 
@@ -87,3 +90,21 @@ def test_networks_of_keras_applications() -> None:
         assert extract(np.zeros((2, 75, 75, 3), np.uint8)).shape == (2, 1, 2048)
     with pytest.raises(InputError, match="has no 'InceptionV4'; did you mean InceptionV3"):
         compute(KerasApplicationSpec(application="InceptionV4"))
+
+
+def test_one_process_serves_many_calls_and_is_started_anew_when_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = PatchesSpec(image_size=32, patch_size=16)
+    monkeypatch.setitem(EXTRACTORS._items, "patches", replace(EXTRACTORS["patches"], apart=True))
+    monkeypatch.setattr(lasting, "_running", {})
+    first = extract_lasting(spec, IMAGES)
+    [running] = lasting._running.values()
+    assert isinstance(running, ApartExtractor) and running._process is not None
+    assert_allclose(extract_lasting(spec, IMAGES), first)
+    assert list(lasting._running.values()) == [running]
+    running._process.kill()
+    with pytest.raises(TrainingError, match="ended with code -9"):
+        extract_lasting(spec, IMAGES)
+    assert_allclose(extract_lasting(spec, IMAGES), first)
+    [running] = lasting._running.values()
+    assert isinstance(running, ApartExtractor)
+    running.__exit__(None, None, None)
