@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from framework.data.captions.prepare import gather_captions
+from framework.data.captions.split import caption_parts
 from framework.data.files import find_files
 from framework.data.packed import PackedText
 from framework.data.parallel.pairs_text import Aligned, LeftOut, read_pairs
 from framework.data.parallel.places import find_texts
 from framework.data.prepare import prepare
 from framework.data.reading import read_files
+from framework.data.sentences.cleaning import Cleaning
 from framework.errors import DataError, Problem
+from framework.spec.captions import CaptionsDataSpec
 from framework.spec.data import DataSpec, TextDataSpec
 from framework.spec.experiment import PathsSpec
 from framework.spec.parallel_text import ParallelTextDataSpec
@@ -30,7 +34,11 @@ def look(spec: DataSpec, paths: PathsSpec) -> list[Problem]:
         spec: an experiment's ``data``, none of which is to be fetched.
         paths: an experiment's ``paths``.
     """
-    looks: dict[str, Callable[[Any, PathsSpec], None]] = {"text": _look_at_text, "parallel_text": _look_at_pairs}
+    looks: dict[str, Callable[[Any, PathsSpec], None]] = {
+        "text": _look_at_text,
+        "parallel_text": _look_at_pairs,
+        "captions": _look_at_captions,
+    }
     try:
         if spec.kind in looks:
             looks[spec.kind](spec, paths)
@@ -65,6 +73,14 @@ def _look_at_pairs(spec: ParallelTextDataSpec, paths: PathsSpec) -> None:
     for text in texts:
         left_out = LeftOut(text.name, spec.max_malformed)
         _read_some(len(source) + len(target) for _, source, target in read_pairs(text, spec.encoding, left_out))
+
+
+def _look_at_captions(spec: CaptionsDataSpec, paths: PathsSpec) -> None:
+    """Captions, lists, and whether the images are there; not into the images."""
+    rules = ProblemCollector()
+    spec.check(rules)
+    if spec.corpus is None and not rules.problems:
+        caption_parts(gather_captions(spec, paths, Cleaning.of(spec.cleaning))[0], spec)
 
 
 def _bytes(file: object) -> int:

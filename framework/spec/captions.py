@@ -9,7 +9,7 @@ from pydantic import Field
 from framework.spec.base import Spec
 from framework.spec.cleaning import CLEANINGS, Cleaning
 from framework.spec.data import DATA_KINDS, DataSpec, DownloadSpec
-from framework.spec.features import Features, PatchesSpec
+from framework.spec.features import Features, NetworkFeaturesSpec, PatchesSpec
 from framework.spec.problems import ProblemCollector, render
 from framework.spec.sentences import VocabularySpec, check_vocabulary
 
@@ -206,6 +206,11 @@ class CaptionsDataSpec(DataSpec):
         """Whether it can be read without a download, and without files that the user may not have got yet."""
         named = {self.captions_path, *self.images()}
         return not self.fetched() and not any(one.filename in named for one in self.provided)
+
+    @property
+    def quick(self) -> bool:
+        """Not where a network has to see every image first."""
+        return not isinstance(self.features, NetworkFeaturesSpec)
 
     def images(self) -> list[str]:
         """``images_path`` as a list."""

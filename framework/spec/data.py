@@ -55,6 +55,11 @@ class DataSpec(Spec):
         return not self.fetched()
 
     @property
+    def quick(self) -> bool:
+        """Whether preparing it takes seconds, so that it may be done to tell its sizes."""
+        return True
+
+    @property
     def validates(self) -> bool:
         """Whether something is held out for validation."""
         return self.validation_fraction > 0

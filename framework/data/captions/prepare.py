@@ -62,7 +62,7 @@ def prepare_captions(
         InputError: what the model is to see cannot be computed here.
     """
     cleaning = Cleaning.of(spec.cleaning) if processor is None else processor.target.cleaning
-    found, images, source = _gathered(spec, paths, cleaning)
+    found, images, source = gather_captions(spec, paths, cleaning)
     seen = see(found.files, images, spec, paths)
     found = found.of_images(seen.kept)
     parts = caption_parts(found, spec)
@@ -89,8 +89,12 @@ def prepare_captions(
     )
 
 
-def _gathered(spec: CaptionsDataSpec, paths: PathsSpec, cleaning: Cleaning) -> tuple[Gathered, Images | None, str]:
-    """Images with captions, where the images are read, and where all came from."""
+def gather_captions(spec: CaptionsDataSpec, paths: PathsSpec, cleaning: Cleaning) -> tuple[Gathered, Images | None, str]:
+    """Images with captions, where the images are read, and where all came from; nothing is seen of the images yet.
+
+    Raises:
+        DataError: see :func:`prepare_captions`.
+    """
     images: Images | None
     if spec.corpus is not None and spec.captions_path is None:
         corpus = CAPTION_CORPORA.named(spec.corpus)()

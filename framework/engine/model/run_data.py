@@ -254,8 +254,8 @@ def _places(section: Mapping[str, Any], spec: type[DataSpec] | None) -> Iterator
         for key in place.split("."):
             value = value.get(key) if isinstance(value, Mapping) and not key.startswith("download") else None
         for one in value if isinstance(value, list) else [value]:
-            if one:
-                yield str(one)
+            if one and isinstance(one, str):
+                yield one
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,9 @@ class KnownData:
 
 
 def known_data(experiment: Experiment) -> KnownData:
-    """The sizes that can be told without a download, and the lengths as far as they can; the first batch's where the data is read.
+    """The sizes that can be told without a download and without minutes of work.
+
+    So are the lengths, as far as they can; those of the first batch where the data is read.
 
     Raises:
         DataError: the data has to be read for that, and cannot be.
@@ -80,7 +82,7 @@ def known_data(experiment: Experiment) -> KnownData:
     sizes, lengths = experiment.data.known_sizes(), experiment.data.known_lengths()
     if set(sizes) >= set(experiment.data.size_names):
         return KnownData(sizes, lengths, "declared")
-    if not experiment.data.at_hand:
+    if not (experiment.data.at_hand and experiment.data.quick):
         return KnownData(sizes, lengths, "unknown")
     data = prepare(experiment.data, experiment.paths, experiment.seed)
     inputs = next(iter(data.train.epoch(0))).inputs
