@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,6 +82,23 @@ def test_efficientnet_lite0_on_its_real_weights(published_data: Path) -> None:
     rows = found[1].reshape(7, 7, -1)[::-1].reshape(49, -1)
     near = float((rows * found[0]).sum() / np.linalg.norm(rows) / np.linalg.norm(found[0]))
     assert near > float((found[1] * found[0]).sum() / np.linalg.norm(found[1]) / np.linalg.norm(found[0])), "places come row by row"
+
+
+@pytest.mark.slow
+def test_a_network_is_never_loaded_into_this_process() -> None:
+    if not all(importlib.util.find_spec(name) for name in ("torch", "efficientnet_lite_pytorch")):
+        pytest.skip("EfficientNet-Lite0 is not installed")
+    code = """
+import sys
+import numpy as np
+from framework.data.features.apart import ApartExtractor
+from framework.spec.features import EfficientNetLite0Spec
+with ApartExtractor(EfficientNetLite0Spec(image_size=32, weights="random")) as extract:
+    one, other = (extract(np.full((1, 32, 32, 3), 99, np.uint8)) for _ in range(2))
+print(one.shape, (one == other).all(), sorted({"torch", "tensorflow", "PIL"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "(1, 1, 1280) True []\n"
 
 
 @pytest.mark.slow
