@@ -109,6 +109,7 @@ def stopped_with_a_checkpoint(run: Path) -> None:
     assert record["steps"] == last["position"]["step"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_hanging_up_saves_the_run(tmp_path: Path) -> None:
     """A terminal that is closed: its processes get SIGHUP, and can write to it no more."""

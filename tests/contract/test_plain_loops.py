@@ -71,7 +71,7 @@ def trained(step: Any, recipe: str, backend: str, words: Sequence[str]) -> Itera
     [
         ("text_generation", ()),
         ("text_generation_stateless", ()),
-        ("translation", ()),
+        pytest.param("translation", (), marks=pytest.mark.slow),
         ("translation", ("model.layers.decoder.carry_state=true",)),
     ],
     ids=["stateful", "stateless", "state as query", "state carried"],

@@ -274,6 +274,10 @@ def test_everything_is_what_the_project_calls_all() -> None:
         ("reproduce recipe=captioning --from-results", ""),
         ("parity recipe=text_generation tracking=none", "tensorflow torch"),
         ("train recipe=mine tracking=none", "tensorflow"),
+        ("train recipe=pairs tracking=none", "torch translation"),
+        ("evaluate third", "torch translation"),
+        ("predict third", "torch translation"),
+        ("features data=scenes", "captioning"),
         ("generate last --prompt torch", "tensorflow"),
         ("generate --prompt torch last", "tensorflow"),
         ("evaluate first", "torch translation"),
@@ -294,6 +298,9 @@ def test_extras_that_a_command_needs(checkout: Checkout, line: str, extras: str)
     )
     checkout.write("runs/other/first/config/resolved.yaml", "recipe: translation\nbackend: {device: cpu, name: torch}\n")
     checkout.write("elsewhere/other/second/config/resolved.yaml", "recipe: other\nbackend:\n  name: tensorflow\n")
+    kind = "task:\n  normalization: per_token\n  kind: translation\n"
+    checkout.write("runs/pairs/third/config/resolved.yaml", f"recipe: pairs\nbackend: {{name: torch}}\n{kind}")
+    checkout.write("configs/recipe/pairs.yaml", "recipe: pairs\ntask: {kind: translation}  # of pairs\n")
     checkout.write("configs/recipe/mine.yaml", "defaults:\n  - text_generation\n  - override /backend: tensorflow\n")
     assert needed_extras(checkout, line) == extras
 

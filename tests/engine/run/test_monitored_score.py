@@ -81,7 +81,7 @@ def test_the_best_checkpoint_has_the_highest_score_and_the_score_is_that_of_its_
     assert "| val_bleu |" in (run.path / "report.md").read_text()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", [BACKENDS[0], pytest.param("tensorflow", marks=[pytest.mark.tensorflow, pytest.mark.slow])])
 def test_scores_leave_the_training_as_it_is(backend: str, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     words = [*WATCHED, f"backend={backend}", "trainer.sample_every_n_epochs=null", "trainer.max_epochs=2"]
     scored = framework.train(load(*words))
