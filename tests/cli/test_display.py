@@ -167,5 +167,5 @@ def test_hanging_up_a_multirun_saves_its_jobs(tmp_path: Path) -> None:
     process.send_signal(signal.SIGHUP)
     assert process.wait(timeout=120) == 130
     stopped_with_a_checkpoint(run)
-    multirun = next((tmp_path / "runs" / ".multirun").glob("*/tracking.json"))
-    assert json.loads(multirun.read_text())["ended"]["status"] == "killed"
+    [multirun] = (tmp_path / "runs" / ".multirun").glob("*/multirun.json")
+    assert json.loads(multirun.read_text())["status"] == "killed"
