@@ -218,7 +218,7 @@ def test_the_test_script_installs_everything_and_runs_all_even_if_one_fails(chec
     assert finished.returncode == 1
     assert finished.stdout.splitlines() == ["-m ruff check .", "-m ruff format --check .", "-m mypy", f"{PYTEST} -k one"]
     assert "failed: ruff format, mypy\n" in finished.stderr
-    assert checkout.notes() == ["venv", "pip .[captioning,dev,mlflow,sweep,tensorflow,torch,translation]"]
+    assert checkout.notes() == ["venv", "pip .[captioning,dev,efficientnet,mlflow,sweep,tensorflow,torch,translation]"]
     assert checkout.start("test").returncode == 0
 
 
@@ -244,7 +244,7 @@ def test_everything_is_what_the_project_calls_all() -> None:
         ["bash", "-c", 'source "$1"/environment; echo $every_extra', "-", str(ROOT / "scripts")], capture_output=True, text=True, check=True
     ).stdout.split()
     assert sorted(extras) == sorted([*listed, "all", "dev"])
-    assert extras["all"] == ["gatework[torch,tensorflow,mlflow,translation,captioning,sweep]"]
+    assert extras["all"] == ["gatework[torch,tensorflow,mlflow,translation,captioning,efficientnet,sweep]"]
 
 
 @pytest.mark.parametrize(
