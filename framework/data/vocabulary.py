@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from framework.data.reading import PIECE
+from framework.data.saved import read_saved
 from framework.data.tokenisation import Level, code_points, words
 from framework.errors import DataError, Problem
-from framework.files import read_json, replace_text
+from framework.files import replace_text
 from framework.spec.data import UNKNOWN_TOKEN
 
 VOCABULARY_FILE = "vocabulary.json"
@@ -171,16 +172,7 @@ class Vocabulary:
         Raises:
             DataError: the file cannot be read, is no vocabulary, or was written by a newer version.
         """
-        try:
-            content = read_json(file)
-        except OSError as error:
-            raise DataError(f"vocabulary '{file}' cannot be read: {error.strerror or error}") from error
-        except ValueError as error:
-            raise DataError(f"vocabulary '{file}' is no JSON: {error}") from error
-        try:
-            return cls(**_fields(content))
-        except DataError as error:
-            raise DataError(f"vocabulary '{file}' cannot be used: {error}") from error
+        return read_saved(file, "vocabulary", lambda content: cls(**_fields(content)))
 
     @cached_property
     def _ids(self) -> dict[str, int]:

@@ -28,6 +28,7 @@ from framework.data.sentences.batches import Rows
 from framework.data.sentences.buckets import row_batches
 from framework.data.sentences.cleaning import Cleaning
 from framework.data.sentences.fit import fit_vocabulary
+from framework.data.sentences.lengths import check_declared_lengths, check_one_batch
 from framework.data.sentences.side import Side
 from framework.data.sentences.split import PARTS
 from framework.errors import DataError, Problem
@@ -75,8 +76,8 @@ def prepare_captions(
     kept = [part for part in PARTS if store.rows[part].size]
     longest = store.longest if spec.pad_to == "longest" else None
     splits = {part: _batches(store, part, spec, seed if part == "train" else None, longest) for part in kept}
-    _check_length(splits["train"], store, spec)
-    _check_declared_length(spec, store.longest)
+    check_one_batch(splits["train"], store.rows["train"].size, spec.batch_size, "captions", "give more")
+    check_declared_lengths(spec.declared_lengths, spec.known_lengths(), {"target": store.longest})
     return PreparedData(
         sizes=dict(made.sizes),
         digest=_digest(spec, made, store),
@@ -150,24 +151,6 @@ def _batches(store: CaptionStore, part: str, spec: CaptionsDataSpec, seed: int |
         spec.order,
         spec.batch_tokens,
     )
-
-
-def _check_length(train: Batches, store: CaptionStore, spec: CaptionsDataSpec) -> None:
-    """One batch at least."""
-    if train.steps:
-        return
-    message = f"there are too few captions to train on: {store.rows['train'].size:,}, and a batch has {spec.batch_size:,}"
-    hint = "lower data.batch_size, set data.drop_remainder=false, or give more"
-    raise DataError(Problem("data.batch_size", message, value=str(spec.batch_size), hint=hint))
-
-
-def _check_declared_length(spec: CaptionsDataSpec, longest: int) -> None:
-    declared = spec.declared_lengths.get("target")
-    if declared is not None and "target" in spec.known_lengths() and declared != longest:
-        key = "data.declared_lengths.target"
-        message = f"the longest target has {longest:,} tokens, but {declared:,} by the config"
-        hint = f"set {key}={longest} if this is the data that is meant, or take the declaration out with '~{key}'"
-        raise DataError(Problem(key, message, value=str(declared), hint=hint))
 
 
 def _digest(spec: CaptionsDataSpec, processor: CaptionsProcessor, store: CaptionStore) -> str:

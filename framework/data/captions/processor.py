@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +14,11 @@ from pydantic import ValidationError
 from framework.data.features.lasting import extract_lasting
 from framework.data.features.store import FeatureStore, digest_of
 from framework.data.images.decode import ImageFault, pixels
-from framework.data.sentences.side import Side, check_version
+from framework.data.sentences.saved import SavedSides
+from framework.data.sentences.side import Side
 from framework.data.sentences.written import WritesSentences
 from framework.errors import DataError, InputError
-from framework.files import read_json, read_plain, replace_text
+from framework.files import read_plain
 from framework.spec.features import FeaturesSpec, PixelFeaturesSpec, parse_features
 
 PROCESSOR_FILE = "captions.json"
@@ -33,7 +32,7 @@ Photo = str | Path | bytes
 
 
 @dataclass(frozen=True)
-class CaptionsProcessor(WritesSentences):
+class CaptionsProcessor(WritesSentences, SavedSides):
     """Photos and their captions.
 
     Attributes:
@@ -42,6 +41,10 @@ class CaptionsProcessor(WritesSentences):
         shape: places of a photo and numbers of each.
         store: features that were computed already, looked at first; no part of what is saved.
     """
+
+    file: ClassVar[str] = PROCESSOR_FILE
+    version: ClassVar[int] = PROCESSOR_VERSION
+    holds: ClassVar[Literal["vocabulary", "vocabularies"]] = "vocabulary"
 
     target: Side
     features: FeaturesSpec
@@ -90,52 +93,18 @@ class CaptionsProcessor(WritesSentences):
                 raise DataError(f"features of shape {values.shape[1:]}; the model was trained on {self.shape}")
             found[some] = values.astype(features.dtype)
 
-    @property
-    def digest(self) -> str:
-        """SHA-256 of all that it holds; equal processors have equal ones."""
-        return hashlib.sha256(json.dumps(self._as_json(), sort_keys=True).encode("ascii")).hexdigest()
+    def sides(self) -> Mapping[str, Side]:
+        """``target``."""
+        return {"target": self.target}
 
-    def save(self, folder: Path) -> None:
-        """Writes ``captions.json`` and, for subwords, ``subwords-target.model``.
-
-        Raises:
-            DataError: they cannot be written.
-        """
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self.target.save_model(folder, "target")
-            replace_text(folder / PROCESSOR_FILE, json.dumps(self._as_json(), indent=1) + "\n")
-        except OSError as error:
-            raise DataError(f"vocabulary cannot be written to '{folder}': {error.strerror or error}") from error
+    def further(self) -> Mapping[str, Any]:
+        """``features`` and ``shape``."""
+        return {"features": self.features.model_dump(mode="json"), "shape": list(self.shape)}
 
     @classmethod
-    def load(cls, folder: Path) -> CaptionsProcessor:
-        """Reads it.
-
-        Raises:
-            DataError: a file cannot be read, is no such thing, or was written by a newer version.
-        """
-        file = folder / PROCESSOR_FILE
-        try:
-            content = read_json(file)
-        except OSError as error:
-            raise DataError(f"vocabulary '{file}' cannot be read: {error.strerror or error}") from error
-        except ValueError as error:
-            raise DataError(f"vocabulary '{file}' is no JSON: {error}") from error
-        try:
-            check_version(content, PROCESSOR_VERSION)
-            return cls(Side.from_json(content, "target", folder), _features(content), _shape(content))
-        except DataError as error:
-            raise DataError(f"vocabulary '{file}' cannot be used: {error}") from error
-
-    def _as_json(self) -> dict[str, Any]:
-        features = self.features.model_dump(mode="json")
-        return {
-            "processor_version": PROCESSOR_VERSION,
-            "target": self.target.as_json(),
-            "features": features,
-            "shape": list(self.shape),
-        }
+    def of_json(cls, content: Mapping[str, Any], folder: Path) -> CaptionsProcessor:
+        """From what the file holds; see :meth:`SavedSides.of_json`."""
+        return cls(Side.from_json(content, "target", folder), _features(content), _shape(content))
 
 
 def _features(content: Mapping[str, Any]) -> FeaturesSpec:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from framework.data.captions.seen import Seen
 from framework.data.images.found import Images
 from framework.data.prepared import Example
 from framework.data.sentences.batches import MARKED, Rows, padded, taught
+from framework.data.sentences.examples import NumberedExamples
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ def caption_batch(store: CaptionStore, rows: Rows, longest: int | None = None) -
 
 
 @dataclass(frozen=True, eq=False)
-class CaptionExamples(Sequence[Example]):
+class CaptionExamples(NumberedExamples):
     """The images of a part, in order; each with every caption that it has.
 
     An image is given as its path, as its file's content where it lies in an archive, or by its name where there are features alone.
@@ -79,28 +79,12 @@ class CaptionExamples(Sequence[Example]):
     part: str
     images: Images | None
 
-    def __len__(self) -> int:
-        return int(self._numbers.size)
-
-    @overload
-    def __getitem__(self, index: int) -> Example: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Example]: ...
-
-    def __getitem__(self, index: int | slice) -> Example | list[Example]:
-        if isinstance(index, slice):
-            return [self._example(int(number)) for number in self._numbers[index]]
-        return self._example(int(self._numbers[index]))
-
-    def __iter__(self) -> Iterator[Example]:
-        return (self._example(int(number)) for number in self._numbers)
-
     def name(self, index: int) -> str:
         """What captions call an image of the part."""
-        return self.store.found.images[int(self._numbers[index])]
+        return self.store.found.images[int(self.numbers[index])]
 
-    def _example(self, number: int) -> Example:
+    def example(self, number: int) -> Example:
+        """The image of that number with all its captions."""
         begin, end = (int(np.searchsorted(self._sorted_images, number, side)) for side in ("left", "right"))
         references = dict.fromkeys(self.store.found.texts[caption] for caption in self._sorted[begin:end])
         return Example({"image": self._image(self.store.found.files[number])}, tuple(references))
@@ -112,7 +96,7 @@ class CaptionExamples(Sequence[Example]):
         return self.images.read(file) if path is None else str(path)
 
     @cached_property
-    def _numbers(self) -> NDArray[np.int64]:
+    def numbers(self) -> NDArray[np.int64]:
         """The images of the part."""
         return np.unique(self.store.found.image_of[self.store.rows[self.part]])
 

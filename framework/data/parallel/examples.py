@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from framework.data.parallel.store import PairStore
 from framework.data.prepared import Example
+from framework.data.sentences.examples import NumberedExamples
 from framework.data.sentences.split import Keys
 
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
-class PairExamples(Sequence[Example]):
+class PairExamples(NumberedExamples):
     """The different sentences of a part, in order; each with every translation that its text has.
 
     Two sentences that are the same once they are cleaned are one. The translations of a sentence that was drawn for a part are those
@@ -32,35 +31,19 @@ class PairExamples(Sequence[Example]):
     store: PairStore
     part: str
 
-    def __len__(self) -> int:
-        return int(self._first.size)
-
-    @overload
-    def __getitem__(self, index: int) -> Example: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Example]: ...
-
-    def __getitem__(self, index: int | slice) -> Example | list[Example]:
-        if isinstance(index, slice):
-            return [self._example(int(row)) for row in self._first[index]]
-        return self._example(int(self._first[index]))
-
-    def __iter__(self) -> Iterator[Example]:
-        return (self._example(int(row)) for row in self._first)
-
-    def _example(self, row: int) -> Example:
-        key = self.store.keys("source")[row]
+    def example(self, number: int) -> Example:
+        """The sentence of that pair with all its translations."""
+        key = self.store.keys("source")[number]
         begin, end = (int(np.searchsorted(self._sorted_keys, key, side)) for side in ("left", "right"))
         references = dict.fromkeys(self.store.texts(int(one))[1] for one in self._sorted_rows[begin:end])
-        return Example({"source": self.store.texts(row)[0]}, tuple(references))
+        return Example({"source": self.store.texts(number)[0]}, tuple(references))
 
     @cached_property
     def _rows(self) -> NDArray[np.uint32]:
         return self.store.rows(self.part)
 
     @cached_property
-    def _first(self) -> NDArray[np.uint32]:
+    def numbers(self) -> NDArray[np.uint32]:
         """The first pair of each different sentence of the part."""
         _, places = np.unique(self.store.keys("source")[self._rows], return_index=True)
         return self._rows[np.sort(places)]

@@ -17,8 +17,8 @@ from framework.data.parallel.store import SIDES, PairStore
 from framework.data.prepared import PreparedData, check_declared_sizes
 from framework.data.sentences.batches import MARKED
 from framework.data.sentences.buckets import row_batches
+from framework.data.sentences.lengths import check_declared_lengths, check_one_batch
 from framework.data.sentences.split import PARTS
-from framework.errors import DataError, Problem
 from framework.spec.experiment import PathsSpec
 from framework.spec.parallel_text import ParallelTextDataSpec
 
@@ -52,9 +52,9 @@ def prepare_pairs(spec: ParallelTextDataSpec, paths: PathsSpec, seed: int | None
     longest = {side: int(store.about["longest"][side]) + MARKED for side in SIDES}
     padded = longest if spec.pad_to == "longest" else None
     splits = {part: _batches(store, part, spec, seed if part == "train" else None, padded) for part in parts}
-    _check_length(splits["train"], store, spec)
+    check_one_batch(splits["train"], store.rows("train").size, spec.batch_size, "pairs", "give more text")
     check_declared_sizes(spec, store.processor.sizes)  # what is declared wrongly is all of it for one reason: the sizes come first
-    _check_declared_lengths(spec, longest)
+    check_declared_lengths(spec.declared_lengths, spec.known_lengths(), longest)
     places = None if padded is None else padded["source"]
     return PreparedData(
         sizes=dict(store.processor.sizes),
@@ -79,26 +79,6 @@ def _batches(store: PairStore, part: str, spec: ParallelTextDataSpec, seed: int 
         spec.order,
         spec.batch_tokens,
     )
-
-
-def _check_length(train: Batches, store: PairStore, spec: ParallelTextDataSpec) -> None:
-    """One batch at least."""
-    if train.steps:
-        return
-    pairs = store.rows("train").size
-    message = f"there are too few pairs to train on: {pairs:,}, and a batch has {spec.batch_size:,}"
-    hint = "lower data.batch_size, set data.drop_remainder=false, or give more text"
-    raise DataError(Problem("data.batch_size", message, value=str(spec.batch_size), hint=hint))
-
-
-def _check_declared_lengths(spec: ParallelTextDataSpec, longest: dict[str, int]) -> None:
-    known = spec.known_lengths()
-    for side, declared in spec.declared_lengths.items():
-        if side in known and longest[side] != declared:
-            key = f"data.declared_lengths.{side}"
-            message = f"the longest {side} has {longest[side]:,} tokens, but {declared:,} by the config"
-            hint = f"set {key}={longest[side]} if this is the data that is meant, or take the declaration out with '~{key}'"
-            raise DataError(Problem(key, message, value=str(declared), hint=hint))
 
 
 def _digest(spec: ParallelTextDataSpec, store: PairStore) -> str:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from framework.data.sentences.side import Side, check_version
+from framework.data.sentences.saved import SavedSides
+from framework.data.sentences.side import Side
 from framework.data.sentences.tokens import PAD
 from framework.data.sentences.written import WritesSentences
 from framework.errors import DataError
-from framework.files import read_json, replace_text
 
 PROCESSOR_FILE = "sentences.json"
 """Name of a processor's file in a run's or a model's folder; models of subwords lie beside it."""
@@ -26,7 +24,7 @@ PROCESSOR_VERSION = 1
 
 
 @dataclass(frozen=True)
-class PairsProcessor(WritesSentences):
+class PairsProcessor(WritesSentences, SavedSides):
     """Sentences of two languages.
 
     Attributes:
@@ -35,6 +33,10 @@ class PairsProcessor(WritesSentences):
         source_places: of every source, at least: the length that a model was trained on which reads the padding too; None for models
             trained on batches that are as long as their longest sentence.
     """
+
+    file: ClassVar[str] = PROCESSOR_FILE
+    version: ClassVar[int] = PROCESSOR_VERSION
+    holds: ClassVar[Literal["vocabulary", "vocabularies"]] = "vocabularies"
 
     source: Side
     target: Side
@@ -55,49 +57,18 @@ class PairsProcessor(WritesSentences):
         """The tokens of a raw sentence as people read them, one for each that :meth:`encode_source` gives but the markers."""
         return self.source.vocabulary.pieces(self.source.clean(text))
 
-    @property
-    def digest(self) -> str:
-        """SHA-256 of all that it holds; equal processors have equal ones."""
-        return hashlib.sha256(json.dumps(self._as_json(), sort_keys=True).encode("ascii")).hexdigest()
+    def sides(self) -> Mapping[str, Side]:
+        """``source`` and ``target``."""
+        return {"source": self.source, "target": self.target}
 
-    def save(self, folder: Path) -> None:
-        """Writes ``sentences.json`` and, for subwords, ``subwords-source.model`` and ``subwords-target.model``.
-
-        Raises:
-            DataError: they cannot be written.
-        """
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self.source.save_model(folder, "source")
-            self.target.save_model(folder, "target")
-            replace_text(folder / PROCESSOR_FILE, json.dumps(self._as_json(), indent=1) + "\n")
-        except OSError as error:
-            raise DataError(f"vocabularies cannot be written to '{folder}': {error.strerror or error}") from error
+    def further(self) -> Mapping[str, Any]:
+        """``source_places``, where there are any."""
+        return {} if self.source_places is None else {"source_places": self.source_places}
 
     @classmethod
-    def load(cls, folder: Path) -> PairsProcessor:
-        """Reads it.
-
-        Raises:
-            DataError: a file cannot be read, is no such thing, or was written by a newer version.
-        """
-        file = folder / PROCESSOR_FILE
-        try:
-            content = read_json(file)
-        except OSError as error:
-            raise DataError(f"vocabularies '{file}' cannot be read: {error.strerror or error}") from error
-        except ValueError as error:
-            raise DataError(f"vocabularies '{file}' are no JSON: {error}") from error
-        try:
-            check_version(content, PROCESSOR_VERSION)
-            return cls(Side.from_json(content, "source", folder), Side.from_json(content, "target", folder), _places(content))
-        except DataError as error:
-            raise DataError(f"vocabularies '{file}' cannot be used: {error}") from error
-
-    def _as_json(self) -> dict[str, Any]:
-        written = {"source": self.source.as_json(), "target": self.target.as_json()}
-        places = {} if self.source_places is None else {"source_places": self.source_places}
-        return {"processor_version": PROCESSOR_VERSION, **written, **places}
+    def of_json(cls, content: Mapping[str, Any], folder: Path) -> PairsProcessor:
+        """From what the file holds; see :meth:`SavedSides.of_json`."""
+        return cls(Side.from_json(content, "source", folder), Side.from_json(content, "target", folder), _places(content))
 
 
 def _places(content: Mapping[str, Any]) -> int | None:
