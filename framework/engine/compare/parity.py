@@ -24,7 +24,6 @@ from framework.engine.run.prepare import Prepared, build_trainee, prepare_experi
 from framework.spec.experiment import Experiment
 from framework.spec.measurements import ParityRow
 from framework.spec.validate import validate_experiment
-from framework.tasks.model import Model
 
 TEXT_LENGTH = 100
 """Tokens of the texts that are compared."""
@@ -163,7 +162,7 @@ def _predicted(prepared: Prepared, trainee: Trainee) -> dict[str, dict[str, NDAr
     rows = [examples[number].inputs for number in range(min(SENTENCES, len(examples)))]
     if not rows or "beam_width" not in task.interface(prepared.experiment).settings:
         return {}
-    model = Model(prepared.experiment, prepared.plan, prepared.data.processor, trainee, task.decoded(prepared.plan))
+    model = prepared.model(trainee)
     found = {}
     for strategy in ("greedy", "beam"):
         answers = task.predict(model, rows, {"strategy": strategy}, prepared.experiment.seed)

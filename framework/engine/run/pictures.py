@@ -38,8 +38,7 @@ def write_pictures(folder: RunFolder, prepared: Prepared, trainee: Trainee, warn
         return
     try:
         trainee.set_weights(load_weights(folder.model / WEIGHTS_FILE))
-        decoded = prepared.task.decoded(prepared.plan)
-        model = Model(prepared.experiment, prepared.plan, prepared.data.processor, trainee, decoded)
+        model = prepared.model(trainee)
         examples = prepared.data.examples.get(PART) or prepared.data.examples.get("train") or ()
         rows = [examples[number].inputs for number in range(min(_DRAWN, len(examples)))]
         for number, one in enumerate(prepared.task.attended(model, rows) if rows else (), start=1):

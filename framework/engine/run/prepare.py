@@ -15,6 +15,7 @@ from framework.engine.run.planning import plan_experiment, with_sizes
 from framework.spec.experiment import Experiment
 from framework.spec.problems import Locate, nowhere
 from framework.tasks.known import task_of
+from framework.tasks.model import Model
 from framework.tasks.task import Task
 from framework.weights.initializers import initial_weights
 
@@ -34,6 +35,13 @@ class Prepared:
     data: PreparedData
     plan: ModelPlan
     task: Task
+
+    def model(self, trainee: Trainee) -> Model:
+        """What the task makes predictions and samples with: the model as it is now.
+
+        To be asked for anew once it was trained on: its decoding step has the weights of the first use.
+        """
+        return Model(self.experiment, self.plan, self.data.processor, trainee, self.task.decoded(self.plan))
 
 
 def prepare_experiment(experiment: Experiment, locate: Locate = nowhere) -> Prepared:

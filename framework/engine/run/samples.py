@@ -10,7 +10,6 @@ from framework.engine.run.folder import RunFolder
 from framework.engine.run.prepare import Prepared
 from framework.errors import UnsupportedArgument
 from framework.tasks.decoding import obstacle_lines
-from framework.tasks.model import Model
 
 
 def sample_maker(prepared: Prepared, trainee: Trainee, folder: RunFolder, warn: Callable[[str], None]) -> Callable[[int], str | None]:
@@ -32,9 +31,7 @@ def sample_maker(prepared: Prepared, trainee: Trainee, folder: RunFolder, warn: 
         return lambda epoch: None
 
     def sample(epoch: int) -> str | None:
-        decoded = prepared.task.decoded(prepared.plan)
-        model = Model(prepared.experiment, prepared.plan, prepared.data.processor, trainee, decoded)
-        text = prepared.task.sample(model, prepared.data)
+        text = prepared.task.sample(prepared.model(trainee), prepared.data)
         if text is not None:
             write_text(folder.samples / f"epoch-{epoch:04d}.txt", text)
         return text

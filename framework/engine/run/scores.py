@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from framework.backends.base.backend import Trainee
 from framework.engine.run.prepare import Prepared
 from framework.errors import GateworkError, InputError
-from framework.tasks.model import Model
 from framework.tasks.monitored import Monitored, best_by, stopped_by
 from framework.tasks.scored import scored
 
@@ -36,12 +36,10 @@ def score_maker(prepared: Prepared, trainee: Trainee) -> Scores:
     if not examples:
         raise InputError(f"{monitored.name} cannot be monitored: data of kind '{experiment.data.kind}' holds out no examples to score")
     greedy = experiment.decoding.model_copy(update={"strategy": "greedy", "n_best": 1})
-    deciding = experiment.model_copy(update={"decoding": greedy})
+    deciding = replace(prepared, experiment=experiment.model_copy(update={"decoding": greedy}))
 
     def scores(limit: int | None = None) -> dict[str, float]:
-        # Made anew: a model's decoding step has the weights of its first use.
-        model = Model(deciding, prepared.plan, data.processor, trainee, task.decoded(prepared.plan))
-        _, found = scored(task, model, examples[:limit])
+        _, found = scored(task, deciding.model(trainee), examples[:limit])
         return {name: one.value for name, one in found.items()}
 
     try:
