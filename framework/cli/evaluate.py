@@ -18,7 +18,9 @@ from framework.errors import EXIT_DONE
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("run", metavar="RUN", help="run folder, its name, MLflow run id, or last")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="other data, such as data.path=FILE, or where the data lies now")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="other data, such as data.path=FILE, where the data lies now, or how to decode"
+    )
     parser.add_argument("--split", default="auto", help="part of its data: train, validation, test …; auto: validation where there is one")
     parser.add_argument("--no-scores", action="store_true", help="measure the loss alone, and predict nothing, which takes longer")
     parser.add_argument("--runs-dir", default="runs", metavar="DIR", help="folder of all runs (%(default)s)")

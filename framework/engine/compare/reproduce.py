@@ -63,32 +63,33 @@ def conclude(
     Raises:
         GateworkError: the run's model cannot be opened, or its folder cannot be written.
     """
-    result = measure_run(folder, name, variant, reference)
+    trained = TrainedModel(folder)
+    result = measure_run(trained, name, variant, reference)
     found = () if result.deviations else tuple(verdicts(variant, result))
     _write_report(folder, variant, result, found)
-    kept, why_not = _keep(folder, variant, result, keep)
+    kept, why_not = _keep(trained, variant, result, keep)
     deliver_now(folder.path, "the verdicts", warn)
     return Reproduction(folder.path, result, found, kept, why_not)
 
 
-def _keep(folder: RunFolder, variant: Variant, result: Result, keep: Path | None) -> tuple[Path | None, str | None]:
+def _keep(trained: TrainedModel, variant: Variant, result: Result, keep: Path | None) -> tuple[Path | None, str | None]:
     if result.deviations:
         return None, f"its settings are not those that are published ({', '.join(result.deviations)})"
     if keep is None:
         return None, "the recipe is the installed one; --recipes-dir names a folder of yours"
     kept = None
     try:
-        kept = write_result(keep, _with_picture(folder, variant, result, keep / RESULTS))
+        kept = write_result(keep, _with_picture(trained, variant, result, keep / RESULTS))
         write_page(keep, read_targets(keep / TARGETS))
     except GateworkError as error:
         return kept, str(error)
     return kept, None
 
 
-def _with_picture(folder: RunFolder, variant: Variant, result: Result, results: Path) -> Result:
+def _with_picture(trained: TrainedModel, variant: Variant, result: Result, results: Path) -> Result:
     """The result of a complete run with what its model attended to in a probe drawn beside it, where there is something to draw."""
     name = attention_picture(result)
-    drawn = result.complete and TrainedModel(folder).draw_attention(results / name, variant.probes)
+    drawn = result.complete and trained.draw_attention(results / name, variant.probes)
     return result.model_copy(update={"pictures": [name]}) if drawn else result
 
 

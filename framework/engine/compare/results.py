@@ -41,11 +41,11 @@ _NO_QUALITY = ("seconds", "tokens_per_second")
 _LIBRARIES = ("gatework", "numpy")
 
 
-def measure_run(folder: RunFolder, name: str, variant: Variant, reference: Mapping[str, Any]) -> Result:
+def measure_run(trained: TrainedModel, name: str, variant: Variant, reference: Mapping[str, Any]) -> Result:
     """What a run has measured so far, with a sample of what its model makes; of a complete one what the variant measures it by.
 
     Args:
-        folder: the run's folder; its training has ended or was stopped in order.
+        trained: the run's model.
         name: of the variant that it runs.
         variant: that variant.
         reference: resolved config of the variant itself.
@@ -53,6 +53,7 @@ def measure_run(folder: RunFolder, name: str, variant: Variant, reference: Mappi
     Raises:
         GateworkError: its model cannot be opened, or its data is not there any more.
     """
+    folder = trained.folder
     record = folder.read_record("settings", "backend", "status", "digest", "data_digest", "started", "parameters")
     settings = of_this_version(record["settings"])
     epochs = [
@@ -64,7 +65,6 @@ def measure_run(folder: RunFolder, name: str, variant: Variant, reference: Mappi
     environment = read_file(folder.environment, EnvironmentRecord)
     libraries = environment.get("libraries", {})
     complete = record["status"] == "finished" and (len(epochs) >= wanted or bool(record.get("stopped_early")))
-    trained = TrainedModel(folder)
     measured, signatures = trained.figures(variant.evaluations) if complete else ({}, {})
     answers = trained.answers(variant.probes) if complete else []
     if answers:
