@@ -8,32 +8,11 @@ from typing import Any
 
 import pytest
 from matplotlib.image import imread
+from small_translations import write_translations
 
 from framework.cli.main import main
 
 pytestmark = pytest.mark.torch
-
-RECIPE = """\
-# @package _global_
-defaults:
-  - override /data: parallel_text
-  - override /model: translation_attention
-  - override /decoding: greedy
-  - override /tracking: none
-  - _self_
-recipe: mine
-task: {kind: translation}
-model:
-  layers:
-    source_embedding: {output_dim: 8, mask_zero: true}
-    encoder: {units: 16}
-    target_embedding: {output_dim: 8}
-    decoder: {attention: {units: 8}, cell: {units: 16}, carry_state: true, mask_memory: true}
-trainer: {max_epochs: 2, log_every_n_steps: 50}
-optimizer: {learning_rate: 0.02}
-data: {path: pairs.tsv, test_fraction: 0.1, validation_fraction: 0.1, batch_size: 16}
-paths: {cache_dir: cache}
-"""
 
 TARGETS = """\
 publication: a paper
@@ -54,17 +33,19 @@ variants:
 """
 
 README = "# Mine\n\n<!-- results: begin (gatework reproduce --from-results) -->\n<!-- results: end -->\n"
-WORDS = {"uno": "one", "dos": "two", "tres": "three", "cuatro": "four"}
+DATA = "{validation_fraction: 0.1, batch_size: 16}"
+SPLIT = "{path: pairs.tsv, test_fraction: 0.1, validation_fraction: 0.1, batch_size: 16}\npaths: {cache_dir: cache}"
+"""Of the small recipe's data, and what takes its place: a part to test on."""
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's folder with pairs, a config recipe and a recipe's folder."""
     monkeypatch.chdir(tmp_path)
-    names = list(WORDS)
-    sources = [[names[row % 4], names[row // 4 % 4], names[row // 16 % 4]][: 1 + row % 3] for row in range(200)]
-    (tmp_path / "pairs.tsv").write_text("".join(f"{' '.join(one)}\t{' '.join(WORDS[word] for word in one)}\n" for one in sources))
-    files = {"configs/recipe/mine.yaml": RECIPE, "recipes/mine/targets.yaml": TARGETS, "recipes/mine/README.md": README}
+    write_translations(tmp_path)
+    recipe = tmp_path / "configs/recipe/mine.yaml"
+    recipe.write_text(recipe.read_text().replace("max_epochs: 6", "max_epochs: 2").replace(DATA, SPLIT))
+    files = {"recipes/mine/targets.yaml": TARGETS, "recipes/mine/README.md": README}
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)

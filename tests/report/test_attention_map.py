@@ -18,16 +18,8 @@ from framework.report.attention_map import draw_attention
 
 
 @pytest.fixture
-def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def drawn(tmp_path: Path, figures: list[Figure]) -> Any:
     """Draws a map of these words and gives its figure, which says what is on it, and its pixels."""
-    figures: list[Figure] = []
-    save = Figure.savefig
-
-    def saved(figure: Figure, *arguments: Any, **more: Any) -> None:
-        figures.append(figure)
-        save(figure, *arguments, **more)
-
-    monkeypatch.setattr(Figure, "savefig", saved)
 
     def run(written: Sequence[str], read: Sequence[str]) -> tuple[Figure, np.ndarray]:
         attention = np.random.default_rng(0).dirichlet(np.ones(len(read)), len(written)).astype(np.float32)

@@ -16,16 +16,8 @@ from framework.report.overlay import draw_overlay
 
 
 @pytest.fixture
-def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def drawn(tmp_path: Path, figures: list[Figure]) -> Any:
     """Draws an overlay and gives its figure, and its pixels."""
-    figures: list[Figure] = []
-    save = Figure.savefig
-
-    def saved(figure: Figure, *arguments: Any, **more: Any) -> None:
-        figures.append(figure)
-        save(figure, *arguments, **more)
-
-    monkeypatch.setattr(Figure, "savefig", saved)
 
     def run(photo: np.ndarray, attention: np.ndarray, words: list[str]) -> tuple[Figure, np.ndarray]:
         with warnings.catch_warnings():
