@@ -34,7 +34,8 @@ def plan_model(
         SpecError: shapes that do not fit, or sizes still open; each with its layer.
     """
     collector = ProblemCollector(locate)
-    inputs = {name: PlannedTensor((one.batch_size, *one.shape), one.dtype) for name, one in model.inputs.items()}
+    _check_open(model.inputs, "model.inputs", collector)
+    inputs = {name: PlannedTensor((one.batch_size, *map(_filled, one.shape)), one.dtype) for name, one in model.inputs.items()}
     wires = _references(model)
     planner = _Planner(model, inputs, backend or BackendSpec(), dtype, collector)
     for name in _order(model, wires):
@@ -99,7 +100,9 @@ class _Planner:
     def place(self, name: str, references: Mapping[str, tuple[Reference, ...]]) -> None:
         spec = self.model.layers[name]
         tensors = {field: [self._tensor(one) for one in found] for field, found in references.items()}
-        if any(tensor is None for found in tensors.values() for tensor in found) or self._open_sizes(name, spec):
+        if any(tensor is None for found in tensors.values() for tensor in found) or _check_open(
+            spec, f"model.layers.{name}", self.collector
+        ):
             return
         known = {field: [tensor for tensor in found if tensor is not None] for field, found in tensors.items()}
         batch_size = known["inputs"][0].shape[0]
@@ -151,11 +154,17 @@ class _Planner:
         layer = self.layers.get(reference.node)
         return None if layer is None else layer.outputs[reference.output]
 
-    def _open_sizes(self, name: str, spec: LayerSpec) -> bool:
-        found = list(_sizes(spec, f"model.layers.{name}"))
-        for path, size in found:
-            self.collector.add(path, f"the size '{size}' is not known yet", hint="prepare the data first")
-        return bool(found)
+
+def _filled(size: int | str | None) -> int | None:
+    return size if isinstance(size, int) else None
+
+
+def _check_open(value: object, path: str, collector: ProblemCollector) -> bool:
+    """Adds a problem for each size that is left open; whether there is one."""
+    found = list(_sizes(value, path))
+    for key, size in found:
+        collector.add(key, f"the size '{size}' is not known yet", hint="prepare the data first")
+    return bool(found)
 
 
 def _sizes(value: object, path: str) -> Iterator[tuple[str, str]]:
@@ -166,9 +175,9 @@ def _sizes(value: object, path: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, Spec):
         for field in type(value).model_fields:
             yield from _sizes(getattr(value, field), f"{path}.{field}")
-    elif isinstance(value, (list, tuple)):
-        for number, part in enumerate(value):
-            yield from _sizes(part, f"{path}.{number}")
+    elif isinstance(value, (dict, list, tuple)):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _sizes(part, f"{path}.{key}")
 
 
 def required_cudnn(plan: ModelPlan, backend: str, use_cudnn: bool | str = "auto") -> list[str]:

@@ -20,6 +20,7 @@ VERBS = {
     "train": "train a model, or go on with its run; -m sweeps",
     "generate": "make text with a trained model",
     "translate": "translate sentences with a trained model",
+    "caption": "say what is on photos with a trained model",
     "predict": "predict with a trained model of any task",
     "features": "compute what a model sees of a data set's images",
     "evaluate": "measure a trained model's loss on its held-out (or training) data",

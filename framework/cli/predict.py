@@ -9,11 +9,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from framework.cli.lines import add_file_argument, given_lines
 from framework.cli.trained import add_model_arguments, open_trained
 from framework.errors import EXIT_DONE, InputError, nearest
+
+if TYPE_CHECKING:
+    from framework.tasks.task import Interface
 
 _READERS = {"string": str, "long": int, "double": float}
 
@@ -32,15 +35,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
     model, task = open_trained(arguments)
     interface = task.interface(model.experiment)
-    rows = [_row(line, interface.inputs) for line in given_lines(arguments.rows, arguments.file)]
+    rows = [_row(line, interface) for line in given_lines(arguments.rows, arguments.file)]
     settings = dict(_setting(word, interface.settings) for word in arguments.set)
     for prediction in task.predict(model, rows, settings, arguments.seed):
         print(_shown(prediction, arguments.json))
     return EXIT_DONE
 
 
-def _row(line: str, columns: Mapping[str, str]) -> Mapping[str, Any]:
-    """A row as JSON, or the text of the only column."""
+def _row(line: str, interface: Interface) -> Mapping[str, Any]:
+    """A row as JSON, or plain text."""
     if line.lstrip().startswith("{"):
         try:
             found = json.loads(line)
@@ -48,10 +51,9 @@ def _row(line: str, columns: Mapping[str, str]) -> Mapping[str, Any]:
             found = None
         if isinstance(found, dict):
             return found
-    if len(columns) != 1:
-        raise InputError(f"a row is {line!r}; expected a JSON object with {', '.join(columns)}")
-    (name,) = columns
-    return {name: line}
+    if interface.plain is None:
+        raise InputError(f"a row is {line!r}; expected a JSON object with {', '.join(interface.inputs)}")
+    return {interface.plain: line}
 
 
 def _setting(word: str, known: Mapping[str, str]) -> tuple[str, Any]:

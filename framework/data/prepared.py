@@ -19,10 +19,17 @@ class Example:
     Attributes:
         inputs: by the names that a task's ``predict`` reads.
         references: every right answer, such as all the translations of a sentence.
+        name: what people call it; what it is, where it is text.
     """
 
     inputs: Mapping[str, Any]
     references: tuple[Any, ...]
+    name: str = ""
+
+    @property
+    def shown(self) -> str:
+        """Its name, or its inputs as text."""
+        return self.name or " / ".join(str(value) for value in self.inputs.values())
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,9 @@ class PatchesSpec(PixelFeaturesSpec):
     positions: Literal["none", "coordinates", "one_hot"] = "one_hot"
     """What a place tells of where it lies: nothing; two numbers from -1 to 1; or a one for its column and a one for its row."""
 
+    position_scale: float = Field(1.0, gt=0.0)
+    """What these numbers are multiplied by: a few numbers beside hundreds of pixels are easily missed."""
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.image_size % self.patch_size:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from framework.spec import captions, parallel_text
 from framework.spec.data import DATA_KINDS
-from framework.spec.layers import attention, bidirectional, dense, elementwise, embedding, gru, merging, multi_head_attention
+from framework.spec.layers import attention, bidirectional, dense, elementwise, embedding, gru, merging, multi_head_attention, pooling
 from framework.spec.layers.base import LAYER_KINDS, layer_kind
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "merging",
     "multi_head_attention",
     "parallel_text",
+    "pooling",
 ]

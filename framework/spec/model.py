@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, SerializeAsAny
 
-from framework.spec.base import SPEC_VERSION, Spec
+from framework.spec.base import SPEC_VERSION, Dimension, Spec
 from framework.spec.layers.base import LayerSpec
 
 
@@ -16,8 +16,8 @@ class InputSpec(Spec):
     dtype: Literal["int32", "int64", "float32", "float64", "bfloat16"] = "int32"
     """Data type of the values."""
 
-    shape: list[int | None]
-    """Shape without the batch; null is a length that varies, such as time."""
+    shape: list[Dimension | None]
+    """Shape without the batch; null is a length that varies, such as time; ``${size:NAME}`` one that the data tells."""
 
     batch_size: int | None = Field(None, gt=0)
     """Rows of every batch, where it is fixed; stateful layers need it."""

@@ -69,8 +69,8 @@ def _check_batches(collector: ProblemCollector, experiment: Experiment) -> None:
 
 def _check_sizes(collector: ProblemCollector, experiment: Experiment) -> None:
     known = experiment.data.size_names
-    for name, layer in experiment.model.layers.items():
-        for path, text in _strings(layer.model_dump(), f"model.layers.{name}"):
+    for part, specs in (("inputs", experiment.model.inputs), ("layers", experiment.model.layers)):
+        for path, text in _strings({name: one.model_dump() for name, one in specs.items()}, f"model.{part}"):
             size = size_name(text)
             if size is not None and size not in known:
                 collector.add(

@@ -26,22 +26,33 @@ class LanguageModelTaskSpec(TaskSpec):
     """When stateful layers start again from zeros; auto: at each epoch with contiguous batches, else never, as the tutorial does."""
 
 
-class TranslationTaskSpec(TaskSpec):
-    """Write one sequence for another: cross-entropy of the logits against the next token of the right one, padding left out, in nats.
+class WritingTaskSpec(TaskSpec):
+    """Write a sequence: cross-entropy of the logits against the next token of the right one, padding left out, in nats.
 
     What is reported is per token whatever the gradient is taken of.
     """
 
-    kind: Literal["translation"] = "translation"
-
     normalization: Literal["per_token", "per_row"] = "per_token"
-    """What the gradient is taken of: the mean over the batch's tokens, or the sum over them divided by its rows, as the tutorial does."""
+    """What the gradient is taken of: the mean over the batch's tokens, or the sum over them divided by its rows, as the tutorials do."""
 
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
     """Share of the probability that is spread evenly over all tokens while training."""
+
+
+class TranslationTaskSpec(WritingTaskSpec):
+    """Write one sequence for another, such as a sentence for one in another language."""
+
+    kind: Literal["translation"] = "translation"
+
+
+class CaptioningTaskSpec(WritingTaskSpec):
+    """Write what is on an image."""
+
+    kind: Literal["captioning"] = "captioning"
 
 
 TASK_KINDS: Registry[type[TaskSpec]] = Registry("task.kind", "task")
 """Tasks by name."""
 TASK_KINDS.add("language_model", LanguageModelTaskSpec)
 TASK_KINDS.add("translation", TranslationTaskSpec)
+TASK_KINDS.add("captioning", CaptioningTaskSpec)

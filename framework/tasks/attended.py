@@ -1,4 +1,4 @@
-"""What a model attended to while it wrote one sequence for another."""
+"""What a model attended to while it wrote a sequence."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ class Attended:
 
     Attributes:
         written: what the model wrote, as people read it.
-        read: what it read.
-        weights: ``(written, read) float32``.
+        read: what it read, as tokens; or the photo that it looked at, ``(height, width, 3) uint8``, whose places are a square grid, row
+            by row.
+        weights: ``(written, places) float32``, a place for each token read or of the photo.
     """
 
     written: tuple[str, ...]
-    read: tuple[str, ...]
+    read: tuple[str, ...] | NDArray[np.uint8]
     weights: NDArray[np.float32]

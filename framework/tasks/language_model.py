@@ -39,7 +39,7 @@ class LanguageModelTask(Task):
             collector.add("decoding.strategy", "a beam search is for models that read one sequence and write another", expected=expected)
         if len(plan.inputs) != 1:
             collector.add("model.inputs", f"there are {len(plan.inputs)} model inputs", expected="one, the tokens, for task language_model")
-        check_token_inputs(plan, "language_model", collector)
+        check_token_inputs(plan, plan.inputs, "language_model", collector)
         check_logits(plan, "tokens", sizes, "language_model", collector)
         check_embeddings(plan, dict.fromkeys(plan.inputs, "tokens"), sizes, collector)
 

@@ -18,6 +18,9 @@ from framework.tasks.attended import Attended
 from framework.tasks.model import Model
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from framework.data.prepared import PreparedData
 
 Row = Mapping[str, Any]
@@ -32,11 +35,20 @@ class Interface:
         inputs: type by column: ``string``, ``binary``, ``double`` or ``long``.
         outputs: likewise.
         settings: what may be given for all rows at once beside ``seed``, by name: its type.
+        one_of: whether a row has one of the inputs alone; else it has all of them.
+        text: the input that a row of plain text is; the only one where nothing is said.
     """
 
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     settings: Mapping[str, str] = field(default_factory=dict)
+    one_of: bool = False
+    text: str | None = None
+
+    @property
+    def plain(self) -> str | None:
+        """The input that a row of plain text is; None where there are several."""
+        return self.text or (next(iter(self.inputs)) if len(self.inputs) == 1 else None)
 
     def check(self, rows: Sequence[Row]) -> None:
         """Makes sure that rows have the columns that are read.
@@ -47,6 +59,11 @@ class Interface:
         if not rows:
             raise InputError(f"there is nothing to predict; expected rows with {', '.join(self.inputs)}")
         for number, row in enumerate(rows, start=1):
+            if self.one_of and sum(row.get(name) is not None for name in self.inputs) == 1:
+                continue
+            if self.one_of:
+                given = " and ".join(name for name in self.inputs if row.get(name) is not None) or ", ".join(row) or "nothing"
+                raise InputError(f"row {number} has {given}; expected one of {', '.join(self.inputs)}")
             for name in self.inputs:
                 if name not in row:
                     close = nearest(name, [one for one in row if one not in self.inputs])
@@ -145,8 +162,14 @@ class Task:
         """
         return {}
 
-    def score_each(self, predictions: Sequence[Row], references: Sequence[Sequence[Any]]) -> tuple[str, Sequence[float]] | None:
+    def score_each(
+        self, model: Model, predictions: Sequence[Row], references: Sequence[Sequence[Any]]
+    ) -> tuple[str, Sequence[float]] | None:
         """A figure of each prediction by itself, the higher the better, and its name; None where there is none."""
+        return None
+
+    def photo(self, row: Row) -> NDArray[np.uint8] | None:
+        """What people see of an input, ``(height, width, 3) uint8``; None for inputs that are no images."""
         return None
 
     @property

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from framework.builder.plan import ModelPlan
 from framework.spec.layers.embedding import EmbeddingSpec
 from framework.spec.problems import ProblemCollector
 
 
-def check_token_inputs(plan: ModelPlan, kind: str, collector: ProblemCollector) -> None:
+def check_input_names(plan: ModelPlan, names: Sequence[str], kind: str, collector: ProblemCollector) -> None:
+    """Adds a problem for each model input that the data does not give, and for each that the model lacks.
+
+    Args:
+        plan: of the model.
+        names: of the inputs that the data gives.
+        kind: of the task.
+        collector: gathers the problems.
+    """
+    expected = f"{' and '.join(names)} for task {kind}"
+    for name in plan.inputs:
+        if name not in names:
+            collector.add(f"model.inputs.{name}", "the data has no such input", expected=expected)
+    for name in names:
+        if name not in plan.inputs:
+            collector.add("model.inputs", f"there is no input '{name}'", expected=expected)
+
+
+def check_token_inputs(plan: ModelPlan, names: Iterable[str], kind: str, collector: ProblemCollector) -> None:
     """Adds a problem for each model input that holds no token numbers.
 
     Args:
         plan: of the model.
+        names: of the inputs that should; those that the model lacks are left out.
         kind: of the task.
         collector: gathers the problems.
     """
-    for name, tensor in plan.inputs.items():
-        if not tensor.dtype.startswith("int") or len(tensor.shape) != 2:
+    for name in names:
+        tensor = plan.inputs.get(name)
+        if tensor is not None and (not tensor.dtype.startswith("int") or len(tensor.shape) != 2):
             expected = f"{{dtype: int32, shape: [null]}} for task {kind}"
             collector.add(f"model.inputs.{name}", f"is {tensor.dtype} with {len(tensor.shape) - 1} axes", expected=expected)
 

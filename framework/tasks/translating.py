@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from framework.decoding.batched import by_length
-from framework.decoding.hypothesis import Hypothesis, Watched
-from framework.decoding.search import SearchSettings, search
+from framework.decoding.hypothesis import Hypothesis
 from framework.errors import InputError
 from framework.tasks.model import Model
-from framework.tasks.sentences import sentences
+from framework.tasks.writer import Writer
+from framework.tasks.writing_processor import SentenceProcessor
+from framework.tasks.written import Written
 
 if TYPE_CHECKING:
     from framework.spec.decoding import DecodingSpec
@@ -26,29 +26,6 @@ PLACES = 8192
 """Tokens of a batch of sources, padding counted, at most: what the model remembers of each takes memory."""
 
 
-@dataclass(frozen=True)
-class Translation:
-    """One translation.
-
-    Attributes:
-        text: as people read it.
-        tokens: what the model wrote, as people read it, its end marker included.
-        source_tokens: what it read, markers included.
-        score: what translations of a sentence are ranked by; see :class:`framework.decoding.hypothesis.Hypothesis`.
-        log_probability: in nats.
-        finished: False where it was cut at the largest length.
-        attention: ``(tokens, source tokens) float32``; None where the model has none or it was not asked for.
-    """
-
-    text: str
-    tokens: tuple[str, ...]
-    source_tokens: tuple[str, ...]
-    score: float
-    log_probability: float
-    finished: bool
-    attention: NDArray[np.float32] | None
-
-
 def translate(
     model: Model,
     texts: Sequence[str],
@@ -56,7 +33,7 @@ def translate(
     seed: int = 0,
     *,
     watch: bool = False,
-) -> list[list[Translation]]:
+) -> list[list[Written]]:
     """The best translations of each text, best first.
 
     A text of which cleaning leaves nothing is translated by nothing.
@@ -70,88 +47,65 @@ def translate(
 
     Raises:
         DataError: a text has words that a vocabulary without ``[UNK]`` lacks.
-        InputError: the model has no attention, or one that does not look at the source, and a setting asks for it.
+        InputError: the model has no attention, or one that does not look at the source, and a setting asks for it; or its data has no
+            sentences.
         UnsupportedArgument: the model cannot be decoded step by step.
     """
     work = _Translating(model, texts, settings, seed, watch)
     return by_length([len(one) for one in work.sources], ROWS, PLACES, work.batch)
 
 
+def _processor(model: Model) -> SentenceProcessor:
+    if not hasattr(model.processor, "encode_source"):
+        raise InputError(f"data of kind '{model.experiment.data.kind}' has no sentences to translate; expected parallel_text")
+    return cast(SentenceProcessor, model.processor)
+
+
 class _Translating:
     """Sentences that are translated, batch by batch."""
 
     def __init__(self, model: Model, texts: Sequence[str], settings: DecodingSpec, seed: int, watch: bool) -> None:
-        self._processor = processor = sentences(model)
-        self._stepper = model.stepper
-        self._texts, self._spec, self._seed = texts, settings, seed
-        self.sources = [processor.source_tokens(text) for text in texts]
-        self._copied = processor.unknown_id if settings.replace_unknown else None
-        self._watch = watch or self._copied is not None
-        banned = tuple(one for one in processor.banned if one != self._copied)
-        self._settings = SearchSettings.of(settings, banned)
-        self._names = tuple(processor.target_tokens([processor.start_id, processor.end_id]))
+        self._processor = _processor(model)
+        self._texts = texts
+        self.sources = [self._processor.source_tokens(text) for text in texts]
+        self._writer = Writer(model, self._processor, settings, seed, watch)
 
-    def batch(self, numbers: list[int]) -> list[list[Translation]]:
+    def batch(self, numbers: list[int]) -> list[list[Written]]:
         """The translations of some of the sentences."""
         wanted = [number for number in numbers if self.sources[number]]
         found = dict(zip(wanted, self._search(wanted), strict=True)) if wanted else {}
-        return [found.get(number) or [_nothing(self._names)] for number in numbers]
+        return [found.get(number) or [self._nothing()] for number in numbers]
 
-    def _search(self, numbers: list[int]) -> list[list[Translation]]:
+    def _search(self, numbers: list[int]) -> list[list[Written]]:
         encoded = self._processor.encode_source([self._texts[number] for number in numbers])
         lengths = np.array([len(self.sources[number]) for number in numbers])
         places = np.arange(encoded.shape[1])
-        found = search(
-            self._stepper,
-            {"source": encoded},
-            len(numbers),
-            self._processor.start_id,
-            self._processor.end_id,
-            self._settings,
-            max_length=self._spec.max_length or (2 * lengths + 10).tolist(),
-            seed=self._seed,
-            numbers=numbers,
-            # The words; what stands for start and end needs no cover.
-            counted=(places > 0) & (places <= lengths[:, np.newaxis]),
-            watch=self._watch,
-        )
+        # The words; what stands for start and end needs no cover.
+        counted = (places > 0) & (places <= lengths[:, np.newaxis])
+        found = self._writer.search({"source": encoded}, numbers, (2 * lengths + 10).tolist(), counted)
         return [[self._translation(number, one) for one in best] for number, best in zip(numbers, found, strict=True)]
 
-    def _translation(self, number: int, found: Hypothesis) -> Translation:
-        start, end = self._names
+    def _translation(self, number: int, found: Hypothesis) -> Written:
+        start, end = self._writer.markers
         source = (start, *self.sources[number], end)
-        attention = self._attention(found.watched, len(source))
-        ids = found.tokens.tolist()
-        tokens = self._processor.target_tokens(ids)
-        text = self._processor.decode_target(ids) if self._copied is None else self._with_copies(ids, tokens, attention, number)
-        return Translation(text, tuple(tokens), source, found.score, found.log_probability, found.finished, attention)
+        written = self._writer.written(found, source, len(source))
+        return written if self._writer.copied is None else self._with_copies(written, found.tokens.tolist(), number)
 
-    def _attention(self, watched: Watched, length: int) -> NDArray[np.float32] | None:
-        if not watched:
-            if self._copied is not None:
-                raise InputError("replace_unknown copies the source word with the most attention, and this model has no attention")
-            return None
-        # Of several, that nearest to the output.
-        *_, (name, attention) = watched.items()
-        if attention.shape[1] < length:
-            raise InputError(f"the attention of layer '{name}' looks at {attention.shape[1]} places, not at the source's {length} tokens")
-        return attention[:, :length]
-
-    def _with_copies(self, ids: list[int], tokens: list[str], attention: NDArray[np.float32] | None, number: int) -> str:
-        """The text, each unknown word of it taken from the source; ``tokens`` are changed likewise."""
-        assert attention is not None
+    def _with_copies(self, written: Written, ids: list[int], number: int) -> Written:
+        """With each unknown word taken from the source."""
+        assert written.attention is not None
+        tokens = list(written.tokens)
         pieces: list[str] = []
         known: list[int] = []
         for place, token in enumerate(ids):
-            if token != self._copied:
+            if token != self._writer.copied:
                 known.append(token)
                 continue
-            tokens[place] = self.sources[number][int(attention[place, 1:-1].argmax())]
+            tokens[place] = self.sources[number][int(written.attention[place, 1:-1].argmax())]
             pieces += [self._processor.decode_target(known), tokens[place].strip("\N{LOWER ONE EIGHTH BLOCK}")]
             known = []
         pieces.append(self._processor.decode_target(known))
-        return " ".join(piece for piece in pieces if piece)
+        return replace(written, text=" ".join(piece for piece in pieces if piece), tokens=tuple(tokens))
 
-
-def _nothing(names: tuple[str, ...]) -> Translation:
-    return Translation("", (), names, 0.0, 0.0, True, None)
+    def _nothing(self) -> Written:
+        return Written("", (), self._writer.markers, 0.0, 0.0, True, None)

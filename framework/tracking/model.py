@@ -134,14 +134,15 @@ def _signature(interface: Interface) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
-    def columns(found: Mapping[str, str]) -> Schema:
-        return Schema([ColSpec(DataType[kind], name) for name, kind in found.items()])
+    def columns(found: Mapping[str, str], required: bool = True) -> Schema:
+        return Schema([ColSpec(DataType[kind], name, required) for name, kind in found.items()])
 
     params = [*(ParamSpec(name, DataType[kind], None) for name, kind in interface.settings.items()), ParamSpec("seed", DataType.long, 0)]
-    return ModelSignature(columns(interface.inputs), columns(interface.outputs), ParamSchema(params))
+    return ModelSignature(columns(interface.inputs, not interface.one_of), columns(interface.outputs), ParamSchema(params))
 
 
 def _example(interface: Interface, row: Row) -> Any:
     import pandas
 
-    return pandas.DataFrame([dict(row)]), {"length": 100} if "length" in interface.settings else {}
+    given = {name: value for name, value in row.items() if value is not None}
+    return pandas.DataFrame([given]), {"length": 100} if "length" in interface.settings else {}

@@ -46,6 +46,7 @@ _UPLOADED = (
     "samples/*.txt",
     "plots/*.png",
     "evaluations/*.md",
+    "evaluations/*.png",
     "report.md",
     "jobs.json",
     "trials.json",

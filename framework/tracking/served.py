@@ -40,12 +40,14 @@ class ServedModel(PythonModel):
         """
         from framework.errors import GateworkError
 
-        given = {name: value for name, value in (params or {}).items() if value is not None}
-        seed = int(given.pop("seed", 0))
+        settings = {name: value for name, value in (params or {}).items() if value is not None}
+        seed = int(settings.pop("seed", 0))
         try:
             with self._lock:
-                rows = model_input.to_dict("records")
-                return pandas.DataFrame(self._task.predict(self._model, rows, given, seed))
+                # What a row lacks of columns that others have, pandas calls NaN.
+                given = model_input.astype(object).where(model_input.notna(), None)
+                rows = given.to_dict("records")
+                return pandas.DataFrame(self._task.predict(self._model, rows, settings, seed))
         except GateworkError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from error
 

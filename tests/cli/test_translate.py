@@ -136,7 +136,7 @@ def test_what_was_attended_to_is_drawn(translate: Translate, folder: Path) -> No
     assert (folder / "plots/one.png").read_bytes().startswith(b"\x89PNG")
     _, err = translate("uno", "", "--plot", "plots/several.png")
     assert "drawn: plots/several-0001.png" in err
-    assert "warning: text 2 has no word to draw" in err
+    assert "warning: input 2 has no word to draw" in err
     assert sorted(path.name for path in (folder / "plots").iterdir()) == ["one.png", "several-0001.png"]
 
 

@@ -142,9 +142,9 @@ def test_attention_is_given_for_each_word_and_marker() -> None:
     for found in (short[0], long[0]):
         attention = found.attention
         assert attention is not None
-        assert attention.shape == (len(found.tokens), len(found.source_tokens))
+        assert attention.shape == (len(found.tokens), len(found.read))
         assert attention.argmax(axis=1).tolist() == list(range(1, len(found.tokens) + 1))
-    assert short[0].source_tokens == ("<start>", "la", "casa", "<end>")
+    assert short[0].read == ("<start>", "la", "casa", "<end>")
     assert short[0].tokens == ("the", "house", "<end>")
     assert len(short) == len(long) == 2
     assert short[0].score > short[1].score

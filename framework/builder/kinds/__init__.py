@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from framework.builder.kinds import attention, dense, elementwise, merging, multi_head_attention, recurrent
+from framework.builder.kinds import attention, dense, elementwise, merging, multi_head_attention, pooling, recurrent
 
-__all__ = ["attention", "dense", "elementwise", "merging", "multi_head_attention", "recurrent"]
+__all__ = ["attention", "dense", "elementwise", "merging", "multi_head_attention", "pooling", "recurrent"]

@@ -79,15 +79,11 @@ class CaptionExamples(NumberedExamples):
     part: str
     images: Images | None
 
-    def name(self, index: int) -> str:
-        """What captions call an image of the part."""
-        return self.store.found.images[int(self.numbers[index])]
-
     def example(self, number: int) -> Example:
         """The image of that number with all its captions."""
         begin, end = (int(np.searchsorted(self._sorted_images, number, side)) for side in ("left", "right"))
         references = dict.fromkeys(self.store.found.texts[caption] for caption in self._sorted[begin:end])
-        return Example({"image": self._image(self.store.found.files[number])}, tuple(references))
+        return Example({"image": self._image(self.store.found.files[number])}, tuple(references), self.store.found.images[number])
 
     def _image(self, file: str) -> str | bytes:
         if self.images is None:

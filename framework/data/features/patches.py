@@ -17,7 +17,7 @@ class Patches:
 
     def __init__(self, spec: PatchesSpec) -> None:
         self._size = spec.patch_size
-        self._positions = _positions(spec)
+        self._positions = _positions(spec) * np.float32(spec.position_scale)
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """``(batch, size, size, 3) uint8`` to ``(batch, places, width) float32``."""

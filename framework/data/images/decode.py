@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from framework.errors import DataError, InputError
+from framework.files import read_plain
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 """What is read, by Pillow's names; others may start programs (EPS) or are no photos."""
@@ -23,6 +25,7 @@ MOST_BYTES = 256 * 2**20
 _ORIENTATION = 0x0112
 _SIXTEEN_BITS = 257
 _HEAD = 12
+_SHOWN = 640
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
 
 
@@ -77,6 +80,24 @@ def square(image: Any, size: int) -> NDArray[np.uint8]:
     if image.size != (size, size):
         image = image.resize((size, size), _library().Resampling.BILINEAR)
     return np.asarray(image, np.uint8)
+
+
+def shown(image: str | Path | bytes) -> NDArray[np.uint8]:
+    """An image as people see it, ``(height, width, 3) uint8``, its longer side at most 640 pixels.
+
+    Args:
+        image: a file's path, or what it holds.
+
+    Raises:
+        DataError: the file cannot be read; or, as :class:`ImageFault`, is no image.
+    """
+    try:
+        content = image if isinstance(image, bytes) else read_plain(Path(image))
+    except OSError as error:
+        raise DataError(f"'{image!s}' cannot be read: {error.strerror or error}") from error
+    found = decode(content)
+    found.thumbnail((_SHOWN, _SHOWN))
+    return np.asarray(found, np.uint8)
 
 
 def _coloured(image: Any) -> Any:

@@ -13,7 +13,7 @@ from framework.engine.model.evaluate import measure_part
 from framework.engine.model.opening import open_model
 from framework.engine.run.digest import counts, leaves
 from framework.engine.run.folder import RunFolder
-from framework.report.attention_map import draw_attention
+from framework.report.attended import draw_attended
 from framework.spec.result import ResultAnswer, ResultSample
 from framework.spec.targets import Evaluation, Probe
 from framework.tasks.known import task_of
@@ -95,7 +95,7 @@ class TrainedModel:
         if not found:
             return False
         longest = max(found, key=lambda one: len(one.written))
-        draw_attention(path, longest.weights, longest.written, longest.read)
+        draw_attended(path, longest)
         return True
 
     def answers(self, probes: Sequence[Probe]) -> list[ResultAnswer]:

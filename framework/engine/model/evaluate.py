@@ -10,12 +10,11 @@ from typing import Any
 from framework.data.prepared import PreparedData
 from framework.engine.model.opening import built, trained_model
 from framework.engine.model.run_data import RunData, read_choices, read_run_data
-from framework.engine.run.evaluation_page import evaluation_page
-from framework.engine.run.files import write_text
+from framework.engine.run.evaluation_page import write_evaluation
 from framework.engine.run.folder import RunFolder, find_run
 from framework.engine.run.planning import plan_experiment
 from framework.engine.run.scoring import Scored, score_examples
-from framework.errors import InputError, RunError
+from framework.errors import DataError, InputError, RunError
 from framework.spec.decoding import DecodingSpec
 from framework.tasks.known import task_of
 from framework.tasks.model import Model
@@ -74,7 +73,8 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Loss and scores of a run's model on one part of its data, or on all of other data; read with the run's own processor.
 
-    A table of its best and worst predictions is written into the run's folder: ``evaluations/<split>.md``.
+    A table of its best and worst predictions is written into the run's folder, ``evaluations/<split>.md``; and a sheet of photos with
+    their captions, ``evaluations/<split>.png``.
 
     Args:
         name: run folder, its name, MLflow run id, or ``last``.
@@ -108,8 +108,8 @@ def evaluate_run(
     measured = measure_part(trained, found.data, part, scores and chosen != "train")
     if measured.scored is not None:
         try:
-            write_text(folder.evaluations / f"{chosen}.md", evaluation_page(folder.name, chosen, measured.scored))
-        except RunError as error:  # measured all the same
+            write_evaluation(folder, chosen, measured.scored)
+        except (RunError, DataError) as error:  # measured all the same
             warn(str(error))
     result = {"run": str(folder.path), "data": found.data.source, "split": chosen, "batches": steps, **measured.figures}
     return {**result, **({"signatures": measured.signatures} if measured.signatures else {})}

@@ -13,7 +13,7 @@ from framework.engine.run.folder import RunFolder, find_run
 from framework.engine.run.recorder import read_records
 from framework.errors import InputError, RunError
 from framework.spec.decoding import DecodingSpec
-from framework.tasks.known import task_of
+from framework.tasks.known import task_of, writing_task
 from framework.tasks.model import Model
 from framework.tasks.task import Row
 
@@ -117,17 +117,42 @@ class Run:
         """
         if isinstance(texts, str):
             raise InputError("one text is given; expected a list of texts")
-        if not hasattr(task_of(self.model.experiment), "translate"):
-            raise InputError(f"a model of task '{self.model.experiment.task.kind}' translates nothing; use predict")
-        settings = {
-            "strategy": strategy,
-            "beam_width": beam_width,
-            "length_penalty": length_penalty,
-            "coverage_penalty": coverage_penalty,
-            "max_length": max_length,
-        }
-        found = self.predict([{"source": text} for text in texts], seed=seed, **settings) if texts else []
-        return [str(row["translation"]) for row in found]
+        settings = {"strategy": strategy, "beam_width": beam_width, "length_penalty": length_penalty, "max_length": max_length}
+        return self._written("translation", texts, {**settings, "coverage_penalty": coverage_penalty}, seed)
+
+    def caption(
+        self,
+        images: Sequence[str | Path | bytes],
+        *,
+        strategy: str | None = None,
+        beam_width: int | None = None,
+        length_penalty: float | None = None,
+        max_length: int | None = None,
+        seed: int = 0,
+    ) -> list[str]:
+        """The best caption of each image, in order.
+
+        Args:
+            images: paths of files, or what files hold.
+            strategy: ``greedy``, ``sample`` or ``beam``; the config's when not given, as for the settings below.
+            beam_width: sequences that a beam search follows; by itself it asks for one.
+            length_penalty: what sequences of different lengths are compared by.
+            max_length: tokens of a caption at most, the end token counted.
+            seed: seed of draws, with strategy sample.
+
+        Raises:
+            InputError: the run's task captions nothing, ``images`` is one image, one is an address, or a setting is out of range.
+            DataError: an image cannot be read; it is named.
+        """
+        if isinstance(images, (str, Path, bytes)):
+            raise InputError("one image is given; expected a list of images")
+        settings = {"strategy": strategy, "beam_width": beam_width, "length_penalty": length_penalty, "max_length": max_length}
+        return self._written("caption", images, settings, seed)
+
+    def _written(self, written: str, inputs: Sequence[Any], settings: dict[str, Any], seed: int) -> list[str]:
+        task = writing_task(self.model.experiment, written)
+        found = self.predict([{task.read: one} for one in inputs], seed=seed, **settings) if inputs else []
+        return [str(row[written]) for row in found]
 
     def predict(self, rows: Sequence[Row], *, seed: int = 0, **settings: Any) -> list[Row]:
         """Predictions for raw input, whatever the run's task.

@@ -1,10 +1,30 @@
-"""The page that an evaluation leaves in a run's folder."""
+"""What an evaluation leaves in a run's folder: a page, and a sheet of photos where there are any."""
 
 from __future__ import annotations
 
+from framework.engine.run.files import write_text
+from framework.engine.run.folder import RunFolder
 from framework.engine.run.scoring import Scored
+from framework.report.contact_sheet import draw_contact_sheet
 from framework.report.figures import figure
-from framework.report.translations import best_and_worst
+from framework.report.predictions import best_and_worst
+
+
+def write_evaluation(folder: RunFolder, part: str, scored: Scored, title: str | None = None) -> None:
+    """Writes ``evaluations/PART.md``, and ``evaluations/PART.png`` with photos and captions where photos were captioned.
+
+    Args:
+        folder: of the run.
+        part: of the data that was measured.
+        scored: what was found.
+        title: what exactly was measured; the part when not given.
+
+    Raises:
+        RunError: a file cannot be written.
+    """
+    write_text(folder.evaluations / f"{part}.md", evaluation_page(folder.name, title or part, scored))
+    if scored.measure is not None:
+        draw_contact_sheet(folder.evaluations / f"{part}.png", scored.judged, scored.measure)
 
 
 def evaluation_page(run: str, split: str, scored: Scored) -> str:

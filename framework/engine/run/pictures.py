@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from framework.backends.base.backend import Trainee
-from framework.engine.run.evaluation_page import evaluation_page
-from framework.engine.run.files import write_text
+from framework.engine.run.evaluation_page import write_evaluation
 from framework.engine.run.folder import RunFolder
 from framework.engine.run.portable import WEIGHTS_FILE
 from framework.engine.run.prepare import Prepared
 from framework.engine.run.scoring import score_examples
 from framework.errors import GateworkError
-from framework.report.attention_map import draw_attention
+from framework.report.attended import draw_attended
 from framework.tasks.decoding import obstacle_lines
 from framework.tasks.model import Model
 from framework.weights.store import load_weights
@@ -42,7 +41,7 @@ def write_pictures(folder: RunFolder, prepared: Prepared, trainee: Trainee, warn
         examples = prepared.data.examples.get(PART) or prepared.data.examples.get("train") or ()
         rows = [examples[number].inputs for number in range(min(_DRAWN, len(examples)))]
         for number, one in enumerate(prepared.task.attended(model, rows) if rows else (), start=1):
-            draw_attention(folder.plots / f"attention-{number}.png", one.weights, one.written, one.read)
+            draw_attended(folder.plots / f"attention-{number}.png", one)
         _write_table(folder, prepared, model)
     except GateworkError as error:
         warn(f"not all pictures of the trained model were made: {error}")
@@ -54,4 +53,4 @@ def _write_table(folder: RunFolder, prepared: Prepared, model: Model) -> None:
     if not prepared.task.scores or not shown:
         return
     part = PART if len(shown) == len(examples) else f"the first {len(shown):,} of {len(examples):,} examples of {PART}"
-    write_text(folder.evaluations / f"{PART}.md", evaluation_page(folder.name, part, score_examples(prepared.task, model, list(shown))))
+    write_evaluation(folder, PART, score_examples(prepared.task, model, list(shown)), part)

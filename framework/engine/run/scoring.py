@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from framework.data.prepared import Example
 from framework.metrics.score import Score
-from framework.report.translations import Judged
+from framework.report.predictions import Judged
 from framework.tasks.model import Model
 from framework.tasks.scored import scored
 from framework.tasks.task import Task
@@ -40,13 +41,13 @@ def score_examples(task: Task, model: Model, examples: Sequence[Example]) -> Sco
         InputError: an extra that the scores need is not installed.
     """
     predictions, figures = scored(task, model, examples)
-    each = task.score_each(predictions, [one.references for one in examples])
+    each = task.score_each(model, predictions, [one.references for one in examples])
     if each is None:
         return Scored(figures, None, ())
     measure, scores = each
     rows = zip(examples, predictions, scores, strict=True)
     judged = [
-        Judged(_shown(example.inputs), _shown(prediction), [str(one) for one in example.references], score)
+        Judged(example.shown, _shown(prediction), [str(one) for one in example.references], score, partial(task.photo, example.inputs))
         for example, prediction, score in rows
     ]
     return Scored(figures, measure, judged)
