@@ -19,7 +19,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
     from framework.config.new import new_experiment
 
-    for path in new_experiment(arguments.name, arguments.source, arguments.into):
+    begun = new_experiment(arguments.name, arguments.source, arguments.into)
+    for path in begun.written:
         print(f"wrote {path}")
-    print(f"next: gatework check recipe={arguments.name} data.path=FILE; gatework train recipe={arguments.name} data.path=FILE")
+    print("next: " + "; ".join(begun.commands))
     return EXIT_DONE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from framework.config.compose import Composed, compose
 from framework.config.location import SCHEMA_FOLDER, SearchPath, display
@@ -13,6 +14,7 @@ from framework.config.yaml_edit import append_default, insert_before, replace_sc
 from framework.config.yaml_file import read_text, read_yaml
 from framework.errors import InputError
 from framework.files import replace_text
+from framework.spec.data import DataSpec
 from framework.spec.experiment import LAST
 from framework.spec.kinds import DATA_KINDS
 
@@ -20,11 +22,23 @@ _NAME = re.compile(r"[A-Za-z][\w-]{0,99}", re.ASCII)
 _WORDS_OF_YAML = ("null", "true", "false", "yes", "no", "on", "off", "nan", "inf")
 _OWN = ("model", "data")
 """Groups of which an own recipe gets its own file."""
-_NOT_OWN = ("download", "downloads", "corpus")
+_NOT_OWN = ("download", "downloads", "provided", "corpus")
 """What data has that is nobody's own."""
 
 
-def new_experiment(name: str, source: str, into: Path) -> list[Path]:
+class Begun(NamedTuple):
+    """What :func:`new_experiment` did.
+
+    Attributes:
+        written: files, and the folder of schemas that their headers name.
+        commands: what checks and starts it with files of one's own.
+    """
+
+    written: list[Path]
+    commands: list[str]
+
+
+def new_experiment(name: str, source: str, into: Path) -> Begun:
     """Writes ``recipe/NAME.yaml``, ``model/NAME.yaml`` and ``data/NAME.yaml``, comments kept and wired to each other.
 
     Of data that is fetched or made, such as a publication's, only the kind is taken: the new file is for the user's own.
@@ -35,7 +49,7 @@ def new_experiment(name: str, source: str, into: Path) -> list[Path]:
         into: the folder of configs, such as ``./configs``; made if it is missing.
 
     Returns:
-        The files written, and the folder of schemas that their headers name.
+        What was written, and how to go on.
 
     Raises:
         InputError: the name cannot be one, or is taken.
@@ -52,7 +66,17 @@ def new_experiment(name: str, source: str, into: Path) -> list[Path]:
     for group, text in texts.items():
         replace_text(targets[group], text)
     write_schemas(into / SCHEMA_FOLDER)
-    return [*targets.values(), into / SCHEMA_FOLDER]
+    return Begun([*targets.values(), into / SCHEMA_FOLDER], _launch(name, _kind(composed)))
+
+
+def _kind(composed: Composed) -> str:
+    """Of the data."""
+    return str((composed.mapping.get("data") or {}).get("kind"))
+
+
+def _launch(name: str, kind: str) -> list[str]:
+    """What starts a new recipe with files of one's own."""
+    return [f"gatework {verb} recipe={name} {DATA_KINDS.get(kind, DataSpec).own}" for verb in ("check", "train")]
 
 
 def _check_name(name: str) -> None:
@@ -93,7 +117,7 @@ def _copy(group: str, path: Path, name: str, choices: Mapping[str, str], compose
         text = _rewired(text, path, name, [own for own in _OWN if composed.choices.get(own)])
     if group == "data":
         text = _with_path(text, path)
-    return _with_header(text, group, name, choice)
+    return _with_header(text, group, name, choice, _kind(composed))
 
 
 def _rewired(text: str, path: Path, name: str, groups: Iterable[str]) -> str:
@@ -128,7 +152,7 @@ def _with_path(text: str, path: Path) -> str:
     )
 
 
-def _with_header(text: str, group: str, name: str, choice: str) -> str:
+def _with_header(text: str, group: str, name: str, choice: str, kind: str) -> str:
     """The text with a new header: package, schema, what it is, how to launch it; the old header's prose is kept."""
     lines = text.splitlines()
     body = next((index for index, line in enumerate(lines) if not line.startswith("#")), len(lines))
@@ -149,7 +173,6 @@ def _with_header(text: str, group: str, name: str, choice: str) -> str:
         f"{told}:" if prose else f"{told}.",
         *prose,
         "#",
-        f"#   gatework check recipe={name} data.path=FILE",
-        f"#   gatework train recipe={name} data.path=FILE",
+        *(f"#   {command}" for command in _launch(name, kind)),
     ]
     return "\n".join([*header, *lines[body:]]) + "\n"

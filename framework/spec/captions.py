@@ -80,6 +80,7 @@ class CaptionsDataSpec(DataSpec):
         "accept_download",
     )
     sources: ClassVar[tuple[str, ...]] = ("captions_path", "images_path", "corpus")
+    own: ClassVar[str] = "data.captions_path=FILE data.images_path=FOLDER"
     further: ClassVar[tuple[str, ...]] = ("parts",)
     shapes: ClassVar[tuple[str, ...]] = (
         "batch_size",

@@ -28,6 +28,9 @@ class DataSpec(Spec):
     sources: ClassVar[tuple[str, ...]] = ()
     """Settings that name what is read. Each takes the place of the others where a trained run is given other data to read."""
 
+    own: ClassVar[str] = "data.path=FILE"
+    """How a command line names files of one's own."""
+
     further: ClassVar[tuple[str, ...]] = ()
     """Settings that name files of further parts, which are left out where a trained run is given other data to read."""
 

@@ -34,12 +34,15 @@ def first_leaf(section: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_new_recipe_is_valid_and_means_the_same(folder, recipe):
-    written = new_experiment("mine", recipe, CONFIGS)
-    assert written == [CONFIGS / "recipe/mine.yaml", CONFIGS / "model/mine.yaml", CONFIGS / "data/mine.yaml", CONFIGS / "schema"]
-    composed, _ = check("mine", "data.path=my.txt")
+    begun = new_experiment("mine", recipe, CONFIGS)
+    assert begun.written == [CONFIGS / "recipe/mine.yaml", CONFIGS / "model/mine.yaml", CONFIGS / "data/mine.yaml", CONFIGS / "schema"]
+    _, verb, chosen, *files = begun.commands[0].split()
+    assert (verb, chosen) == ("check", "recipe=mine")
+    files = [word.replace("FILE", "my.txt").replace("FOLDER", "photos") for word in files]
+    composed, _ = check("mine", *files)
     assert {group: composed.choices[group] for group in ("recipe", "model", "data")} == dict.fromkeys(("recipe", "model", "data"), "mine")
     shipped = compose([f"recipe={recipe}"]).mapping
-    own = compose([f"recipe={recipe}", f"data={shipped['data']['kind']}", "data.path=my.txt"]).mapping
+    own = compose([f"recipe={recipe}", f"data={shipped['data']['kind']}", *files]).mapping
     assert composed.mapping == {**own, "recipe": "mine"}
     assert shipped == {**own, "data": shipped["data"]}
     assert str(composed.locate(f"model.{first_leaf(read_yaml(CONFIGS / 'model/mine.yaml'))}")).startswith("configs/model/mine.yaml:")
@@ -95,7 +98,7 @@ def test_an_own_recipe_can_be_copied_in_turn(folder):
 
 def test_a_recipe_that_writes_everything_out_itself(folder, write):
     write("recipe/whole.yaml", "# @package _global_\nseed: 3\n")
-    assert new_experiment("mine", "whole", CONFIGS) == [CONFIGS / "recipe/mine.yaml", CONFIGS / "schema"]
+    assert new_experiment("mine", "whole", CONFIGS).written == [CONFIGS / "recipe/mine.yaml", CONFIGS / "schema"]
     assert compose(["recipe=mine"]).mapping["seed"] == 3
     assert compose(["recipe=mine"]).mapping["recipe"] == "mine"
 
