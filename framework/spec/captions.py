@@ -219,6 +219,10 @@ class CaptionsDataSpec(DataSpec):
             return []
         return [self.images_path] if isinstance(self.images_path, str) else list(self.images_path)
 
+    def never_reproduces(self) -> dict[str, object]:
+        """What is seen through a network that has learned nothing."""
+        return {"features.weights": "random"} if self.features.random else {}
+
     def whole(self) -> dict[str, object]:
         """Nothing held out or left out."""
         held_out = {"test_fraction": 0.0, "parts": None, "split": {"by": "fractions"}}

@@ -78,6 +78,10 @@ class DataSpec(Spec):
         """Settings under which all of other data is one part: nothing held out, nothing left out at the end."""
         return {"validation_fraction": 0.0}
 
+    def never_reproduces(self) -> dict[str, object]:
+        """Settings under which no run counts as a reproduction of anything, by key."""
+        return {}
+
     def known_sizes(self) -> dict[str, int]:
         """The sizes that this config alone tells."""
         return dict(self.declared_sizes)

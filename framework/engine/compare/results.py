@@ -15,6 +15,7 @@ from framework.engine.run.files import write_text
 from framework.engine.run.folder import RunFolder
 from framework.engine.run.recorder import read_records
 from framework.errors import RunError
+from framework.spec.data import DataSpec
 from framework.spec.result import EpochFigures, Result
 from framework.spec.run_files import EnvironmentRecord, read_file
 from framework.spec.targets import Variant
@@ -76,7 +77,7 @@ def measure_run(trained: TrainedModel, name: str, variant: Variant, reference: M
         seed=settings["seed"],
         complete=complete,
         epochs_wanted=wanted,
-        deviations=deviations(reference, settings),
+        deviations=deviations(reference, settings, trained.model.experiment.data),
         config_digest=record["digest"],
         data_digest=record["data_digest"],
         versions={
@@ -96,14 +97,20 @@ def measure_run(trained: TrainedModel, name: str, variant: Variant, reference: M
     )
 
 
-def deviations(reference: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings that make a run another experiment than the variant, by dotted key."""
+def deviations(reference: Mapping[str, Any], settings: Mapping[str, Any], data: DataSpec) -> dict[str, Any]:
+    """Settings that make a run another experiment than the variant, or none that reproduces anything, by dotted key.
+
+    Args:
+        reference: the variant's resolved config.
+        settings: the run's.
+        data: the run's.
+    """
     found = {key: after for key, _, after in differences(reference, settings)}
     changed = {key: after for key, after in found.items() if not any(key == free or key.startswith(f"{free}.") for free in _FREE)}
     epochs = found.get("trainer.max_epochs", 0)
     if epochs > reference["trainer"]["max_epochs"] or (epochs and reference["optimizer"]["schedule"]["kind"] != "constant"):
         changed["trainer.max_epochs"] = epochs  # a longer run, or one whose learning rate falls in another time
-    return changed
+    return {**changed, **{f"data.{key}": value for key, value in data.never_reproduces().items()}}
 
 
 def write_result(recipe: Path, result: Result) -> Path:
