@@ -19,7 +19,7 @@ from framework.spec.experiment import Experiment
 from framework.spec.kinds import DATA_KINDS, LAYER_KINDS
 from framework.spec.model import ModelSpec
 from framework.spec.optimizer import OPTIMIZER_KINDS
-from framework.spec.targets import Evaluation, Probe, PublishedCurve, Target, Targets, Variant
+from framework.spec.targets import Drawn, Evaluation, Probe, PublishedCurve, Target, Targets, Variant
 from framework.spec.task import TASK_KINDS
 
 Schema = dict[str, Any]
@@ -116,7 +116,7 @@ def _file(description: str, content: Schema, definitions: Schema) -> Schema:
 
 def _targets() -> Schema:
     schema = _documented(Targets.model_json_schema(), Targets)
-    specs = {spec.__name__: spec for spec in (Evaluation, Probe, PublishedCurve, Target, Variant)}
+    specs = {spec.__name__: spec for spec in (Drawn, Evaluation, Probe, PublishedCurve, Target, Variant)}
     schema["$defs"] = {name: _documented(part, specs[name]) for name, part in schema["$defs"].items()}
     head = {"$schema": "http://json-schema.org/draft-07/schema#"}
     untitled: Schema = _untitled(schema)

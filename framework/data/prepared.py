@@ -20,11 +20,13 @@ class Example:
         inputs: by the names that a task's ``predict`` reads.
         references: every right answer, such as all the translations of a sentence.
         name: what people call it; what it is, where it is text.
+        regions: of an image, where the things lie that answers name: left, top, right and bottom in shares of its width and height.
     """
 
     inputs: Mapping[str, Any]
     references: tuple[Any, ...]
     name: str = ""
+    regions: Mapping[str, tuple[float, float, float, float]] = field(default_factory=dict)
 
     @property
     def shown(self) -> str:

@@ -74,6 +74,15 @@ class Probe(Spec):
     """Every answer that counts."""
 
 
+class Drawn(Spec):
+    """An example of the data that results show; only of data that may be published."""
+
+    split: str = Field(min_length=1)
+    """Part of the data, such as test."""
+    number: int = Field(0, ge=0)
+    """Which of its examples, from 0 on."""
+
+
 class PublishedCurve(Spec):
     """A published run, epoch by epoch."""
 
@@ -110,6 +119,8 @@ class Variant(Spec):
     """What the model is measured by once it is trained, by name."""
     probes: list[Probe] = []
     """Inputs that it is shown then."""
+    drawn: Drawn | None = None
+    """An example with what the model attended to, drawn beside the results; that of the longest answer to a probe when not given."""
 
     @model_validator(mode="after")
     def _evaluations_are_told_apart(self) -> Self:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from framework.data.prepared import Example
     from framework.spec.decoding import DecodingSpec
     from framework.tasks.writing_processor import WritingProcessor
     from framework.tasks.written import Written
@@ -30,6 +31,8 @@ IMAGE = "image"
 
 PATH = "path"
 """The column of an image file's path, in place of its bytes."""
+
+_ARTICLES = ("a", "an", "the")
 
 _SMALLEST_PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8ffff3f0005fe02fe0def46b80000000049454e44ae426082"
@@ -120,6 +123,31 @@ class CaptioningTask(WritingTask):
         found["rouge_l"] = Score(100 * sum(rouge_l(captions, right)) / len(captions))
         found["exact"] = Score(100 * sum(exact) / len(exact))
         return found
+
+    def score_regions(self, model: Model, examples: Sequence[Example]) -> dict[str, Score]:
+        """``pointing``, how often in a hundred the attention's centre lies on the thing that is named, of nouns, the last word of a name;
+        and ``pointing_all``, the same of all words of names but articles.
+
+        Only where a model has attention over a square grid, and examples tell where things lie.
+        """
+        from framework.metrics.pointing import pointing
+        from framework.tasks.captioning import images_of
+
+        known = [one for one in examples if one.regions]
+        grid = images_of(model).grid
+        if not known or grid is None:
+            return {}
+        found = self.write(model, [one.inputs[IMAGE] for one in known], model.decoding(), model.experiment.seed, watch=True)
+        clean = images_of(model).clean_target
+        hits: list[tuple[bool, ...]] = []
+        for example, (best, *_) in zip(known, found, strict=True):
+            names = {tuple(word for word in clean(name).split() if word not in _ARTICLES): box for name, box in example.regions.items()}
+            if best.attention is not None and best.tokens:
+                hits.extend(pointing(best.tokens, best.attention, grid, names))
+        words = [hit for name in hits for hit in name]
+        nouns = [name[-1] for name in hits]
+        measured = {"pointing": nouns, "pointing_all": words} if hits else {}
+        return {name: Score(100 * sum(right) / len(right)) for name, right in measured.items()}
 
     def score_each(self, model: Model, predictions: Sequence[Row], references: Sequence[Sequence[Any]]) -> tuple[str, Sequence[float]]:
         """The CIDEr-D of each caption, among all."""

@@ -26,4 +26,5 @@ def scored(task: Task, model: Model, examples: Sequence[Example]) -> tuple[list[
         UnsupportedArgument: the model cannot be decoded step by step.
     """
     predictions = task.predict(model, [one.inputs for one in examples], {}, model.experiment.seed)
-    return predictions, task.score(model, predictions, [one.references for one in examples])
+    figures = task.score(model, predictions, [one.references for one in examples])
+    return predictions, {**figures, **task.score_regions(model, examples)}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from framework.data.prepared import PreparedData
+    from framework.data.prepared import Example, PreparedData
 
 Row = Mapping[str, Any]
 """One raw input, or one prediction: values by column."""
@@ -160,6 +160,10 @@ class Task:
             predictions: from :meth:`predict`.
             references: of each prediction, at least one; their number may differ.
         """
+        return {}
+
+    def score_regions(self, model: Model, examples: Sequence[Example]) -> dict[str, Score]:
+        """Figures of what a model attends to in examples whose regions are known; nothing for a task, or examples, without."""
         return {}
 
     def score_each(

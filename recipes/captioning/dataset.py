@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,6 +140,11 @@ class SceneImages:
     def path(self, name: str) -> Path | None:
         """None: it is no file."""
         return None
+
+    def regions(self, name: str) -> Mapping[str, tuple[float, float, float, float]]:
+        """Where the shapes lie, by what they are called."""
+        shares = {str(shape): [side / SIZE for side in shape.box] for shape in scene(name).shapes}
+        return {called: (left, top, right, bottom) for called, (left, top, right, bottom) in shares.items()}
 
     def names(self) -> Sequence[str]:
         """All of them."""

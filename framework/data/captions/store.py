@@ -83,7 +83,9 @@ class CaptionExamples(NumberedExamples):
         """The image of that number with all its captions."""
         begin, end = (int(np.searchsorted(self._sorted_images, number, side)) for side in ("left", "right"))
         references = dict.fromkeys(self.store.found.texts[caption] for caption in self._sorted[begin:end])
-        return Example({"image": self._image(self.store.found.files[number])}, tuple(references), self.store.found.images[number])
+        file = self.store.found.files[number]
+        regions = {} if self.images is None else self.images.regions(file)
+        return Example({"image": self._image(file)}, tuple(references), self.store.found.images[number], regions)
 
     def _image(self, file: str) -> str | bytes:
         if self.images is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -40,6 +40,10 @@ class Images(Protocol):
 
     def path(self, name: str) -> Path | None:
         """The file itself, where it is one."""
+        ...
+
+    def regions(self, name: str) -> Mapping[str, tuple[float, float, float, float]]:
+        """Where the things lie that captions of an image name; see :class:`framework.data.prepared.Example`. Nothing where nobody knows."""
         ...
 
     def names(self) -> Sequence[str]:
@@ -104,6 +108,10 @@ class ImageFiles:
         """See :class:`Images`."""
         place, inside = self._files[name]
         return place / inside if place.is_dir() else None
+
+    def regions(self, name: str) -> Mapping[str, tuple[float, float, float, float]]:
+        """Files tell nothing of what is on them."""
+        return {}
 
     def names(self) -> Sequence[str]:
         """See :class:`Images`; files with other endings than images have do not count."""

@@ -13,11 +13,13 @@ from framework.engine.model.evaluate import measure_part
 from framework.engine.model.opening import open_model
 from framework.engine.run.digest import counts, leaves
 from framework.engine.run.folder import RunFolder
+from framework.errors import InputError
 from framework.report.attended import draw_attended
 from framework.spec.result import ResultAnswer, ResultSample
-from framework.spec.targets import Evaluation, Probe
+from framework.spec.targets import Evaluation, Probe, Variant
 from framework.tasks.known import task_of
 from framework.tasks.model import Model
+from framework.tasks.task import Row
 
 
 @dataclass(frozen=True)
@@ -81,17 +83,24 @@ class TrainedModel:
             signatures.update({f"{name}_{key}": value for key, value in found.signatures.items()})
         return figures, signatures
 
-    def draw_attention(self, path: Path, probes: Sequence[Probe]) -> bool:
-        """Draws what was attended to in the probe with the longest answer; whether there was something to draw.
+    def draw_attention(self, path: Path, variant: Variant) -> bool:
+        """Draws what was attended to in the variant's example, or in the probe with the longest answer; whether there was one.
 
         Args:
             path: of the picture.
-            probes: of the variant.
+            variant: that was run.
 
         Raises:
+            InputError: the data has no such part.
             RunError: the picture cannot be written.
         """
-        found = task_of(self.model.experiment).attended(self.model, [one.inputs for one in probes]) if probes else ()
+        rows: list[Row] = [one.inputs for one in variant.probes]
+        if variant.drawn is not None:
+            examples = self.data.examples.get(variant.drawn.split, ())
+            if variant.drawn.number >= len(examples):
+                raise InputError(f"there is no example {variant.drawn.number} of {variant.drawn.split} to draw; it has {len(examples):,}")
+            rows = [examples[variant.drawn.number].inputs]
+        found = task_of(self.model.experiment).attended(self.model, rows) if rows else ()
         if not found:
             return False
         longest = max(found, key=lambda one: len(one.written))

@@ -89,7 +89,7 @@ def _keep(trained: TrainedModel, variant: Variant, result: Result, keep: Path | 
 def _with_picture(trained: TrainedModel, variant: Variant, result: Result, results: Path) -> Result:
     """The result of a complete run with what its model attended to in a probe drawn beside it, where there is something to draw."""
     name = attention_picture(result)
-    drawn = result.complete and trained.draw_attention(results / name, variant.probes)
+    drawn = result.complete and trained.draw_attention(results / name, variant)
     return result.model_copy(update={"pictures": [name]}) if drawn else result
 
 

@@ -99,3 +99,13 @@ def test_flickr8k_has_its_official_parts(published_data: Path, tmp_path: Path) -
     assert {part: len(examples) for part, examples in data.examples.items()} == {"train": 6000, "validation": 1000, "test": 1000}
     assert data.figures["captions"] == 40_000 and data.sizes["target"] == 2539
     assert {len(data.examples["test"][number].references) for number in range(20)} <= {4, 5}
+
+
+def test_examples_tell_where_the_shapes_lie(tmp_path: Path) -> None:
+    spec = settings("scenes").model_copy(update={"max_images": 20})
+    data = prepare(spec, PathsSpec(cache_dir=str(tmp_path)), 0)
+    for example in data.examples["test"]:
+        shapes = scene(example.name).shapes
+        assert list(example.regions) == [str(shape) for shape in shapes]
+        for shape, box in zip(shapes, example.regions.values(), strict=True):
+            assert [round(side * SIZE) for side in box] == list(shape.box)
