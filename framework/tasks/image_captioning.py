@@ -125,9 +125,9 @@ class CaptioningTask(WritingTask):
         return found
 
     def score_regions(self, model: Model, examples: Sequence[Example]) -> dict[str, Score]:
-        """``pointing``, how often in a hundred the attention's centre lies on the thing that is named, of nouns, the last word of a name;
-        and ``pointing_all``, the same of all words of names but articles.
+        """``pointing`` and ``pointing_all``: how often in a hundred the attention's centre lies on the thing that is named.
 
+        The first is of nouns, the last word of each name; the other of all words of names but articles.
         Only where a model has attention over a square grid, and examples tell where things lie.
         """
         from framework.metrics.pointing import pointing
