@@ -1,7 +1,8 @@
 """A training step of a recipe: Gatework's own trainer against plain loops of the same model by hand, all in turns.
 
 Gatework trains as ever, in a thread that waits after each step for its turn; whatever its trainer, its events and its data pipeline take
-is in its time. The plain loops have their batches at hand. All start from the same weights.
+is in its time. The plain loops have their batches at hand, and batches of a length that they have not met yet are theirs to prepare for
+before their time runs: a ``tf.function`` is traced anew for each. All start from the same weights.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from itertools import islice
 from typing import Any
 
 from benchmarks.peak import first_call
@@ -24,6 +26,9 @@ from benchmarks.rivals import rival_of
 
 BACKENDS = ("torch", "tensorflow")
 _RESAMPLES = 2000
+
+_WARM = 2
+"""Steps of each that are not counted."""
 
 
 def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
@@ -35,14 +40,13 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     backends = tuple(arguments.only.split(",")) if arguments.only else BACKENDS
     prepared = {backend: _prepared(arguments.recipe, backend, arguments.overrides) for backend in backends}
-    one = prepared[backends[0]]
-    limit = limit_seconds(rival_of(one.experiment).products(one, next(_batches(one))))
+    one, pairs = prepared[backends[0]], max(arguments.rounds, 30)
+    limit = limit_seconds(rival_of(one.experiment).products(one, _middle(islice(_batches(one), _WARM, _WARM + pairs))))
     alone = {
         (make, backend): first_call(make, arguments.recipe, backend, arguments.overrides)
         for make in (gatework_step, plain_step)
         for backend in backends
     }
-    pairs = max(arguments.rounds, 30)
     seconds = _in_turns(prepared, pairs)
     rows = []
     for backend in backends:
@@ -65,13 +69,13 @@ def _in_turns(prepared: dict[str, Any], pairs: int) -> dict[tuple[Callable[..., 
     with ExitStack() as stack:
         contestants: dict[tuple[Callable[..., Any], str], Callable[[], float]] = {}
         for backend, one in prepared.items():
-            contestants[gatework_step, backend] = stack.enter_context(Turns(one, pairs + 2)).step
-            contestants[plain_step, backend] = _timed_loop(one)
+            contestants[gatework_step, backend] = stack.enter_context(Turns(one, pairs + _WARM)).step
+            contestants[plain_step, backend] = _timed_loop(one, prepares=True)
         seconds: dict[tuple[Callable[..., Any], str], list[float]] = {name: [] for name in contestants}
-        for number in range(pairs + 2):  # the first two of each warm up
+        for number in range(pairs + _WARM):
             for name, step in contestants.items():
                 found = step()
-                if number >= 2:
+                if number >= _WARM:
                     seconds[name].append(found)
             gc.collect()
     return seconds
@@ -105,16 +109,32 @@ def plain_loop(prepared: Any) -> Callable[[Any], float]:
     return step
 
 
-def _timed_loop(prepared: Any) -> Callable[[], float]:
+def _timed_loop(prepared: Any, prepares: bool = False) -> Callable[[], float]:
     step, batches = plain_loop(prepared), _batches(prepared)
+    known: set[tuple[tuple[int, ...], ...]] = set()
 
     def timed() -> float:
         batch = next(batches)
+        shapes = tuple(one.shape for one in batch.inputs.values())
+        if prepares and shapes not in known:
+            known.add(shapes)
+            step(batch)
         started = time.perf_counter()
         step(batch)
         return time.perf_counter() - started
 
     return timed
+
+
+def _middle(batches: Iterable[Any]) -> Any:
+    """The batch of middle size: by places, padding counted, and among equals by those that count."""
+
+    def size(batch: Any) -> tuple[int, int]:
+        places = int(batch.targets.size)
+        return places, places if batch.weights is None else int((batch.weights != 0).sum())
+
+    known = sorted(batches, key=size)
+    return known[len(known) // 2]
 
 
 class Turns:

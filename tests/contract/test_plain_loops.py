@@ -9,8 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from framework.data.batches import Batch
 from framework.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +32,17 @@ SIZES = {
         "model.layers.decoder.cell.units=10",
         "model.layers.decoder.attention.units=10",
     ),
+    "captioning": (
+        "data=scenes",
+        "data.max_images=40",
+        "data.features.image_size=16",
+        "data.features.patch_size=8",
+        "model.layers.encoder.units=7",
+        "model.layers.target_embedding.output_dim=6",
+        "model.layers.decoder.attention.units=9",
+        "model.layers.decoder.cell.units=10",
+        "model.layers.hidden.units=11",
+    ),
 }
 
 
@@ -46,6 +59,8 @@ def words(tmp_path: Path) -> Any:
     known = ["gate", "state", "reset", "hidden", "update", "cell"]
 
     def of(recipe: str) -> list[str]:
+        if recipe == "captioning":
+            return [*SIZES[recipe], "data.batch_size=8", f"paths.cache_dir={tmp_path / 'cache'}", f"paths.runs_dir={tmp_path}"]
         path = tmp_path / "some.txt"
         lines = [[" ".join(draw.choices(known, k=draw.randint(1, 3))) for _ in range(2)] for _ in range(80)]
         path.write_text("".join("\t".join(line) + "\n" for line in lines))
@@ -73,8 +88,10 @@ def trained(step: Any, recipe: str, backend: str, words: Sequence[str]) -> Itera
         ("text_generation_stateless", ()),
         pytest.param("translation", (), marks=pytest.mark.slow),
         ("translation", ("model.layers.decoder.carry_state=true",)),
+        ("captioning", ()),
+        pytest.param("captioning", ("model.layers.decoder.carry_state=true",), marks=pytest.mark.slow),
     ],
-    ids=["stateful", "stateless", "state as query", "state carried"],
+    ids=["stateful", "stateless", "state as query", "state carried", "caption", "caption, state carried"],
 )
 @pytest.mark.parametrize("backend", [pytest.param(one, marks=getattr(pytest.mark, one)) for one in ("torch", "tensorflow")])
 def test_a_plain_loop_trains_as_gatework_does(step: Any, words: Any, recipe: str, more: Sequence[str], backend: str) -> None:
@@ -96,6 +113,43 @@ def test_the_products_of_a_translators_step(step: Any, words: Any) -> None:
     decoder = rows * (places * 10 * 10 + time * (6 * 30 + 10 * 10 + 10 * 30)) + counted * 10 * target
     of_the_first_state = rows * 10 * 30
     assert sum(one.rows * one.inner * one.columns * one.times for one in found) == 3 * (encoder + decoder) - of_the_first_state
+
+
+def test_the_products_of_a_captioners_step(step: Any, words: Any) -> None:
+    prepared = step._prepared("captioning", "torch", words("captioning"))
+    batch = next(step._batches(prepared))
+    found = step.rival_of(prepared.experiment).products(prepared, batch)
+    (rows, places, features), (_, time) = batch.inputs["image"].shape, batch.targets.shape
+    counted = int((batch.targets != 0).sum())
+    encoder = rows * places * features * 7
+    decoder = rows * (places * 7 * 9 + time * (6 * 30 + 10 * 9 + 7 * 30)) + counted * (10 * 11 + 11 * prepared.data.sizes["target"])
+    assert sum(one.rows * one.inner * one.columns * one.times for one in found) == 2 * encoder + 3 * decoder
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("hidden.activation=tanh", "no activation after it"),
+        ("encoder.activation=tanh", "a first layer with activation: relu"),
+        ("decoder.attention.use_bias=false", "an additive attention with biases"),
+    ],
+)
+def test_a_model_that_differs_in_a_setting_has_no_plain_loop(step: Any, words: Any, setting: str, expected: str) -> None:
+    prepared = step._prepared("captioning", "torch", [*words("captioning"), f"model.layers.{setting}"])
+    with pytest.raises(InputError, match=f"the plain loop is that of the tutorial's model; expected {expected}"):
+        step.plain_loop(prepared)
+
+
+def test_batches_of_a_new_length_are_prepared_for_before_the_time_runs(step: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = [Batch({"target": np.zeros((1, length), np.int32)}, np.zeros((1, length), np.int32), None) for length in (3, 5, 3, 5, 4)]
+    met: list[int] = []
+    monkeypatch.setattr(step, "plain_loop", lambda prepared: lambda batch: met.append(batch.targets.size))
+    monkeypatch.setattr(step, "_batches", lambda prepared: iter(batches))
+    timed = step._timed_loop(None, prepares=True)
+    for _ in batches:
+        timed()
+    assert met == [3, 3, 5, 5, 3, 5, 4, 4]
+    assert step._middle(batches) is batches[4]
 
 
 def test_another_model_has_no_plain_loop(step: Any, words: Any) -> None:

@@ -160,6 +160,7 @@ SMALL = {
         "model.layers.decoder.cell.units=4",
         "model.layers.decoder.attention.units=4",
     ],
+    "captioning": ["data=scenes", "data.max_images=60", "data.batch_size=2", "model.layers.decoder.cell.units=4"],
 }
 
 
@@ -168,7 +169,8 @@ SMALL = {
 @pytest.mark.parametrize("recipe", SMALL)
 def test_a_training_step_is_measured_against_a_plain_loop(tmp_path: Path, recipe: str) -> None:
     (tmp_path / "pairs.tsv").write_text(LINES)
-    settings = [*SMALL[recipe], *([f"data.path={tmp_path / 'pairs.tsv'}"] if recipe == "translation" else [])]
+    own = {"translation": f"data.path={tmp_path / 'pairs.tsv'}", "captioning": f"paths.cache_dir={tmp_path}"}
+    settings = [*SMALL[recipe], *([own[recipe]] if recipe in own else [])]
     words = ["--recipe", recipe, *(word for setting in settings for word in ("--set", setting))]
     done = run("scripts/benchmark.py", "step", "--busy", "--only", "torch", "--json", str(tmp_path / "it.json"), *words)
     assert done.returncode == 0, done.stderr

@@ -11,6 +11,7 @@ from framework.spec.experiment import Experiment
 _MODULES = {
     ("embedding", "gru", "dense"): "language_model",
     ("embedding", "gru", "embedding", "attention_decoder", "dense"): "translation",
+    ("dense", "embedding", "attention_decoder", "dense", "dense"): "captioning",
 }
 
 
