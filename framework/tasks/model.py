@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from framework.backends.base.backend import Trainee
     from framework.builder.plan import ModelPlan
+    from framework.data.prepared import PreparedData
     from framework.data.processor import Processor
     from framework.decoding.stepper import Stepper
     from framework.spec.decoding import DecodingSpec
@@ -41,6 +42,10 @@ class Model:
             UnsupportedArgument: a layer cannot be decoded step by step; it is named.
         """
         return self.trainee.stepper(self.decoded)
+
+    def knowing(self, data: PreparedData) -> Model:
+        """The same model, whose processor knows what was computed for data that was prepared with it, such as what is seen of images."""
+        return replace(self, processor=data.processor) if data.processor == self.processor else self
 
     def decoding(self, **changes: Any) -> DecodingSpec:
         """The config's decoding with what is given (not None) changed.

@@ -81,7 +81,7 @@ def log_model(store: MlflowStore, experiment: str, run: str, key: str, folder: P
             "artifacts": {"model": str(source), "code": str(code)},
             "signature": _signature(interface),
             "input_example": _example(interface, row),
-            "pip_requirements": requirements(resolved["backend"]["name"]),
+            "pip_requirements": requirements(resolved["backend"]["name"], resolved),
         }
         model = store.make_model(experiment, run, {KEY_TAG: key, _STATE_TAG: state, "gatework.recipe": resolved["recipe"]})
         store.fill_model(model, run, step, size, arguments)
@@ -98,21 +98,39 @@ def pack_code(path: Path) -> None:
                 archive.write(file, relative.as_posix())
 
 
-def requirements(backend: str) -> list[str]:
+def requirements(backend: str, resolved: Mapping[str, Any]) -> list[str]:
     """What the model needs to run, pinned to the versions that it was trained with.
 
     Args:
         backend: ``torch`` or ``tensorflow``.
+        resolved: the run's config; an extra that is called like a kind in it, or like a kind's first word, belongs to the model.
     """
+    kinds = [f"{kind}_" for kind in _kinds(resolved)]
+    extras = ["", backend, "mlflow", *(one for one in _extras() if any(kind.startswith(f"{one}_") for kind in kinds))]
     from packaging.requirements import Requirement
 
     needed: list[str] = []
     for requirement in map(Requirement, _declared()):
-        wanted = requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in ("", backend, "mlflow"))
+        wanted = requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras)
         if wanted and requirement.name != "gatework":
             needed.extend(_pinned(requirement.name))
     plugged = [name for name in plugin_distributions() if name != "gatework"]
     return list(dict.fromkeys([*needed, *_pinned("pandas"), *(one for name in plugged for one in _pinned(name))]))
+
+
+def _kinds(value: Any) -> Iterator[str]:
+    """Every ``kind`` in a config."""
+    for key, part in value.items() if isinstance(value, Mapping) else ():
+        if key == "kind" and isinstance(part, str):
+            yield part
+        yield from _kinds(part)
+
+
+def _extras() -> list[str]:
+    try:
+        return metadata.metadata("gatework").get_all("Provides-Extra") or []
+    except metadata.PackageNotFoundError:
+        return []
 
 
 def _declared() -> list[str]:

@@ -278,6 +278,10 @@ def test_everything_is_what_the_project_calls_all() -> None:
         ("evaluate third", "torch translation"),
         ("predict third", "torch translation"),
         ("features data=scenes", "captioning"),
+        ("features data=photos", "captioning efficientnet"),
+        ("train recipe=captioning data=photos tracking=none", "captioning efficientnet torch"),
+        ("train recipe=photos tracking=none backend=tensorflow", "captioning efficientnet tensorflow"),
+        ("caption fourth", "captioning efficientnet torch"),
         ("generate last --prompt torch", "tensorflow"),
         ("generate --prompt torch last", "tensorflow"),
         ("evaluate first", "torch translation"),
@@ -300,6 +304,10 @@ def test_extras_that_a_command_needs(checkout: Checkout, line: str, extras: str)
     checkout.write("elsewhere/other/second/config/resolved.yaml", "recipe: other\nbackend:\n  name: tensorflow\n")
     kind = "task:\n  normalization: per_token\n  kind: translation\n"
     checkout.write("runs/pairs/third/config/resolved.yaml", f"recipe: pairs\nbackend: {{name: torch}}\n{kind}")
+    seen = "  features:\n    kind: efficientnet_lite0\n"
+    checkout.write("runs/photos/fourth/config/resolved.yaml", f"recipe: photos\nbackend: {{name: torch}}\ndata:\n  kind: captions\n{seen}")
+    checkout.write("configs/data/photos.yaml", "kind: captions\nfeatures:\n  kind: efficientnet_lite0  # a network\n")
+    checkout.write("configs/recipe/photos.yaml", "defaults:\n  - override /data: photos\ntask: {kind: captioning}\n")
     checkout.write("configs/recipe/pairs.yaml", "recipe: pairs\ntask: {kind: translation}  # of pairs\n")
     checkout.write("configs/recipe/mine.yaml", "defaults:\n  - text_generation\n  - override /backend: tensorflow\n")
     assert needed_extras(checkout, line) == extras

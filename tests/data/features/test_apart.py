@@ -44,6 +44,19 @@ def test_a_process_that_is_killed_is_told() -> None:
             extract(IMAGES)
 
 
+def test_why_nothing_can_be_computed_is_told_whoever_is_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "patches need a package that is not installed"
+    program = f"from framework.data.features import apart; import sys; message = {told!r}.encode();"
+    answer = "sys.stdout.buffer.write(apart._SHAPE.pack(apart._FAILED, len(message), 0, 0) + message)"
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda words, **options: popen([words[0], "-c", program + answer], **options))
+    with ApartExtractor(PatchesSpec(image_size=512)) as extract:
+        assert extract._process is not None
+        assert extract._process.wait() == 0, "it is gone before it was given images that no pipe could hold"
+        with pytest.raises(InputError, match=told):
+            extract(np.zeros((4, 512, 512, 3), np.uint8))
+
+
 def test_every_kind_that_is_computed_has_its_place() -> None:
     assert set(EXTRACTORS) >= {"patches", "efficientnet_lite0", "inception_v3", "keras_application", "timm"}
     assert {name for name, kind in EXTRACTORS.items() if not kind.apart} == {"patches"}
