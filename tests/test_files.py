@@ -107,6 +107,7 @@ for thread in threads: thread.join()
 """
 
 
+@pytest.mark.slow
 def test_eight_threads_in_each_of_four_processes_write_one_file(tmp_path: Path) -> None:
     path = tmp_path / "last"
     write_text(path, "0" * 5000)

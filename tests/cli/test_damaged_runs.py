@@ -100,7 +100,12 @@ def test_the_list_shows_all_runs_and_says_what_is_wrong_with_one(damage: str, ru
 
 @pytest.mark.parametrize("damage", UNREADABLE)
 @pytest.mark.parametrize(
-    "verb", [("generate", "bad"), ("evaluate", "bad"), ("train", *WORDS, "name=bad"), ("sync", "bad")], ids=lambda verb: verb[0]
+    "verb",
+    [
+        ("train", *WORDS, "name=bad"),
+        *(pytest.param((verb, "bad"), marks=pytest.mark.slow, id=verb) for verb in ("generate", "evaluate", "sync")),
+    ],
+    ids=lambda verb: verb[0],
 )
 def test_commands_name_the_file_in_one_line(verb: tuple[str, ...], damage: str, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hurt, says = UNREADABLE[damage]

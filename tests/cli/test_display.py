@@ -19,7 +19,7 @@ BACKENDS = [
     pytest.param("tensorflow", marks=[pytest.mark.tensorflow, pytest.mark.slow]),
 ]
 LOST = [
-    pytest.param("gatework train {} 2>&1 | head -1", id="a reader that goes away"),
+    pytest.param("gatework train {} 2>&1 | head -1", id="a reader that goes away", marks=pytest.mark.slow),
     pytest.param("gatework train {} <&- >&- 2>&-", id="closed streams", marks=pytest.mark.slow),
     pytest.param("gatework train {} > /dev/full 2> /dev/full", id="a full disk", marks=pytest.mark.slow),
     pytest.param("gatework train {} | true", id="nobody at all", marks=pytest.mark.slow),

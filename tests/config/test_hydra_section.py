@@ -86,7 +86,10 @@ RECIPES: dict[str, tuple[str, int, str]] = {
 }
 
 
-@pytest.mark.parametrize(("section", "line", "says"), RECIPES.values(), ids=RECIPES.keys())
+@pytest.mark.parametrize(
+    ("section", "line", "says"),
+    [pytest.param(*one, id=name, marks=[pytest.mark.slow] if number % 3 else []) for number, (name, one) in enumerate(RECIPES.items())],
+)
 def test_a_recipe_asks_nothing_else_of_hydra(
     payload: Path, write: Write, capsys: pytest.CaptureFixture[str], section: str, line: int, says: str
 ):

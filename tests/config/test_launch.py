@@ -194,7 +194,7 @@ JOB = textwrap.dedent("""
 """)
 
 
-@pytest.mark.parametrize("launcher", ["process", "joblib", pytest.param("submitit_local", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("launcher", ["process", *(pytest.param(name, marks=pytest.mark.slow) for name in ("joblib", "submitit_local"))])
 def test_other_launchers(folder, launcher):
     (folder / "job.py").write_text(JOB)
     words = ["-m", "recipe=text_generation", "model.layers.gru.units=14,5", "seed=3", f"hydra/launcher={launcher}"]

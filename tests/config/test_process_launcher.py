@@ -74,7 +74,9 @@ def test_a_job_whose_process_dies_does_not_stop_the_others(tmp_path: Path) -> No
     assert "its process ended with exit code 3" in err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, *(pytest.param(one, marks=pytest.mark.slow) for one in (signal.SIGINT, signal.SIGKILL))]
+)
 def test_a_stopped_launcher_stops_its_jobs_in_order(number: signal.Signals, tmp_path: Path) -> None:
     """Killed, it can tell them nothing; they see that it is gone."""
     process = start(tmp_path, "model.layers.gru.units=8,9")

@@ -261,7 +261,14 @@ def test_places_of_an_image_are_attended_to_from_a_state_of_zeros(workshop: Work
 
 @pytest.mark.torch
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ["the tutorial's", "additive", "dropped", "two cells, state not carried", "vector fed", "after"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "the tutorial's",
+        "vector fed",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("additive", "dropped", "two cells, state not carried", "after")),
+    ],
+)
 def test_both_backends_train_alike(name: str) -> None:
     decoder = {"cell": {**GRU, "dropout": 0.2, "recurrent_dropout": 0.3}} if name == "dropped" else DECODERS[name]
     results = []

@@ -85,7 +85,7 @@ def trained(step: Any, recipe: str, backend: str, words: Sequence[str]) -> Itera
     ("recipe", "more"),
     [
         ("text_generation", ()),
-        ("text_generation_stateless", ()),
+        pytest.param("text_generation_stateless", (), marks=pytest.mark.slow),
         pytest.param("translation", (), marks=pytest.mark.slow),
         ("translation", ("model.layers.decoder.carry_state=true",)),
         ("captioning", ()),

@@ -77,6 +77,7 @@ def test_the_unchanged_project_is_valid(server: ForkServer, tmp_path: Path) -> N
         assert (outcome.code, outcome.err) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_few(server: ForkServer, tmp_path: Path) -> None:
     assert run(server, tmp_path, -1, 20) == []
 

@@ -137,6 +137,7 @@ def test_installed_command_checks(installation: Installation) -> None:
     assert not list(installation.folder.glob("runs/*"))
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_installed_command_trains(installation: Installation) -> None:
     installation.start("gatework", "train", "recipe=text_generation", "data=python_source", "debug=small", "tracking=none")

@@ -9,6 +9,7 @@ import pytest
 
 from framework.cli.main import main
 
+BACKENDS = [pytest.param("torch", marks=pytest.mark.torch), pytest.param("tensorflow", marks=[pytest.mark.tensorflow, pytest.mark.slow])]
 PARTS = {"train": 600, "val": 60, "test": 60}
 NUMBERS = {"один": "bir", "два": "iki", "три": "üç", "четыре": "dört", "пять": "beş"}
 THINGS = {"дом": "ev", "кот": "kedi", "стол": "masa", "цветок": "çiçek", "человек": "adam"}
@@ -46,7 +47,7 @@ def edited(path: Path, **changes: str) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-@pytest.mark.parametrize("backend", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("torch", "tensorflow")])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_own_pairs(backend: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", "mine", "--from", "translation"]) == 0
     files = {part: f"{{source_path: {part}.ru, target_path: {part}.tr}}" for part in ("val", "test")}

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from small_captions import colour_of, write_pictures
-from strangers.test_own_pairs import edited
+from strangers.test_own_pairs import BACKENDS, edited
 
 from framework.cli.main import main
 
 
-@pytest.mark.parametrize("backend", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("torch", "tensorflow")])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_own_photos(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     write_pictures(tmp_path)

@@ -79,6 +79,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Stranger:
     return Stranger(tmp_path_factory.mktemp("stranger"))
 
 
+@pytest.mark.slow
 def test_light_commands_know_the_package_and_import_no_backend(stranger: Stranger) -> None:
     assert "the config is valid (4 layers" in stranger.types("check", *COMMON)
     explained = json.loads(stranger.types("explain", *COMMON, "--json"))

@@ -130,7 +130,9 @@ def test_a_store_that_takes_it_after_all_has_everything(new_run: NewRun, monkeyp
     assert store.only_run().status == "finished"
 
 
-@pytest.mark.parametrize("call", ["make_run", "runs", "set_tags", "add_values", "set_status"])
+@pytest.mark.parametrize(
+    "call", ["add_values", *(pytest.param(call, marks=pytest.mark.slow) for call in ("make_run", "runs", "set_tags", "set_status"))]
+)
 def test_what_never_answers_is_asked_for_a_while(call: str, new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
     run, store = new_run(), FakeStore()
     run.measure(1, 5)
@@ -168,6 +170,7 @@ def test_sync_ends_too_and_says_why(
     assert f"not everything could be delivered ({error})" in out
 
 
+@pytest.mark.slow
 def test_an_experiment_that_was_deleted_is_named(tmp_path: Path) -> None:
     from mlflow import MlflowClient
 

@@ -87,6 +87,7 @@ def test_a_killed_run_is_killed_in_mlflow_and_gone_on_with_there(new_run: NewRun
     assert not (run.path / follow.LOG).exists()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_is_told_once_and_costs_little_time(new_run: NewRun) -> None:
     run = new_run("one", "tracking.uri=http://someone:secret@127.0.0.1:9", "tracking.timeout=1")
     warnings: list[str] = []

@@ -85,6 +85,7 @@ def test_the_model_makes_the_same_text_as_the_run(trained: tuple[Run, str]) -> N
         model.predict(prompts, params={"temperature": -1.0})
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_the_model_makes_the_same_translations_as_the_run(translator: tuple[Run, str]) -> None:
     import mlflow
@@ -101,6 +102,7 @@ def test_the_model_makes_the_same_translations_as_the_run(translator: tuple[Run,
         model.predict(column, params={"beam_width": 0})
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_pictures_and_the_table_of_translations_are_delivered(translator: tuple[Run, str]) -> None:
     run, address = translator

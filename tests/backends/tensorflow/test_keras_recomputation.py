@@ -82,7 +82,13 @@ def assert_same(found: list[Any], expected: list[Any]) -> None:
 
 @pytest.mark.parametrize(
     ("way", "form"),
-    [("once", "eager"), ("once", "graph"), ("in two depths", "eager"), pytest.param("in two depths", "graph", marks=pytest.mark.slow)],
+    [
+        ("once", "graph"),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)
+            for one in (("once", "eager"), ("in two depths", "eager"), ("in two depths", "graph"))
+        ),
+    ],
 )
 @pytest.mark.parametrize("kind", LAYERS)
 def test_a_layer_that_is_run_again_is_what_it_was(kind: str, way: str, form: str) -> None:

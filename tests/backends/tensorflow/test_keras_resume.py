@@ -190,6 +190,7 @@ def ragged_model() -> dict[str, Any]:
     return language_model(None, gru={"kind": "gru", "units": 7, "return_sequences": True})
 
 
+@pytest.mark.slow
 def test_batches_of_many_shapes_give_the_same_bits_wherever_a_training_was_interrupted(
     workshop: Workshop, ragged_model: dict[str, Any]
 ) -> None:

@@ -34,7 +34,11 @@ class Kills(SilentReporter):
 ALL = ["embedding", "gru", "logits"]
 
 
-@pytest.mark.parametrize(("dtype", "layers"), [("mixed_bfloat16", ["gru"]), ("mixed_bfloat16", ALL), ("bfloat16", ALL)], ids=str)
+@pytest.mark.parametrize(
+    ("dtype", "layers"),
+    [("mixed_bfloat16", ALL), *(pytest.param(*one, marks=pytest.mark.slow) for one in (("mixed_bfloat16", ["gru"]), ("bfloat16", ALL)))],
+    ids=str,
+)
 def test_a_run_trains_samples_goes_on_measures_and_writes(dtype: str, layers: list[str], small: Any, text: Path) -> None:  # noqa: F811
     typed = [f"model.layers.{layer}.dtype={dtype}" for layer in layers]
     overrides = [*typed, "data.validation_fraction=0.2", "trainer.checkpoint.every_n_steps=2", "model.layers.gru.recurrent_dropout=0.1"]

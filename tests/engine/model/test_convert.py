@@ -27,7 +27,9 @@ def runs_dir(run: Run) -> str:
     return str(run.path.parents[1])
 
 
-@pytest.mark.parametrize(("source", "to", "kind"), [("torch", "tensorflow", "adam"), ("tensorflow", "torch", "rmsprop")])
+@pytest.mark.parametrize(
+    ("source", "to", "kind"), [("torch", "tensorflow", "adam"), pytest.param("tensorflow", "torch", "rmsprop", marks=pytest.mark.slow)]
+)
 def test_training_goes_on_in_the_converted_run_as_in_the_source(source: str, to: str, kind: str, small: Small) -> None:
     settings = [
         f"optimizer={kind}",

@@ -82,7 +82,7 @@ def test_a_run_leaves_everything_behind(backend: str, small) -> None:  # type: i
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("stop_at", [3, 9])
+@pytest.mark.parametrize("stop_at", [9, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_to_the_same_bits(backend: str, stop_at: int, small) -> None:  # type: ignore[no-untyped-def]
     hard = (
         "data.validation_fraction=0.2",

@@ -14,7 +14,10 @@ from framework.engine.model.evaluate import evaluate_run
 from framework.errors import UnsupportedArgument
 from framework.report.progress import SilentReporter
 
-BACKENDS = [pytest.param("torch", marks=pytest.mark.torch), pytest.param("tensorflow", marks=pytest.mark.tensorflow)]
+BACKENDS = [
+    pytest.param("torch", marks=pytest.mark.torch),
+    pytest.param("tensorflow", marks=[pytest.mark.tensorflow, pytest.mark.slow]),
+]
 WAYS = {
     "bidirectional": (
         [

@@ -19,7 +19,10 @@ SMALL = (
     "optimizer.learning_rate=0.01",
     "tracking=none",
 )
-BACKENDS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("torch", "tensorflow")]
+BACKENDS = [
+    pytest.param("torch", marks=pytest.mark.torch),
+    pytest.param("tensorflow", marks=[pytest.mark.tensorflow, pytest.mark.slow]),
+]
 
 
 @pytest.fixture

@@ -115,6 +115,7 @@ def test_the_tutorials_probe_sentences(tutorial: PreparedData) -> None:
     assert [processor.source.decode(row) for row in rows][1] == "esta es mi vida ."
 
 
+@pytest.mark.slow
 def test_grouped_parts_share_no_source(folder: Path, cache: Path) -> None:
     data = prepared(folder, cache, "data=spa_eng_grouped")
     parts = {part: {source for source, _ in sentences(data, part)} for part in data.splits}
@@ -140,6 +141,7 @@ def test_it_is_prepared_only_once(folder: Path, cache: Path, tutorial: PreparedD
     assert prepared(folder, cache, "data=spa_eng").digest == tutorial.digest
 
 
+@pytest.mark.slow
 def test_the_later_versions_vocabularies(folder: Path, cache: Path) -> None:
     data = prepared(folder, cache, "data=spa_eng_later")
     assert data.sizes == {"source": 5_000, "target": 5_000}

@@ -45,7 +45,10 @@ def tape_of(model: Any, given: dict[str, np.ndarray], compiled: bool) -> dict[st
     }
 
 
-@pytest.mark.parametrize(("name", "more"), BY_HAND, ids=[name for name, _ in BY_HAND])
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [pytest.param(name, more, marks=[pytest.mark.slow] if name in ("additive", "general") else [], id=name) for name, more in BY_HAND],
+)
 def test_gradients_are_those_of_the_plain_loop(name: str, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     from framework.backends.tensorflow.layers import attention_decoder
 

@@ -126,7 +126,10 @@ def test_a_hessian_times_a_vector_is_a_difference_of_the_oracles_gradients() -> 
 
 @pytest.mark.parametrize(
     ("form", "arguments"),
-    [(masked, {}), (once, {"reset_after": False}), (once, {"unroll": True})],
+    [
+        (once, {"reset_after": False}),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in ((masked, {}), (once, {"unroll": True}))),
+    ],
     ids=lambda part: getattr(part, "__name__", str(part)),
 )
 def test_jacobians_of_what_ran_at_once(form: Form, arguments: dict[str, Any]) -> None:
@@ -140,6 +143,7 @@ def test_jacobians_of_what_ran_at_once(form: Form, arguments: dict[str, Any]) ->
     same(*found)
 
 
+@pytest.mark.slow
 def test_a_hessian_is_a_jacobian_of_gradients() -> None:
     layer = made(GRU)
     with tf.GradientTape(persistent=True) as outer:

@@ -44,7 +44,9 @@ class Trained(tf.Module):
         return [float(self.train(tf.constant(X))["loss"]) for _ in range(3)]
 
 
-@pytest.mark.parametrize("arguments", [{}, {"reset_after": False}, {"unroll": True}], ids=str)
+@pytest.mark.parametrize(
+    "arguments", [{}, *(pytest.param(one, marks=pytest.mark.slow) for one in ({"reset_after": False}, {"unroll": True}))], ids=str
+)
 def test_a_saved_model_trains_and_is_differentiated(arguments: dict[str, Any], tmp_path: Path) -> None:
     module = Trained(GRU(5, return_sequences=True, **arguments))
     tf.saved_model.save(module, tmp_path, signatures={"train": module.train, "forward": module.forward})
@@ -67,7 +69,10 @@ def test_a_saved_model_trains_and_is_differentiated(arguments: dict[str, Any], t
 
 @pytest.mark.parametrize(
     "arguments",
-    [{}, {"return_sequences": True, "reset_after": False, "go_backwards": True}, {"training": True, "masked": True}],
+    [
+        {"return_sequences": True, "reset_after": False, "go_backwards": True},
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ({}, {"training": True, "masked": True})),
+    ],
     ids=str,
 )
 def test_an_unrolled_layer_is_converted_for_tflite(arguments: dict[str, Any], tmp_path: Path) -> None:
