@@ -266,11 +266,16 @@ def test_places_of_an_image_are_attended_to_from_a_state_of_zeros(workshop: Work
     [
         "the tutorial's",
         "vector fed",
+        "doubly stochastic",
         *(pytest.param(name, marks=pytest.mark.slow) for name in ("additive", "dropped", "two cells, state not carried", "after")),
     ],
 )
 def test_both_backends_train_alike(name: str) -> None:
-    decoder = {"cell": {**GRU, "dropout": 0.2, "recurrent_dropout": 0.3}} if name == "dropped" else DECODERS[name]
+    more = {
+        "dropped": {"cell": {**GRU, "dropout": 0.2, "recurrent_dropout": 0.3}},
+        "doubly stochastic": {"cell": GRU, "doubly_stochastic": 0.5},
+    }
+    decoder = more.get(name) or DECODERS[name]
     results = []
     for backend in ("torch", "tensorflow"):
         workshop, listener = Workshop(backend), Listener()
@@ -285,6 +290,28 @@ def test_both_backends_train_alike(name: str) -> None:
         np.testing.assert_allclose(value, other_gradients[key], rtol=0, atol=1e-10, err_msg=key)
         if key != "decoder/attention/score/bias":  # a softmax does not see it: its gradient is zero, or what rounding leaves
             np.testing.assert_allclose(weights[key], other_weights[key], rtol=0, atol=1e-8, err_msg=key)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_places_that_are_left_out_cost_what_the_formula_says(masked: bool, workshop: Workshop) -> None:
+    batch = sentences()
+    batch["target"][0, 2:] = 0
+    model = translation({"cell": GRU, "doubly_stochastic": 0.5})
+    model["layers"]["target_embedding"]["mask_zero"] = masked
+    model["outputs"] = {"output": "logits", "attention": "decoder.attention"}
+    native = workshop.trainee(model).native
+    if hasattr(native, "graph"):
+        torch = pytest.importorskip("torch")
+        found = native({name: torch.from_numpy(value) for name, value in batch.items()})
+        penalties = native.graph.losses()
+        attention = found["attention"].detach().numpy().astype(np.float64)
+    else:
+        found = native(batch)
+        penalties = native.losses
+        attention = found["attention"].numpy().astype(np.float64)
+    assert attention.shape == (3, 4, 5) and (attention[0, 2:].sum() == 0) == masked
+    expected = 0.5 * ((1 - attention.sum(axis=1)) ** 2).sum(axis=1).mean()
+    np.testing.assert_allclose(sum(np.asarray(one.detach() if hasattr(one, "detach") else one) for one in penalties), expected, rtol=1e-6)
 
 
 def test_a_state_that_is_not_carried_is_multiplied_with_nothing(workshop: Workshop) -> None:

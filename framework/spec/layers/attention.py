@@ -172,6 +172,10 @@ class AttentionDecoderSpec(LayerSpec):
     return_state: bool = False
     """Also give the last states, read as ``name.state``."""
 
+    doubly_stochastic: float = Field(0.0, ge=0.0)
+    """Weight of a penalty, the λ of Xu et al. 2015 (arXiv:1502.03044), equation 14: for each place ``(1 - the attention of all steps)²``,
+    summed over the places, the mean over the rows, so that no place is left out. Padding is a step too unless the inputs are masked."""
+
     @property
     def all_cells(self) -> tuple[GRUSpec, ...]:
         """The cells in order."""

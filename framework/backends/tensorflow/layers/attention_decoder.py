@@ -95,6 +95,9 @@ class AttentionDecoder(keras.layers.Layer):  # type: ignore[misc]
         for number in (1, 2):
             results[number] = results[number] if mask is None else without_masked(results[number], mask)
         output, *others = (tf.transpose(one, (1, 0, 2)) for one in results)
+        if self.spec.doubly_stochastic:
+            left_out = tf.reduce_sum(tf.square(1 - tf.reduce_sum(others[-1], axis=1)), axis=1)
+            self.add_loss(self.spec.doubly_stochastic * tf.reduce_mean(left_out))
         return [output, *([tf.concat(list(decoded.states), -1)] if self.spec.return_state else []), *others]
 
     def _first_states(self, sequence: tf.Tensor, given: Any) -> list[tf.Tensor]:

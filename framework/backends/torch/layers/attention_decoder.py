@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from framework.backends.base.gru_arguments import mask_count
 from framework.backends.base.scoring import Scoring
 from framework.backends.torch.activations import activation
+from framework.backends.torch.activity import ActivityPenalties
 from framework.backends.torch.attention.loop import Decoded, Decoder, DecoderCell, DecoderState, loop
 from framework.backends.torch.attention.memory import Memory, attend
 from framework.backends.torch.attention.scan import scan
@@ -59,6 +60,7 @@ class AttentionDecoder(AttendingLayer):
             self.get_submodule(outer).add_module(inner, gru)
             self._cell_places.append(place)
         self.create_weights()
+        self.activity_penalties = ActivityPenalties()
 
     def grus(self) -> list[GRU]:
         """The cells in order."""
@@ -86,7 +88,18 @@ class AttentionDecoder(AttendingLayer):
             outputs["state"] = Signal(torch.cat(list(decoded.states), dim=-1))
         for name, given in (("context", decoded.contexts), ("attention", decoded.weights)):
             outputs[name] = Signal(_only(given, times).transpose(0, 1), mask)
+        if self.spec.doubly_stochastic:
+            attention = outputs["attention"].value
+            self.activity_penalties.record(self._left_out, [attention], self.training, f"layer '{self.planned.name}'")
         return outputs
+
+    def losses(self) -> list[Tensor]:
+        """Penalties of the weights, and of the attention of all calls of the step."""
+        return [*super().losses(), *self.activity_penalties.read()]
+
+    def _left_out(self, attention: Tensor) -> Tensor:
+        """What places lack of an attention of 1 over all steps, squared and summed."""
+        return self.spec.doubly_stochastic * (1 - attention.sum(dim=1)).square().sum()
 
     def step_form(self, embedding: Layer | None) -> StepForm:
         """With keys, products and tables made once, before the first step."""
