@@ -30,8 +30,11 @@ ADDED_LATER: dict[str, Any] = {
     "decoding.max_length": None,
     "decoding.replace_unknown": False,
     "trainer.limit_scored_examples": 1000,
+    "data.features.position_scale": 1.0,
+    "model.layers.*.doubly_stochastic": 0.0,
 }
-"""Settings that earlier versions did not have, with the value that computes what those did: at that value they do not count."""
+"""Settings that earlier versions did not have, with the value that computes what those did: at that value they do not count. A star is
+any name."""
 
 
 def resolved(experiment: Experiment) -> dict[str, Any]:
@@ -62,10 +65,20 @@ def _counted(experiment: Experiment) -> dict[str, Any]:
     """Every setting without its passwords, and without what came later and changes nothing."""
     mapping: dict[str, Any] = conceal(resolved(experiment))
     for path in (*ONLY_TOLD, *ADDED_LATER):
-        section, key = path.split(".")
-        if key in mapping[section] and not counts(path, mapping[section][key]):
-            del mapping[section][key]
+        _leave_out(mapping, path.split("."), path)
     return mapping
+
+
+def _leave_out(mapping: Any, keys: list[str], path: str) -> None:
+    """Takes a setting out of a nested config where it does not count; ``path`` is its whole path."""
+    first, *rest = keys
+    for key in list(mapping) if first == "*" else [first]:
+        if not isinstance(mapping, dict) or key not in mapping:
+            continue
+        if rest:
+            _leave_out(mapping[key], rest, path)
+        elif not counts(path, mapping[key]):
+            del mapping[key]
 
 
 def counts(path: str, value: object) -> bool:

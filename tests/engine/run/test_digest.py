@@ -123,3 +123,16 @@ def test_a_run_that_an_earlier_version_began_is_still_the_same_run() -> None:
 def test_settings_of_a_search_count_where_they_are_not_the_default(other: dict[str, object]) -> None:
     strategy = {"strategy": "beam"}
     assert config_digest(experiment(decoding={**strategy, **other})) != config_digest(experiment(decoding=strategy))
+
+
+def test_a_layers_newer_setting_counts_only_where_it_changes_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    from framework.engine.run import digest
+
+    plain, frozen = experiment(), resolved(experiment())["model"]
+    frozen["layers"]["gru"]["trainable"] = False
+    before = config_digest(plain)
+    monkeypatch.setitem(digest.ADDED_LATER, "model.layers.*.trainable", True)
+    assert config_digest(plain) != before, "an older version's configs did not have it"
+    assert config_digest(experiment(model=frozen)) != config_digest(plain)
+    monkeypatch.delitem(digest.ADDED_LATER, "model.layers.*.trainable")
+    assert config_digest(plain) == before
