@@ -6,6 +6,7 @@
     .venv/bin/python scripts/benchmark.py step                   # a recipe's training step against plain loops by hand
     .venv/bin/python scripts/benchmark.py generate --run last    # tokens a second, one prompt and many at once
     .venv/bin/python scripts/benchmark.py translate --run last   # sentences a second, greedily and by beam search
+    .venv/bin/python scripts/benchmark.py features               # features of images: speed, memory, and what a kill costs
 
 Nothing is measured while the machine is busy with something else; what it is busy with is named.
 """
@@ -18,11 +19,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from benchmarks import generate, gru, memory, step, translate
+from benchmarks import features, generate, gru, memory, step, translate
 from benchmarks.quiet import require_quiet
 from benchmarks.report import write
 
-SUBJECTS = {"gru": gru, "memory": memory, "step": step, "generate": generate, "translate": translate}
+SUBJECTS = {"gru": gru, "memory": memory, "step": step, "generate": generate, "translate": translate, "features": features}
 
 
 def main() -> int:
@@ -36,7 +37,7 @@ def main() -> int:
     )
     parser.add_argument("--only", help="gru, memory, step, translate: contestants, separated by commas")
     parser.add_argument("--recipe", default="text_generation", help="step: the recipe (%(default)s)")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="key=value", help="step: an override of its config")
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="key=value", help="step, features: an override")
     parser.add_argument("--run", default="last", help="generate, translate: the run to write with")
     parser.add_argument("--runs-dir", default="runs", help="generate, translate: folder of all runs")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from framework.errors import GateworkError
+from framework.errors import GateworkError, InputError
 
 ROOT = Path(__file__).parents[2]
 
@@ -126,6 +126,75 @@ def test_a_limit_is_measured_once_a_product_and_added_up(scripts: Any, monkeypat
     assert list(found) == [(4, 8, 16)] and 0 < found[4, 8, 16] < 1
     monkeypatch.setattr(product, "_measure", lambda shapes, dtype: {shape: float(shape[0]) for shape in shapes})
     assert product.limit_seconds([product.Product(2, 1, 1), product.Product(3, 1, 1, times=5), product.Product(2, 1, 1)]) == 2 + 15 + 2
+
+
+SCENES = ["data=scenes", "data.max_images=200", "data.features.batch_size=8"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by their group")
+def test_features_are_measured_and_a_kill_costs_a_batch_at_most(scripts: Any) -> None:
+    [row] = scripts("benchmarks.features").measure(SimpleNamespace(overrides=SCENES))
+    assert (row["features"], row["images"], row["a batch"]) == ("patches", 200, 8)
+    assert row["images a second"] >= 200 / row["seconds"] > 0
+    assert 5 < row["extractor MiB"] < 500 and 0 < row["above it MiB"] < 500
+    assert 100 <= row["killed after images"] < 200 and row["killed after images"] % 8 == 0
+    assert 0 <= row["computed twice"] <= 8 and row["differing"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by their group")
+def test_images_that_are_computed_twice_or_differ_are_counted(scripts: Any, tmp_path: Path) -> None:
+    extraction = scripts("benchmarks.extraction").Extraction
+    words = [*SCENES[:1], "data.max_images=40", "data.features.batch_size=8"]
+    one, other = extraction(words, tmp_path / "one"), extraction(words, tmp_path / "other")
+    assert one.images == one.computed == 0
+    one.finish(counted=True)
+    other.finish()
+    assert (one.images, one.computed, other.computed, one.differing(other)) == (40, 40, 0, 0)
+    [index], [values] = one._files("index"), one._files("values")
+    os.truncate(index, 24 * 32)
+    assert one.images == 24
+    one.finish(counted=True)
+    assert (one.images, one.computed, one.differing(other)) == (40, 40 + 16, 0)
+    content = bytearray(values.read_bytes())
+    content[-1] ^= 1
+    values.write_bytes(content)
+    assert one.differing(other) == 1
+    os.truncate(index, 39 * 32)
+    os.truncate(values, len(content) // 40 * 39)
+    assert one.differing(other) == 1, "an image that one of them lacks"
+    with pytest.raises(InputError, match=r"data: no data 'scene'\n(.*\n)+ +did you mean: scenes"):
+        extraction(["data=scene"], tmp_path / "no").finish()
+
+
+_HOLDS = """
+import mmap, subprocess, sys
+size = 64 * 2**20
+if sys.argv[1:]:
+    child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdin=sys.stdin, stdout=subprocess.PIPE)
+    child.stdout.readline()
+    with open(sys.argv[2], "rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    assert sum(mapped[::4096]) == 0
+else:
+    held = b"x" * size
+print("ready", flush=True)
+sys.stdin.read()
+if sys.argv[1:]:
+    child.wait()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="elsewhere what a process alone has of a file counts")
+def test_memory_is_that_of_all_processes_without_mapped_files(scripts: Any, tmp_path: Path) -> None:
+    mebibyte = 2**20
+    (tmp_path / "mapped").write_bytes(bytes(64 * mebibyte))
+    command = [sys.executable, "-c", _HOLDS, _HOLDS, str(tmp_path / "mapped")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        held = scripts("benchmarks.own_memory").OwnMemory(process.pid)
+        assert 64 * mebibyte < held.bytes() < 112 * mebibyte
+    assert held.bytes() == 0
 
 
 @pytest.mark.slow
