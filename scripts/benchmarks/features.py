@@ -48,7 +48,7 @@ class Undisturbed:
         images: their number.
         seconds: from the command's start to its end.
         rate: images a second once the first batch was done.
-        memory: bytes that the command and its processes had of their own at most.
+        memory: bytes that the command and its processes had of their own at most, each at its own time.
     """
 
     images: int
@@ -89,7 +89,7 @@ def undisturbed(extraction: Extraction) -> Undisturbed:
     with extraction.running() as process:
         held = OwnMemory(process.pid)
         while process.poll() is None:
-            memory = max(memory, held.bytes())
+            memory = held.peak()
             there = extraction.images
             if there > (seen[-1][1] if seen else 0):
                 seen.append((time.perf_counter(), there))
@@ -113,7 +113,7 @@ def idle_memory(spec: Any) -> int:
         assert process.stdout is not None
         if process.stdout.readline() != b"ready\n":
             raise GateworkError("the extractor could not be made alone; what was wrong stands before this")
-        return OwnMemory(process.pid).bytes()
+        return OwnMemory(process.pid).now()
 
 
 def kill_half_way(extraction: Extraction, whole: Undisturbed, batch: int) -> tuple[int, int]:
