@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
-from framework.data.features import lasting
+from framework.data.features import apart, lasting
 from framework.data.features.apart import ApartExtractor
 from framework.data.features.extractor import EXTRACTORS
 from framework.data.features.lasting import extract_lasting
@@ -95,6 +98,40 @@ def test_efficientnet_lite0_on_its_real_weights(published_data: Path) -> None:
     rows = found[1].reshape(7, 7, -1)[::-1].reshape(49, -1)
     near = float((rows * found[0]).sum() / np.linalg.norm(rows) / np.linalg.norm(found[0]))
     assert near > float((found[1] * found[0]).sum() / np.linalg.norm(found[1]) / np.linalg.norm(found[0])), "places come row by row"
+
+
+def test_a_network_sees_a_few_images_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, seen = PatchesSpec(image_size=32, patch_size=16), list[int]()
+    patches = EXTRACTORS["patches"].make(spec)
+
+    def extract(images: Any) -> Any:
+        seen.append(len(images))
+        return patches(images)
+
+    monkeypatch.setitem(EXTRACTORS._items, "patches", SimpleNamespace(make=lambda spec: extract))
+    images = np.random.default_rng(0).integers(256, size=(37, 32, 32, 3), dtype=np.uint8)
+    given, answers = io.BytesIO(), io.BytesIO()
+    apart._send(given, images)
+    given.seek(0)
+    apart._serve(given, answers, spec.model_dump_json())
+    answers.seek(0)
+    assert_array_equal(apart._received(answers, np.dtype("<f4")), patches(images))
+    assert seen == [16, 16, 5]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="the memory of a process is read from /proc")
+def test_a_network_takes_little_memory_above_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    if not all(importlib.util.find_spec(name) for name in ("torch", "efficientnet_lite_pytorch")):
+        pytest.skip("EfficientNet-Lite0 is not installed")
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / "scripts"))
+    features, extraction = (importlib.import_module(f"benchmarks.{name}") for name in ("features", "extraction"))
+    settings = "{kind:efficientnet_lite0,weights:random,image_size:224,batch_size:64}"
+    words = ["data=scenes", "data.max_images=128", "~data.features", f"+data.features={settings}"]
+    found = features.undisturbed(extraction.Extraction(words, tmp_path))
+    above = found.memory - features.idle_memory(EfficientNetLite0Spec(weights="random"))
+    print(f"{above / 2**20:.0f} MiB above the idle extractor")
+    assert found.images == 128 and above < 600e6
 
 
 @pytest.mark.slow
