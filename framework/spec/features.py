@@ -133,15 +133,20 @@ class EfficientNetLite0Spec(NetworkFeaturesSpec):
 
 
 class InceptionV3Spec(NetworkFeaturesSpec):
-    """Inception v3, the tutorial's: 8 x 8 places of 2,048 numbers for 299 pixels.
+    """Inception v3, the tutorial's: 8 x 8 places of 2,048 numbers for 299 pixels; on torch or else on TensorFlow, with the same features.
 
-    Source: C. Szegedy et al. 2015 (arXiv:1512.00567).
+    Both take Keras' own file of weights from ``models`` in ``$KERAS_HOME`` or ``~/.keras``, and fetch it where it is missing. Source:
+    C. Szegedy et al. 2015 (arXiv:1512.00567).
     """
 
     kind: Literal["inception_v3"] = "inception_v3"
 
     image_size: int = Field(299, ge=75, le=4096)
     """Pixels on each side of the square that an image is brought to."""
+
+    def identity(self) -> dict[str, Any]:
+        """What features of the same image depend on; Keras alone once drew random weights, and drew others."""
+        return super().identity() | ({"drawn": "on each backend"} if self.random else {})
 
 
 class KerasApplicationSpec(NetworkFeaturesSpec):

@@ -30,6 +30,7 @@ OWN = {
         "product": "products with prepared weights",
         "large_product": "prepacked products with their gradients",
         "second_order": "gradients of gradients of what is written by hand",
+        "inception_v3": "the network that Keras has itself",
         "tracing": "what records a layer",
         "gru/settings": "the attributes that Keras' GRU has itself",
         "gru/state": "states, which Keras' RNN keeps itself",

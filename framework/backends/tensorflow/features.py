@@ -10,8 +10,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from framework.backends.base.random_convolutions import random_convolutions
 from framework.errors import InputError, nearest
 from framework.spec.features import InceptionV3Spec, KerasApplicationSpec, NetworkFeaturesSpec
+
+_CONVOLUTION_AND_NORM = (keras.layers.Conv2D, keras.layers.BatchNormalization)
 
 
 class KerasExtractor:
@@ -23,12 +26,12 @@ class KerasExtractor:
     """
 
     def __init__(self, network: Any, prepare: Callable[[Any], Any]) -> None:
-        self._network = network
+        self.network = network
         self._prepare = prepare
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """``(batch, size, size, 3) uint8`` to ``(batch, places, width) float32``, places row by row."""
-        found = np.asarray(self._network(self._prepare(images.astype(np.float32)), training=False), np.float32)
+        found = np.asarray(self.network(self._prepare(images.astype(np.float32)), training=False), np.float32)
         return found.reshape(len(found), -1, found.shape[-1])
 
 
@@ -38,7 +41,14 @@ def inception_v3(spec: InceptionV3Spec) -> KerasExtractor:
     Raises:
         InputError: its weights cannot be had.
     """
-    return _application("InceptionV3", spec)
+    extractor = _application("InceptionV3", spec)
+    if spec.random:  # the same as on torch, whose features of the same settings these are
+        convolutions, norms = ([one for one in extractor.network.layers if isinstance(one, kind)] for kind in _CONVOLUTION_AND_NORM)
+        drawn = random_convolutions([tuple(one.kernel.shape) for one in convolutions], spec.seed)
+        for convolution, norm, (kernel, *others) in zip(convolutions, norms, drawn, strict=True):
+            convolution.set_weights([kernel])
+            norm.set_weights(others)
+    return extractor
 
 
 def keras_application(spec: KerasApplicationSpec) -> KerasExtractor:

@@ -10,11 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from framework.backends.base.random_convolutions import random_convolutions
+from framework.backends.torch.inception_v3 import InceptionV3, fetch, keras_file, keras_weights
 from framework.errors import InputError
-from framework.spec.features import EfficientNetLite0Spec, NetworkFeaturesSpec, TimmSpec
+from framework.spec.features import EfficientNetLite0Spec, InceptionV3Spec, NetworkFeaturesSpec, TimmSpec
 
 _LITE_MIDDLE, _LITE_SCALE = 127.0, 128.0
 """What EfficientNet-Lite's pixels are moved by and divided by."""
+
+_KERAS_MIDDLE = 127.5
+"""Inception v3's, of which Keras makes numbers from -1 to 1."""
 
 
 class TorchExtractor:
@@ -57,6 +62,26 @@ def efficientnet_lite0(spec: EfficientNetLite0Spec) -> TorchExtractor:
     if not spec.random:
         network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True))
     return TorchExtractor(_ready(network).extract_features, torch.tensor(_LITE_MIDDLE), torch.tensor(_LITE_SCALE))
+
+
+def inception_v3(spec: InceptionV3Spec) -> TorchExtractor:
+    """Keras' Inception v3 without its pooling and classes.
+
+    Raises:
+        InputError: its weights cannot be had.
+    """
+    network = InceptionV3()
+    if spec.random:  # the same as on TensorFlow, whose features of the same settings these are
+        network.take(random_convolutions(network.kernel_shapes, spec.seed))
+    else:
+        file = keras_file()
+        try:
+            fetch(file)
+            network.take(keras_weights(file))
+        except Exception as error:  # the network is down, the file is another one, or h5py is not installed
+            message = f"data.features: Keras' weights of Inception v3 cannot be had as '{file}'"
+            raise InputError(f"{message}: {_weights_hint(spec, error)}") from error
+    return TorchExtractor(_ready(network), torch.tensor(_KERAS_MIDDLE), torch.tensor(_KERAS_MIDDLE))
 
 
 def timm_network(spec: TimmSpec) -> TorchExtractor:

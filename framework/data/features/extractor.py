@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,15 +25,28 @@ class Extractor(Protocol):
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where something that computes features is.
+
+    Attributes:
+        function: ``module:name`` of a function from the settings to an :class:`Extractor`.
+        package: what has to be installed for it; None where nobody has to look, as there is no other place.
+    """
+
+    function: str
+    package: str | None = None
+
+
+@dataclass(frozen=True)
 class ExtractorKind:
     """What computes a kind of features.
 
     Attributes:
-        place: ``module:name`` of a function from the settings to an :class:`Extractor`.
+        places: where it is; the first whose package is installed is taken. All give the same features, up to rounding.
         apart: whether it runs in a process of its own, as what it needs is large or does not get on with a backend.
     """
 
-    place: str
+    places: tuple[Place, ...]
     apart: bool = True
 
     def make(self, spec: PixelFeaturesSpec) -> Extractor:
@@ -41,22 +55,41 @@ class ExtractorKind:
         Raises:
             InputError: what it needs is not installed, or its weights cannot be had.
         """
-        module, _, name = self.place.partition(":")
+        place = self.place(spec.kind)
+        module, _, name = place.partition(":")
         try:
             maker: Callable[[PixelFeaturesSpec], Extractor] = getattr(import_module(module), name)
         except (ImportError, AttributeError) as error:
-            raise InputError(f"data.features.kind: {self.place}, which computes '{spec.kind}', cannot be imported: {error}") from error
+            raise InputError(f"data.features.kind: {place}, which computes '{spec.kind}', cannot be imported: {error}") from error
         return maker(spec)
+
+    def place(self, kind: str) -> str:
+        """The function that computes it on this machine. Packages are looked for, none is imported.
+
+        Args:
+            kind: its name, for the error.
+
+        Raises:
+            InputError: no package that could compute it is installed.
+        """
+        for place in self.places:
+            if place.package is None or find_spec(place.package) is not None:
+                return place.function
+        extras = " or ".join(f"pip install 'gatework[{place.package}]'" for place in self.places)
+        raise InputError(f"data.features.kind: {kind} needs a package that is not installed: {extras}")
 
 
 EXTRACTORS: Registry[ExtractorKind] = Registry("data.features.kind", "kind of features")
 """What computes features, by kind; those that are read from a file have nothing here."""
-EXTRACTORS.add("patches", ExtractorKind("framework.data.features.patches:Patches", apart=False))
 # Named by their places: a backend is imported in the process that computes with it, and by nobody here.
-EXTRACTORS.add("efficientnet_lite0", ExtractorKind("framework.backends.torch.features:efficientnet_lite0"))
-EXTRACTORS.add("timm", ExtractorKind("framework.backends.torch.features:timm_network"))
-EXTRACTORS.add("inception_v3", ExtractorKind("framework.backends.tensorflow.features:inception_v3"))
-EXTRACTORS.add("keras_application", ExtractorKind("framework.backends.tensorflow.features:keras_application"))
+_TORCH, _TENSORFLOW = "framework.backends.torch.features", "framework.backends.tensorflow.features"
+EXTRACTORS.add("patches", ExtractorKind((Place("framework.data.features.patches:Patches"),), apart=False))
+EXTRACTORS.add("efficientnet_lite0", ExtractorKind((Place(f"{_TORCH}:efficientnet_lite0"),)))
+EXTRACTORS.add("timm", ExtractorKind((Place(f"{_TORCH}:timm_network"),)))
+EXTRACTORS.add(
+    "inception_v3", ExtractorKind((Place(f"{_TORCH}:inception_v3", "torch"), Place(f"{_TENSORFLOW}:inception_v3", "tensorflow")))
+)
+EXTRACTORS.add("keras_application", ExtractorKind((Place(f"{_TENSORFLOW}:keras_application"),)))
 
 
 def feature_kind(spec: type[PixelFeaturesSpec], place: str, apart: bool = True) -> None:
@@ -68,5 +101,5 @@ def feature_kind(spec: type[PixelFeaturesSpec], place: str, apart: bool = True) 
         apart: whether it is to run in a process of its own.
     """
     kind: Any = spec.model_fields["kind"].default
-    EXTRACTORS.add(kind, ExtractorKind(place, apart), place)
+    EXTRACTORS.add(kind, ExtractorKind((Place(place),), apart), place)
     FEATURE_KINDS.add(kind, spec)
