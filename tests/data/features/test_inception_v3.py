@@ -72,6 +72,7 @@ def assert_same(ours: NDArray[np.float32], keras: NDArray[np.float32]) -> None:
     assert_allclose(ours, keras, rtol=0, atol=1e-4 * float(keras.max()))
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.tensorflow
 def test_random_weights_give_the_same_features_on_both(on_torch: Any, on_keras: Any) -> None:
@@ -96,6 +97,7 @@ def test_the_tutorials_places_are_the_same_on_both(on_torch: Any) -> None:
     assert_same(found, features.inception_v3(spec)(images))
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.tensorflow
 def test_a_file_that_keras_has_written_is_fetched_and_read(
