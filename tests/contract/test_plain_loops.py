@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 STEPS = 4
 LATER = {"torch": 2e-5, "tensorflow": 5e-4}
 """Relative tolerance of losses after a step. torch's own Adam adds epsilon after the first steps' correction, ours before it, as Keras'.
-And Keras 3 squares the parts of an embedding's gradient one by one where a word was read several times; ours, as torch's, squares their sum."""
+And Keras 3 squares the parts of an embedding's gradient one by one where a word was read several times; ours squares their sum."""
 
 _TEXT = ("data=text", "data.sequence_length=8", "model.layers.embedding.output_dim=6", "model.layers.gru.units=10")
 SIZES = {

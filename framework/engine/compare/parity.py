@@ -19,6 +19,7 @@ from framework.data.batches import Batch
 from framework.data.limit import limit
 from framework.decoding.generate import generate
 from framework.decoding.sampling import Sampling
+from framework.engine.compare.drawn_text import drawn_text, until_a_border
 from framework.engine.run.digest import resolved
 from framework.engine.run.prepare import Prepared, build_trainee, prepare_experiment
 from framework.spec.experiment import Experiment
@@ -27,6 +28,9 @@ from framework.spec.validate import validate_experiment
 
 TEXT_LENGTH = 100
 """Tokens of the texts that are compared."""
+
+MARGINS = "margins"
+"""Beside what is compared: how near each drawn token was to being another one."""
 
 CANCELLED = 0.01
 """Gradients of an array that are smaller than this share of the model's largest are held against that share: they are sums whose terms
@@ -56,7 +60,7 @@ TOLERANCES = {
     "gradients": Tolerance(1e-4, "float32 sums over time in another order"),
     "step losses": Tolerance(1e-3, "differences of the gradients add up over the steps; each loss is compared with itself"),
     "greedy text": Tolerance(0.0, "tokens are equal or not"),
-    "sampled text": Tolerance(0.0, "tokens are equal or not: the random numbers are the same"),
+    "sampled text": Tolerance(0.0, "the random numbers are the same: tokens are equal, up to the first that two tokens share"),
     "predictions": Tolerance(0.0, "what is written is equal or not"),
 }
 """By what is compared."""
@@ -148,11 +152,10 @@ def _decoded(prepared: Prepared, trainee: Trainee, batch: Batch) -> dict[str, di
     others = {name: value[:1] for name, value in batch.inputs.items() if name != decoded}
     prompt = batch.inputs[decoded][0][: 1 if others else 5]
     banned, seed = prepared.data.processor.banned, prepared.experiment.seed
-    written = {}
-    for what, sampling in (("greedy text", Sampling("greedy", banned=banned)), ("sampled text", Sampling("sample", banned=banned))):
-        result = generate(trainee.stepper(decoded), [prompt], sampling, length=TEXT_LENGTH, seed=seed, inputs=others).result()
-        written[what] = {"tokens": result.tokens[0]}
-    return written
+    greedy = Sampling("greedy", banned=banned)
+    result = generate(trainee.stepper(decoded), [prompt], greedy, length=TEXT_LENGTH, seed=seed, inputs=others).result()
+    drawn = drawn_text(trainee.stepper(decoded), prompt, others, banned, seed, TEXT_LENGTH)
+    return {"greedy text": {"tokens": result.tokens[0]}, "sampled text": {"tokens": drawn["tokens"]}, MARGINS: {"tokens": drawn["margins"]}}
 
 
 def _predicted(prepared: Prepared, trainee: Trainee) -> dict[str, dict[str, NDArray[Any]]]:
@@ -180,9 +183,10 @@ def compare(one: Measured, other: Measured) -> Iterator[Comparison]:
             if name not in left or name not in right or left[name].shape != right[name].shape:
                 yield Comparison(what, name, float("inf"))
                 continue
-            each = what == "step losses"
-            difference = _each_to_itself(left[name], right[name]) if each else _difference(left[name], right[name], floor)
-            yield Comparison(what, name, difference)
+            a, b = left[name], right[name]
+            if what == "sampled text" and MARGINS in one and MARGINS in other:
+                a, b = until_a_border({name: a, MARGINS: one[MARGINS][name]}, {name: b, MARGINS: other[MARGINS][name]})
+            yield Comparison(what, name, _each_to_itself(a, b) if what == "step losses" else _difference(a, b, floor))
 
 
 def _each_to_itself(one: NDArray[Any], other: NDArray[Any]) -> float:
