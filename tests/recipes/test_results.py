@@ -39,7 +39,9 @@ def test_a_result_is_of_the_config_that_it_names(path: Path) -> None:
     digests = {config_digest(framework.load(result.recipe, [*words, f"trainer.max_epochs={epochs}"])) for epochs in lengths}
     assert result.config_digest in digests
     assert [epoch.epoch for epoch in result.epochs] == list(range(1, len(result.epochs) + 1))
-    assert not result.complete or len(result.epochs) >= result.epochs_wanted
+    stopping = framework.load(result.recipe, words).trainer.early_stopping
+    ended = result.epochs_wanted if stopping is None else min(result.epochs_wanted, round(result.figures["best_epoch"]) + stopping.patience)
+    assert not result.complete or len(result.epochs) >= ended
     assert variant.baseline is not None or (path.parent / picture_name(result.variant)).is_file()
 
 
