@@ -29,7 +29,8 @@ def test_every_option_of_every_group_is_valid(folder):
     options = {group: sorted(path.stem for path in (shipped_configs() / group).glob("*.yaml")) for group in GROUPS}
     for turn in range(max(map(len, options.values()))):
         choices = {group: names[turn % len(names)] for group, names in options.items()}
-        data = "spa_eng" if choices["model"].startswith("translation") else "shakespeare"
+        fitting = {"translation": "spa_eng", "captioning": "flickr8k"}
+        data = fitting.get(choices["model"].partition("_")[0], "shakespeare")
         composed = compose(["recipe=text_generation", f"data={data}", *(f"{group}={name}" for group, name in choices.items())])
         validate_experiment(composed.mapping, composed.locate)
         assert {group: composed.choices[group] for group in choices} == choices
