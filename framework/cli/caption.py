@@ -33,22 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
-    _refuse_addresses(arguments.photos)
     photos = _photos(given_lines(arguments.photos, arguments.file))
     alone = len(arguments.photos) == 1 and not Path(arguments.photos[0]).is_dir()
     return write_all(arguments, Job("caption", photos, "photos", AT_ONCE, alone, labelled=True, skips=True))
 
 
-def _refuse_addresses(words: Iterable[str]) -> None:
-    for word in words:
-        if "://" in word:
-            raise InputError(f"'{word}' is an address; nothing is fetched: expected an image file's path")
-
-
 def _photos(paths: Iterable[str]) -> Iterator[str]:
     """Files as they are, and the images below folders."""
     for path in paths:
-        _refuse_addresses([path])
         if not Path(path).is_dir():
             yield path
             continue

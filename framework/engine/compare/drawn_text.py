@@ -16,11 +16,13 @@ from framework.decoding.stepper import State, Stepped, Stepper, Tokens
 BORDER = 1e-4
 """How near the border between two tokens, in probability, a random number may lie and still mean either: both have nearly its score."""
 
-Drawn = Mapping[str, NDArray[Any]]
+DrawnText = Mapping[str, NDArray[Any]]
 """``tokens (length,) int32``, and ``margins (length,) float64``: how far each number was from the nearest border of its token."""
 
 
-def drawn_text(stepper: Stepper, prompt: Any, inputs: Mapping[str, NDArray[Any]], banned: Sequence[int], seed: int, length: int) -> Drawn:
+def drawn_text(
+    stepper: Stepper, prompt: Any, inputs: Mapping[str, NDArray[Any]], banned: Sequence[int], seed: int, length: int
+) -> DrawnText:
     """Draws a text, token by token.
 
     Args:
@@ -40,7 +42,7 @@ def drawn_text(stepper: Stepper, prompt: Any, inputs: Mapping[str, NDArray[Any]]
     return {"tokens": tokens, "margins": np.array(margins)}
 
 
-def until_a_border(one: Drawn, other: Drawn) -> tuple[NDArray[Any], NDArray[Any]]:
+def until_a_border(one: DrawnText, other: DrawnText) -> tuple[NDArray[Any], NDArray[Any]]:
     """The tokens of both up to the first ones that differ because a number lay on the border; all of them where none did.
 
     What follows is a text of its own.
