@@ -15,7 +15,7 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from typing import Any
@@ -39,7 +39,7 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     backends = tuple(arguments.only.split(",")) if arguments.only else BACKENDS
-    prepared = {backend: _prepared(arguments.recipe, backend, arguments.overrides) for backend in backends}
+    prepared = {backend: prepared_recipe(arguments.recipe, backend, arguments.overrides) for backend in backends}
     one, pairs = prepared[backends[0]], max(arguments.rounds, 30)
     limit = limit_seconds(rival_of(one.experiment).products(one, _middle(islice(_batches(one), _WARM, _WARM + pairs))))
     alone = {
@@ -83,15 +83,16 @@ def _in_turns(prepared: dict[str, Any], pairs: int) -> dict[tuple[Callable[..., 
 
 def gatework_step(recipe: str, backend: str, overrides: list[str]) -> Callable[[], object]:
     """Gatework's own training, a step a call."""
-    return Turns(_prepared(recipe, backend, overrides), sys.maxsize).__enter__().step
+    return Turns(prepared_recipe(recipe, backend, overrides), sys.maxsize).__enter__().step
 
 
 def plain_step(recipe: str, backend: str, overrides: list[str]) -> Callable[[], object]:
     """The plain loop, a step a call."""
-    return _timed_loop(_prepared(recipe, backend, overrides))
+    return _timed_loop(prepared_recipe(recipe, backend, overrides))
 
 
-def _prepared(recipe: str, backend: str, overrides: list[str]) -> Any:
+def prepared_recipe(recipe: str, backend: str, overrides: Sequence[str]) -> Any:
+    """A recipe prepared for training, without tracking."""
     import framework
     from framework.engine.run.prepare import prepare_experiment
 

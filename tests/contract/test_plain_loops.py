@@ -72,7 +72,7 @@ def words(tmp_path: Path) -> Any:
 
 def trained(step: Any, recipe: str, backend: str, words: Sequence[str]) -> Iterator[tuple[float, float]]:
     """Losses of the same steps, ours and the plain loop's."""
-    prepared = step._prepared(recipe, backend, list(words))
+    prepared = step.prepared_recipe(recipe, backend, list(words))
     by_hand, batches = step.plain_loop(prepared), step._batches(prepared)
     with step.Turns(prepared, STEPS) as turns:
         for batch in islice(batches, STEPS):
@@ -103,7 +103,7 @@ def test_a_plain_loop_trains_as_gatework_does(step: Any, words: Any, recipe: str
 
 
 def test_the_products_of_a_translators_step(step: Any, words: Any) -> None:
-    prepared = step._prepared("translation", "torch", words("translation"))
+    prepared = step.prepared_recipe("translation", "torch", words("translation"))
     batch = next(step._batches(prepared))
     found = step.rival_of(prepared.experiment).products(prepared, batch)
     (rows, places), (_, time) = batch.inputs["source"].shape, batch.targets.shape
@@ -117,7 +117,7 @@ def test_the_products_of_a_translators_step(step: Any, words: Any) -> None:
 
 
 def test_the_products_of_a_captioners_step(step: Any, words: Any) -> None:
-    prepared = step._prepared("captioning", "torch", words("captioning"))
+    prepared = step.prepared_recipe("captioning", "torch", words("captioning"))
     batch = next(step._batches(prepared))
     found = step.rival_of(prepared.experiment).products(prepared, batch)
     (rows, places, features), (_, time) = batch.inputs["image"].shape, batch.targets.shape
@@ -136,7 +136,7 @@ def test_the_products_of_a_captioners_step(step: Any, words: Any) -> None:
     ],
 )
 def test_a_model_that_differs_in_a_setting_has_no_plain_loop(step: Any, words: Any, setting: str, expected: str) -> None:
-    prepared = step._prepared("captioning", "torch", [*words("captioning"), f"model.layers.{setting}"])
+    prepared = step.prepared_recipe("captioning", "torch", [*words("captioning"), f"model.layers.{setting}"])
     with pytest.raises(InputError, match=f"the plain loop is that of the tutorial's model; expected {expected}"):
         step.plain_loop(prepared)
 
@@ -155,6 +155,6 @@ def test_batches_of_a_new_length_are_prepared_for_before_the_time_runs(step: Any
 
 def test_another_model_has_no_plain_loop(step: Any, words: Any) -> None:
     data = [word for word in words("translation") if word.startswith(("data", "paths"))]
-    prepared = step._prepared("translation", "torch", [*data, "model=translation_cross_attention"])
+    prepared = step.prepared_recipe("translation", "torch", [*data, "model=translation_cross_attention"])
     with pytest.raises(InputError, match=r"no plain loop was written for a model of embedding, bidirectional, embedding, gru, multi_head"):
         step.plain_loop(prepared)

@@ -235,6 +235,20 @@ class OnGPU:
         self.shape, self.dtype, self.is_cuda = like.shape, like.dtype, True
 
 
+@pytest.mark.parametrize("wanted", ["inputs", "state", "weights", "nothing", "nothing recorded"])
+def test_the_kernel_trains_where_gradients_are_wanted(wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """cuDNN refuses the backward pass of a call that was not told so, in a layer at rest as well."""
+    told, gru = [], torch.gru
+    monkeypatch.setattr(torch, "gru", lambda *arguments: told.append(arguments[6]) or gru(*arguments))
+    x, h, weights = make(3, 4, 5, 6)
+    of = {"inputs": (x,), "state": (h,), "weights": (weights.kernel,), "nothing": (), "nothing recorded": (x, h, weights.kernel)}[wanted]
+    for one in (x, h, weights.kernel, weights.recurrent_kernel, weights.bias):
+        one.requires_grad_(any(one is other for other in of))
+    with torch.set_grad_enabled(wanted != "nothing recorded"):
+        run_kernel(x, h, weights)
+    assert told == [not wanted.startswith("nothing")]
+
+
 def test_cudnn_is_chosen_where_it_may_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "ordinary", lambda *_: True)
     x, h, weights = make(2, 3, 4, 5)
