@@ -11,7 +11,6 @@ from benchmarks.step import Turns, prepared_recipe
 RECIPES = ("text_generation", "translation", "captioning_scenes")
 """Without dropout, whose masks each device draws in its own way; the last two have an attention decoder."""
 
-COLUMNS = {"name": "training step of", "parameters": "parameters"}
 STEPS = 10
 TOLERANCE = 1e-3
 """Largest difference of a step's loss between the devices, relative to it: what parity of backends is held to as well."""

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+LAYERS = {"name": "configuration", "verdict": "verdict", "kernel": "kernel seen"}
+"""Columns of the layers' table, before the figures: titles by the rows' keys."""
+
+RECIPES = {"name": "training step of", "parameters": "parameters"}
+"""Those of the recipes' table."""
+
 
 def attempt(name: str, check: Callable[[], dict[str, Any]], refused: type[Exception] | tuple[()] = ()) -> dict[str, Any]:
     """What a check found, with its name; where it failed, the reason, so that the other checks run as well.
@@ -26,7 +32,7 @@ def table(columns: dict[str, str], reference: str, rows: Sequence[dict[str, Any]
     """The rows in Markdown.
 
     Args:
-        columns: what stands before the figures: the column's title by the row's key.
+        columns: :data:`LAYERS` or :data:`RECIPES`.
         reference: what the rows are compared with.
         rows: from :func:`attempt`, with ``difference``, ``ms``, ``reference_ms`` and ``ok``, or with ``error``.
     """

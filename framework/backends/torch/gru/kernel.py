@@ -38,7 +38,7 @@ def run_kernel(inputs: Tensor, state: Tensor, weights: Weights, mask: Tensor | N
 
 def _call(inputs: Tensor, state: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
     parameters = _parameters(weights)
-    # cuDNN keeps what a backward pass needs only where it is told that it trains, whatever autograd records; the layer's own dropout is not its.
+    # cuDNN keeps what a backward pass needs only where it is told that it trains, whatever autograd records.
     train = torch.is_grad_enabled() and any(one.requires_grad for one in (inputs, state, *parameters))
     states, last = torch.gru(inputs, state[None].contiguous(), parameters, True, 1, 0.0, train, False, False)
     return states, last[0]
