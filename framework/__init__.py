@@ -24,6 +24,9 @@ _PLACES = {
 
 __all__ = ["Run", "build", "load", "open_run", "train"]
 
+if TYPE_CHECKING:
+    __version__: str
+
 
 def __getattr__(name: str) -> Any:
     """Imports a public name when it is first used: ``import framework`` alone stays light."""
@@ -31,4 +34,13 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return getattr(importlib.import_module(_PLACES[name]), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("gatework")
     raise AttributeError(f"module 'framework' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """The public names beside what is imported already."""
+    return sorted({*globals(), *__all__, "__version__"})

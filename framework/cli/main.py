@@ -25,6 +25,7 @@ VERBS = {
     "features": "compute what a model sees of a data set's images",
     "evaluate": "measure a trained model's loss on its held-out (or training) data",
     "convert": "make a run of the other backend from a trained run, or write its weights to a file",
+    "serve": "answer over HTTP with a trained model",
     "runs": "list all runs with status, loss, time and size; --prune frees disk space",
     "sync": "deliver to MLflow what could not be delivered while a run trained",
     "explain": "show a model's layers, shapes, parameters, costs and cuDNN verdicts",
@@ -79,7 +80,7 @@ def _tell_fault(kind: type[BaseException], error: BaseException, trace: Tracebac
 _LESS_MEMORY = "a smaller data.batch_size or data.sequence_length, fewer units, or less text"
 
 _EPILOG = """\
-exit codes: 0 done, 1 failed, 2 the input is wrong
+exit codes: 0 done, 1 failed, 2 the input is wrong, 130 interrupted
 a recipe: gatework train recipe=text_generation   own model: gatework new mine --from text_generation
 """
 

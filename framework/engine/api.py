@@ -52,4 +52,4 @@ def train(experiment: Experiment, reporter: Reporter | None = None) -> Run:
     Raises:
         GateworkError: the run cannot be started, or training failed.
     """
-    return Run(train_experiment(experiment, reporter=reporter))
+    return Run(train_experiment(experiment, reporter=reporter), experiment.paths.runs_dir)

@@ -1,4 +1,4 @@
-"""A logged model behind `mlflow models serve`, and how it is asked."""
+"""A logged model behind `mlflow models serve`, or a run's behind `gatework serve`, and how it is asked."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,22 @@ from tracking.mlflow_server import answers, free_port
 Ask = Callable[[Mapping[str, Any]], tuple[int, dict[str, Any]]]
 
 
-@contextmanager
-def serving(model: str, folder: Path, environment: Mapping[str, str]) -> Iterator[Ask]:
+def serving(model: str, folder: Path, environment: Mapping[str, str]) -> AbstractContextManager[Ask]:
     """Serves a model while the block runs; gives what sends a body to it and returns status and answer."""
-    port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", model, "--env-manager", "local"]
     found = {**environment, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"}
+    return answering(command, folder, found)
+
+
+@contextmanager
+def answering(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Iterator[Ask]:
+    """The same for a command that serves, given host and port."""
+    port = free_port()
     with (folder / "serve.log").open("wb") as output:
         process = subprocess.Popen(
             [*command, "--host", "127.0.0.1", "--port", str(port)],
             cwd=folder,
-            env=found,
+            env=dict(environment),
             stdout=output,
             stderr=output,
             start_new_session=True,

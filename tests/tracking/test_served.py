@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,9 +16,11 @@ from pathlib import Path
 
 import pytest
 from small_translations import write_translations
-from tracking.served_model import serving
+from tracking.mlflow_server import free_port
+from tracking.served_model import answering, serving
 
 import framework
+from framework.cli.main import main
 from framework.engine.model.run import Run
 from framework.tracking.model import pack_code, requirements
 from framework.tracking.sync import sync
@@ -181,8 +186,9 @@ def test_the_packed_sources_are_imported_from_the_archive(tmp_path: Path) -> Non
 )
 def test_a_served_model_answers_over_http_with_text(backend: str, tmp_path: Path) -> None:
     run = train(backend, tmp_path)
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    with serving(log(run, tmp_path), tmp_path, environment) as ask:
+    environment = {**os.environ, "PATH": os.defpath}  # as where no environment is activated
+    command = [sys.executable, "-m", "framework", "serve", str(run.path), "--uri", f"sqlite:///{tmp_path / 'mlflow.db'}"]
+    with answering(command, tmp_path, environment) as ask:
         settings = {"length": 20, "seed": 1}
         status, answer = ask({"dataframe_records": [{"prompt": "import "}, {"prompt": "x"}], "params": settings})
         assert status == 200
@@ -191,3 +197,68 @@ def test_a_served_model_answers_over_http_with_text(backend: str, tmp_path: Path
         status, answer = ask({"dataframe_records": [{"prompt": "☃"}]})
         assert status == 400
         assert "☃" in json.dumps(answer, ensure_ascii=False)
+
+
+@pytest.mark.torch
+def test_serve_becomes_mlflows_server_with_a_question_to_begin_with(
+    trained: tuple[Run, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, address = trained
+    store = f"sqlite:///{run.path.parents[2] / 'mlflow.db'}"
+    became: list[tuple[str, list[str], dict[str, str]]] = []
+    monkeypatch.setattr(os, "execvpe", lambda *arguments: became.append(arguments) or sys.exit(0))
+    port = free_port()
+    with pytest.raises(SystemExit):
+        main(["serve", str(run.path), "--uri", store, "--port", str(port)])
+    [(program, words, environment)] = became
+    model = f"models:/{Path(address).parent.name}"
+    assert (program, words[words.index("--model-uri") + 1], words[-1]) == (sys.executable, model, str(port))
+    assert environment["MLFLOW_TRACKING_URI"] == store
+    assert environment["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
+    said = capsys.readouterr().out
+    assert f"serving {model} at http://127.0.0.1:{port}/invocations; Ctrl-C ends it\n" in said
+    words = shlex.split(said.splitlines()[1].removeprefix("ask it: "))
+    assert words[:2] == ["curl", f"http://127.0.0.1:{port}/invocations"]
+    assert json.loads(words[-1]) == {"dataframe_records": [{"prompt": "ROMEO: "}]}
+    with pytest.raises(SystemExit):
+        main(["serve", "models:/mine/3", "--port", str(port)])
+    assert became[1][1][became[1][1].index("--model-uri") + 1] == "models:/mine/3"
+    assert "ask it" not in capsys.readouterr().out
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["UNTRACKED"], "was trained with tracking=none; --uri sqlite:///mlflow.db records it, and serves it from there"),
+        (["no-such-run"], "no run 'no-such-run' below"),
+        (["RUN", "--port", "0"], "--port is 0; expected 1 to 65535"),
+        (["RUN", "--port", "70000"], "--port is 70000; expected 1 to 65535"),
+        (["RUN", "--port", "TAKEN"], "Address already in use; choose another with --port"),
+        (["UNFINISHED", "--uri", "sqlite:///STORE"], "a model is logged when its run has finished, and this one is stopped"),
+    ],
+)
+def test_what_cannot_be_served(
+    trained: tuple[Run, str],
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "execvpe", lambda *arguments: pytest.fail("it is served"))
+    run = trained[0].path
+    for name, status in (("untracked", "finished"), ("unfinished", "stopped")):
+        copy = shutil.copytree(run, tmp_path / "runs/text_generation" / name)
+        (copy / "tracking.json").unlink()
+        (copy / "run.json").write_text(json.dumps({**json.loads((run / "run.json").read_text()), "status": status}))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        places = {"RUN": str(run), "UNTRACKED": "untracked", "UNFINISHED": "unfinished", "TAKEN": str(taken.getsockname()[1])}
+        given = [places.get(word, word).replace("STORE", str(tmp_path / "mlflow.db")) for word in words]
+        if "--port" not in given:
+            given += ["--port", str(free_port())]
+        assert main(["serve", *given]) == 2
+    assert message in capsys.readouterr().err

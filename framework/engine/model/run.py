@@ -23,10 +23,12 @@ class Run:
 
     Args:
         folder: its folder.
+        runs_dir: folder of all the user's runs; data beside it is the user's own.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, runs_dir: str = "runs") -> None:
         self.folder = folder
+        self._runs_dir = runs_dir
         self._model: Model | None = None
         self._opening = threading.Lock()
 
@@ -167,6 +169,40 @@ class Run:
         """
         return task_of(self.model.experiment).predict(self.model, rows, settings, seed)
 
+    def evaluate(self, split: str = "auto", overrides: Sequence[str] = (), *, scores: bool = True) -> dict[str, Any]:
+        """Loss and scores on one part of the run's data, or on all of other data, as ``gatework evaluate`` measures them.
+
+        Args:
+            split: ``train``, ``validation``, ``test``, or another part of the data; ``auto``: validation where there is one.
+            overrides: other data, such as ``data.path=other.txt``, or how to decode, such as ``decoding.beam_width=5``.
+            scores: whether held-out examples are predicted and scored too, where the task has scores.
+
+        Returns:
+            ``loss`` (nats a token for a language model), the task's other units, its scores, and what tells them apart.
+
+        Raises:
+            InputError: there is no such part, the data is not at hand, or an extra that the scores need is not installed.
+        """
+        from framework.engine.model.evaluate import evaluate_run
+
+        return evaluate_run(str(self.path), split, self._runs_dir, overrides=overrides, scores=scores)
+
+    def convert(self, backend: str, name: str | None = None, overrides: Sequence[str] = ()) -> Run:
+        """The same run on the other backend, its outputs compared with this one's; it lies beside this one.
+
+        Args:
+            backend: ``torch`` or ``tensorflow``.
+            name: of the new run; ``<name>-<backend>`` when not given.
+            overrides: where the run's data lies now, such as ``data.path=my.txt``.
+
+        Raises:
+            InputError: the run is of that backend already, has no checkpoint, or its data is not at hand.
+            ParityError: outputs differ by more than they may.
+        """
+        from framework.engine.model.convert import convert_run
+
+        return Run(convert_run(str(self.path), backend, name, self._runs_dir, overrides=overrides).folder, self._runs_dir)
+
     @property
     def model(self) -> Model:
         """This run's model with what belongs to it; loaded at first use, with its best weights where it was validated."""
@@ -194,4 +230,4 @@ def open_run(name: str, runs_dir: str = "runs") -> Run:
     Raises:
         RunError: there is no such run.
     """
-    return Run(find_run(name, runs_dir))
+    return Run(find_run(name, runs_dir), runs_dir)

@@ -58,6 +58,11 @@ def test_training_goes_on_in_the_converted_run_as_in_the_source(source: str, to:
 def test_checkpoints_keep_their_names_positions_and_weights(small: Small) -> None:
     run = framework.train(small("data.validation_fraction=0.2", "name=mine", "model.layers.gru.dropout=0.1"))
     converted = convert_run("mine", "tensorflow", "other", runs_dir(run))
+    theirs = run.convert("tensorflow")
+    assert theirs.path.name == "mine-tensorflow"
+    ours, measured = run.evaluate("train"), theirs.evaluate("train")
+    assert measured["split"] == "train" and measured["loss"] == pytest.approx(ours["loss"], rel=1e-5)
+    assert run.evaluate(scores=False)["split"] == "validation"
     assert not [note for note in converted.notes if "dropout" in note]
     for name in ("last", "previous", "best"):
         before, after = (CheckpointStore(folder.checkpoints).load(name) for folder in (run.folder, converted.folder))
