@@ -38,9 +38,9 @@ def run(arguments: argparse.Namespace) -> int:
     from framework.data.download import cache_folder
     from framework.data.prepare import prepare
     from framework.data.prepared import PreparedData
-    from framework.report.feature_progress import feature_progress
+    from framework.report.preparing import preparation_progress
 
-    with feature_progress(Console()):
+    with preparation_progress(Console()):
         data: PreparedData = prepare(spec, paths, 0)
     images = int(data.figures.get("images", 0))
     shape = f"{data.sizes['places']:,} places of {data.sizes['features']:,} numbers"

@@ -59,11 +59,11 @@ def train_composed(composed: Composed) -> dict[str, Any]:
     from rich.console import Console
 
     from framework.engine.run.train import train
-    from framework.report.feature_progress import feature_progress
+    from framework.report.preparing import preparation_progress
     from framework.report.progress import ConsoleReporter
 
     experiment, console = composed.experiment(), Console()
-    with showing(display=True), feature_progress(console):
+    with showing(display=True), preparation_progress(console):
         done = train(
             experiment,
             composed=composed.composed_yaml,

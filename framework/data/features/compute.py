@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from framework.data.features.apart import ApartExtractor
 from framework.data.features.extractor import EXTRACTORS, Extractor
 from framework.data.features.store import FeatureStore, digest_of
-from framework.data.features.watched import tell
 from framework.data.images.decode import ImageFault, pixels
+from framework.data.watched import tell
 from framework.spec.features import PixelFeaturesSpec
 
 Read = Callable[[int], bytes]
@@ -57,7 +57,8 @@ def compute_missing(store: FeatureStore, spec: PixelFeaturesSpec, digests: Seque
         return faults
     with store.writing(), ExitStack() as stack:
         extract: Extractor | None = None
-        tell(0, len(digests), spec.kind)
+        made = f"{spec.kind} features"
+        tell(0, len(digests), made, "images")
         for start in range(0, len(digests), spec.batch_size):
             numbers = range(start, min(start + spec.batch_size, len(digests)))
             missing = _missing(store, digests, numbers)
@@ -65,7 +66,7 @@ def compute_missing(store: FeatureStore, spec: PixelFeaturesSpec, digests: Seque
             if decoded:
                 extract = extract or stack.enter_context(extractor_of(spec))
                 store.append([digests[number] for number in decoded], extract(np.stack(list(decoded.values()))))
-            tell(numbers[-1] + 1, len(digests), spec.kind)
+            tell(numbers[-1] + 1, len(digests), made, "images")
     return faults
 
 

@@ -16,8 +16,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from framework.data.features.compute import compute_missing
 from framework.data.features.patches import Patches
 from framework.data.features.store import FeatureStore, digest_of
-from framework.data.features.watched import watched_by
 from framework.data.images.decode import ImageFault
+from framework.data.watched import watched_by
 from framework.errors import DataError
 from framework.spec.features import PatchesSpec
 
@@ -80,10 +80,10 @@ def test_each_image_is_looked_at_once(tmp_path: Path) -> None:
     images = [ppm(number % 7) for number in range(10)]
     digests = [digest_of(one) for one in images]
     store, asked = FeatureStore(tmp_path, SPEC), list[int]()
-    told: list[tuple[int, int, str]] = []
+    told: list[tuple[int, int, str, str]] = []
     with watched_by(lambda *what: told.append(what)):
         assert compute_missing(store, SPEC, digests, read_all(images, asked)) == {}
-    assert asked == list(range(7)) and told == [(0, 10, "patches"), (4, 10, "patches"), (8, 10, "patches"), (10, 10, "patches")]
+    assert asked == list(range(7)) and told == [(done, 10, "patches features", "images") for done in (0, 4, 8, 10)]
     assert_array_equal(store.rows(digests), [number % 7 for number in range(10)])
     assert_allclose(store.values()[:, 0, 0] * 255, range(7), atol=1e-4)
     assert compute_missing(FeatureStore(tmp_path, SPEC), SPEC, digests, read_all(images, asked)) == {} and len(asked) == 7

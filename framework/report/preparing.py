@@ -1,4 +1,4 @@
-"""What a person sees while features of images are computed: a bar on a terminal, some lines elsewhere, nothing where all are there."""
+"""What a person sees while data is prepared for longer: a bar on a terminal, some lines elsewhere, nothing where all is there."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from framework.data.features.watched import watched_by
+from framework.data.watched import watched_by
 
 _PARTS = 10
 """Lines without a terminal."""
 
 
 @contextmanager
-def feature_progress(console: Console) -> Iterator[None]:
-    """Shows on the console what is computed while the block runs."""
+def preparation_progress(console: Console) -> Iterator[None]:
+    """Shows on the console what is prepared while the block runs."""
     shown = _Shown(console)
     try:
         with watched_by(shown):
@@ -34,21 +34,21 @@ class _Shown:
         self._first: int | None = None
         self._told = 0
 
-    def __call__(self, done: int, images: int, kind: str) -> None:
+    def __call__(self, done: int, total: int, made: str, things: str) -> None:
         if self._first is None:
-            self._since, self._first, self._told = time.perf_counter(), done, done * _PARTS // images
+            self._since, self._first, self._told = time.perf_counter(), done, done * _PARTS // total
             if self._console.is_terminal:
-                self._bar = _bar(self._console)
+                self._bar = _bar(self._console, things)
                 self._bar.start()
-                self._bar.add_task(f"{kind} features", total=images, rate="–")
+                self._bar.add_task(made, total=total, rate="–")
         rate = (done - self._first) / max(time.perf_counter() - self._since, 1e-9)
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=done, rate=f"{rate:,.1f}" if rate else "–")
-        elif (part := done * _PARTS // images) > self._told:
+        elif (part := done * _PARTS // total) > self._told:
             self._told = part
             speed = f", {rate:,.1f} a second" if rate else ""
-            self._console.print(f"{kind} features: {done:,} of {images:,} images{speed}", markup=False, highlight=False, soft_wrap=True)
-        if done == images:
+            self._console.print(f"{made}: {done:,} of {total:,} {things}{speed}", markup=False, highlight=False, soft_wrap=True)
+        if done == total:
             self.end()
 
     def end(self) -> None:
@@ -58,6 +58,7 @@ class _Shown:
         self._bar, self._first = None, None
 
 
-def _bar(console: Console) -> Progress:
-    columns = (TextColumn("{task.completed}/{task.total} images"), TextColumn("{task.fields[rate]} images/s"), TimeRemainingColumn())
+def _bar(console: Console, things: str) -> Progress:
+    counts = TextColumn(f"{{task.completed}}/{{task.total}} {things}")
+    columns = (counts, TextColumn(f"{{task.fields[rate]}} {things}/s"), TimeRemainingColumn())
     return Progress(TextColumn("{task.description}"), BarColumn(), *columns, console=console, refresh_per_second=4)

@@ -4,17 +4,17 @@ import io
 
 from rich.console import Console
 
-from framework.data.features.watched import tell
-from framework.report.feature_progress import feature_progress
+from framework.data.watched import tell
+from framework.report.preparing import preparation_progress
 
 
 def said(terminal: bool) -> str:
     written = io.StringIO()
-    with feature_progress(Console(file=written, force_terminal=terminal, width=100)):
+    with preparation_progress(Console(file=written, force_terminal=terminal, width=100)):
         for done in (0, 5, 6, 10):
-            tell(done, 10, "patches")
+            tell(done, 10, "patches features", "images")
         for done in (0, 1):
-            tell(done, 1, "timm")
+            tell(done, 1, "tokens", "lines")
     return written.getvalue()
 
 
@@ -24,7 +24,7 @@ def test_some_lines_are_written_without_a_terminal() -> None:
         "patches features: 5 of 10 images",
         "patches features: 6 of 10 images",
         "patches features: 10 of 10 images",
-        "timm features: 1 of 1 images",
+        "tokens: 1 of 1 lines",
     ]
 
 
@@ -33,4 +33,4 @@ def test_a_bar_is_shown_on_a_terminal() -> None:
 
 
 def test_nobody_need_watch() -> None:
-    tell(1, 2, "patches")
+    tell(1, 2, "patches features", "images")
