@@ -121,6 +121,8 @@ class Variant(Spec):
     """Inputs that it is shown then."""
     drawn: Drawn | None = None
     """An example with what the model attended to, drawn beside the results; that of the longest answer to a probe when not given."""
+    quotes: bool = True
+    """Whether results show what the model writes for some examples; false where these are not for everyone to pass on."""
 
     @model_validator(mode="after")
     def _evaluations_are_told_apart(self) -> Self:

@@ -159,6 +159,10 @@ def test_a_run_of_an_earlier_version_is_compared(own_folder: Path) -> None:
     assert reproduce() == 0
     assert kept(own_folder).get("deviations", {}) == {}
     assert "beam_width" not in kept(own_folder)["samples"][0]["settings"]
+    targets = own_folder / "recipes/mine/targets.yaml"
+    targets.write_text(targets.read_text().replace("    title: The plain model\n", "    title: The plain model\n    quotes: false\n"))
+    assert reproduce() == 0
+    assert kept(own_folder)["samples"] == [] and "What it writes" not in (own_folder / "recipes/mine/README.md").read_text()
 
 
 def test_other_settings_are_not_compared(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

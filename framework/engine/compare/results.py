@@ -43,7 +43,8 @@ _LIBRARIES = ("gatework", "numpy")
 
 
 def measure_run(trained: TrainedModel, name: str, variant: Variant, reference: Mapping[str, Any]) -> Result:
-    """What a run has measured so far, with a sample of what its model makes; of a complete one what the variant measures it by.
+    """What a run has measured so far, with a sample of what its model makes where that may be shown; of a complete one what the variant
+    measures it by.
 
     Args:
         trained: the run's model.
@@ -91,7 +92,7 @@ def measure_run(trained: TrainedModel, name: str, variant: Variant, reference: M
         wall_seconds=round(record.get("wall_seconds", 0.0), 1),
         figures={**_of_run(folder, record, epochs), **measured},
         epochs=epochs,
-        samples=[trained.sample(*_weights(record, epochs))] if epochs else [],
+        samples=[trained.sample(*_weights(record, epochs))] if epochs and variant.quotes else [],
         answers=answers,
         signatures=signatures,
     )
