@@ -17,6 +17,7 @@ from framework.config.compose import Composed
 from framework.config.jobs import Job, JobOutcome
 from framework.config.launch import RunJobs, add_launch_arguments, launch
 from framework.console import showing
+from framework.secrets import concealed
 
 
 class RunStopped(KeyboardInterrupt):
@@ -42,10 +43,11 @@ def run(arguments: argparse.Namespace) -> int:
     def around(runs_dir: Path, job: Job, run_jobs: RunJobs) -> list[JobOutcome]:
         from rich.console import Console
 
+        from framework.cli.ended import tell_end
         from framework.engine.many.multirun import record_multirun
         from framework.report.progress import ConsoleReporter
 
-        return record_multirun(runs_dir, arguments.overrides, job, run_jobs, ConsoleReporter(Console()).warn)
+        return record_multirun(runs_dir, arguments.overrides, job, run_jobs, ConsoleReporter(Console()).warn, told=tell_end)
 
     return launch(arguments, train_composed, around)
 
@@ -72,10 +74,21 @@ def train_composed(composed: Composed) -> dict[str, Any]:
             reporter=ConsoleReporter(console),
             prune=_pruning(composed),
             apart=composed.swept,
+            title=job_title(composed),
         )
     if done.status == "stopped":
         raise RunStopped(done.path)
     return {"run": str(done.path), "status": done.status}
+
+
+def job_title(composed: Composed) -> str | None:
+    """What sets a job apart from the others of its multirun, such as ``units=256, learning_rate=0.001``; None for a run by itself."""
+    from framework.report.changed import changed_of, changed_text
+
+    if composed.job is None:
+        return None
+    words = [word for word in composed.overrides if word.partition("=")[0].lstrip("+~") in composed.swept]
+    return concealed(changed_text(changed_of(words))) or None
 
 
 def _pruning(composed: Composed) -> Any:

@@ -1,4 +1,4 @@
-"""A search's trials as a table and as pictures."""
+"""A search's trials as pictures."""
 
 from __future__ import annotations
 
@@ -31,34 +31,6 @@ class SearchTrial:
     epochs: int = 0
     run: str | None = None
     error: str | None = None
-
-
-def best_trial(trials: Sequence[SearchTrial], direction: str) -> SearchTrial | None:
-    """The best of the complete trials; of equals the first."""
-    done = [trial for trial in trials if trial.value is not None]
-    sign = 1 if direction == "minimize" else -1
-    return min(done, key=lambda trial: sign * (trial.value or 0.0), default=None)
-
-
-def search_table(trials: Sequence[SearchTrial], metric: str, direction: str) -> list[str]:
-    """Markdown lines: the best trial, then all of them, the best first."""
-    names = list(dict.fromkeys(name for trial in trials for name in trial.values))
-    sign = 1 if direction == "minimize" else -1
-    ranked = sorted(trials, key=lambda trial: (trial.value is None, sign * (trial.value or 0.0), trial.number))
-    shown = "loss" if metric == "auto" else metric
-    lines = []
-    best = best_trial(trials, direction)
-    if best is not None:
-        chosen = " ".join(f"{name}={value}" for name, value in best.values.items())
-        lines += [f"Best: trial {best.number}, {shown} {best.value:.4f}, with `{chosen}`.", ""]
-    lines += [f"| trial | {shown} | {' | '.join(f'`{name}`' for name in names)} | state | run |", "|---" * (len(names) + 4) + "|"]
-    for trial in ranked:
-        value = "" if trial.value is None else f"{trial.value:.4f}"
-        chosen = " | ".join(trial.values.get(name, "") for name in names)
-        lines.append(
-            f"| {trial.number} | {value} | {chosen} | {trial.state} | {'/'.join(Path(trial.run).parts[-2:]) if trial.run else ''} |"
-        )
-    return lines
 
 
 def plot_search(folder: Path, trials: Sequence[SearchTrial], importances: Mapping[str, float], metric: str, direction: str) -> None:

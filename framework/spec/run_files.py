@@ -186,6 +186,8 @@ class MultirunRecord(RunFile):
     overrides: list[str] = []
     started: Seconds | None = None
     ended: Seconds | None = None
+    jobs: Mapping[str, Count] | None = None
+    best: str | None = None
 
 
 def read_file(path: Path, model: type[RunFile]) -> dict[str, Any]:

@@ -46,6 +46,7 @@ class CaptioningTask(WritingTask):
 
     read = IMAGE
     written = "caption"
+    use = "caption {run} PHOTO"
     score_names: ClassVar[Sequence[str]] = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "cider_d", "rouge_l", "exact")
 
     def check(self, plan: ModelPlan, experiment: Experiment, sizes: Mapping[str, int], collector: ProblemCollector) -> None:

@@ -31,6 +31,7 @@ class LanguageModelTask(Task):
     """
 
     measures: ClassVar[Mapping[str, Literal["min", "max"]]] = {"perplexity": "min", "bits_per_character": "min"}
+    use = "generate {run}"
 
     def check(self, plan: ModelPlan, experiment: Experiment, sizes: Mapping[str, int], collector: ProblemCollector) -> None:
         """One input of token numbers, one output with logits for each step and each token; and text that is written as it comes."""

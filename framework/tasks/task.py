@@ -78,10 +78,12 @@ class Task:
         measures: what :meth:`describe` gives of a validation, by name, and whether its lowest (``min``) or highest (``max``) is the best;
             what is named here can be monitored as ``val_<name>``.
         score_names: what :meth:`score` gives, which can be monitored likewise; the highest is the best.
+        use: what a person types behind ``gatework`` to use a trained run.
     """
 
     measures: ClassVar[Mapping[str, Literal["min", "max"]]] = {}
     score_names: ClassVar[Sequence[str]] = ()
+    use: ClassVar[str] = "predict {run} ROW"
 
     def check(self, plan: ModelPlan, experiment: Experiment, sizes: Mapping[str, int], collector: ProblemCollector) -> None:
         """Adds a problem for everything about the model that the task cannot be trained with.

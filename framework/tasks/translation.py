@@ -33,6 +33,7 @@ class TranslationTask(WritingTask):
 
     read = SOURCE
     written = "translation"
+    use = "translate {run} TEXT"
     score_names: ClassVar[Sequence[str]] = ("bleu", "chrf", "tokenized_bleu")
 
     def check(self, plan: ModelPlan, experiment: Experiment, sizes: Mapping[str, int], collector: ProblemCollector) -> None:

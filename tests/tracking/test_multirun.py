@@ -16,6 +16,8 @@ import pytest
 from tracking.fake_store import FakeStore
 from tracking.run_on_disk import RunOnDisk
 
+from framework.cli.train import job_title
+from framework.config.compose import compose
 from framework.config.jobs import Job, JobOutcome
 from framework.engine.many.multirun import record_multirun
 from framework.errors import RunError
@@ -70,7 +72,7 @@ def test_every_job_knows_its_multirun_also_in_another_process(tmp_path: Path, en
     assert PARENT not in os.environ
     assert json.loads((folder / MULTIRUN).read_text())["title"] == "multirun seed=1,2"
     assert [row["overrides"] for row in json.loads((folder / "jobs.json").read_text())] == [["seed=1"], ["seed=2"]]
-    assert "| 1 | `seed=2` |  | finished |" in (folder / "report.md").read_text()
+    assert "| 1 | `seed=2` |  |  | finished |" in (folder / "report.md").read_text()
     assert ends == [("finished", None)]
     run(tmp_path, run_jobs)  # the same again goes on with the same one
     assert list((tmp_path / ".multirun").iterdir()) == [folder]
@@ -88,11 +90,46 @@ def test_its_end_says_how_the_jobs_ended(tmp_path: Path, ends: list[tuple[str, s
         raise RunError("no launcher")
 
     run(tmp_path, one_fails)
+    [folder] = (tmp_path / ".multirun").iterdir()
+    record = json.loads((folder / MULTIRUN).read_text())
+    assert (record["status"], record["jobs"]) == ("finished", {"failed": 1, "finished": 1})
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, interrupted)
     with pytest.raises(RunError):
         run(tmp_path, broken)
-    assert ends == [("failed", "1 of 2 jobs failed"), ("killed", "KeyboardInterrupt: "), ("failed", "RunError: no launcher")]
+    assert ends == [("finished", "1 of 2 jobs failed"), ("killed", "KeyboardInterrupt: "), ("failed", "RunError: no launcher")]
+
+
+def test_its_title_is_whole_and_no_longer_than_a_store_keeps(tmp_path: Path, ends: list[tuple[str, str | None]]) -> None:
+    def title(*overrides: str) -> str:
+        record_multirun(tmp_path / str(len(overrides)), overrides, job, lambda work, open_search: [], pytest.fail)
+        [record] = (tmp_path / str(len(overrides)) / ".multirun").glob(f"*/{MULTIRUN}")
+        return str(json.loads(record.read_text())["title"])
+
+    long = "model.layers.a_layer_with_a_name.units=" + ",".join(map(str, range(1000, 1020)))
+    assert len(long) > 100
+    assert title("recipe=text_generation", long) == f"multirun {long}"
+    assert title("recipe=text_generation", long, f"{long},1") == ("multirun units=" + ",".join(map(str, range(1000, 1020))) + ",1"), (
+        "of a key given twice the last word counts"
+    )
+    many = [f"model.layers.layer_{number}.recurrent_initializer=zeros,ones" for number in range(9)]
+    assert len(found := title(*many)) <= 250
+    assert found.startswith("multirun layer_0.recurrent_initializer=zeros,ones, layer_1.") and found.endswith(" …")
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("model.layers.gru.units=8", "optimizer.learning_rate=0.0034127881"), "units=8, learning_rate=0.003413"),
+        (("model.layers.gru.units=8", "model.layers.embedding.output_dim=4", "backend=torch"), "units=8, output_dim=4, backend=torch"),
+        (("model.layers.gru.dropout=0.5", "model.layers.gru.recurrent_dropout=0"), "dropout=0.5, recurrent_dropout=0"),
+        (("model.layers.gru.trainable=true", "model.layers.embedding.trainable=false"), "gru.trainable=true, embedding.trainable=false"),
+    ],
+)
+def test_a_job_is_named_by_what_sets_it_apart(words: tuple[str, ...], name: str) -> None:
+    overrides = ("recipe=text_generation", "seed=3")
+    assert job_title(compose([*overrides, *words], swept=words, job=0)) == name
+    assert job_title(compose([*overrides, *words])) is None
 
 
 def test_where_no_job_is_recorded_nothing_is_delivered(tmp_path: Path, ends: list[tuple[str, str | None]]) -> None:
@@ -147,6 +184,9 @@ def test_parent_and_children_with_a_real_launcher(launcher: str, tmp_path: Path)
     [parent] = [one for one in runs if one.info.run_name.startswith("multirun ")]
     children = [one for one in runs if one.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
     assert sorted(one.data.params["model.layers.gru.units"] for one in children) == ["16", "8"]
+    assert sorted(one.info.run_name for one in children) == ["units=16", "units=8"]
+    assert parent.data.metrics["jobs/finished"] == 2
+    assert parent.data.metrics["best/loss"] == min(one.data.metrics["epoch/loss"] for one in children)
     assert {info.path for info in store.list_artifacts(parent.info.run_id)} == {"jobs.json", "report.md"}
     [folder] = (tmp_path / "runs" / ".multirun").iterdir()
     jobs = json.loads((folder / "jobs.json").read_text())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,20 @@ from framework.config.compose import Composed
 from framework.config.jobs import Job, JobOutcome
 from framework.config.launch import RunJobs
 from framework.config.search_space import Dimension
-from framework.engine.many.listing import run_row
+from framework.engine.many.jobs import jobs_of_outcomes, jobs_of_search, write_jobs
 from framework.engine.many.search import OptunaSearch
-from framework.engine.run.files import write_json, write_text
-from framework.engine.run.folder import RunFolder
+from framework.engine.run.files import write_json
 from framework.engine.run.links import refuse_links
 from framework.errors import RunError
 from framework.file_lock import MULTIRUN_LOCK, FileLock, file_lock
-from framework.report.search import search_table
+from framework.report.changed import changed_of, changed_text
+from framework.report.jobs import Jobs
 from framework.secrets import conceal, concealed
+from framework.spec.run_files import MultirunRecord, read_file
 from framework.spec.search import SearchSpec
 from framework.tracking.follow import deliver_end
 from framework.tracking.outbox import LOCK, MULTIRUN, Outbox
+from framework.tracking.settings import KEY_LENGTH
 from framework.tracking.sync import PARENT
 
 MULTIRUNS = ".multirun"
@@ -39,6 +42,9 @@ _HOW_MANY = ("hydra.sweeper.n_trials=", "hydra.sweeper.n_jobs=", "hydra.launcher
 Conclude = Callable[[Sequence[JobOutcome]], Sequence[str]]
 """What more a multirun's report says, as Markdown lines, of what its jobs came to."""
 
+Told = Callable[[Path, Jobs], None]
+"""Told a multirun's folder and what its jobs came to."""
+
 
 def record_multirun(
     runs_dir: Path,
@@ -47,6 +53,7 @@ def record_multirun(
     run_jobs: RunJobs,
     warn: Callable[[str], None],
     conclude: Conclude = lambda outcomes: (),
+    told: Told = lambda folder, jobs: None,
 ) -> list[JobOutcome]:
     """Runs the jobs of a multirun as children of one run; the same overrides again go on with the same one.
 
@@ -59,6 +66,7 @@ def record_multirun(
         run_jobs: runs ``job`` for each config, or for those that a search chooses.
         warn: told when MLflow does not take the end of the multirun.
         conclude: further lines of its report.
+        told: what its jobs came to, once all have ended and MLflow has been told.
 
     Raises:
         RunError: another process runs the same multirun now.
@@ -79,17 +87,18 @@ def record_multirun(
             outcomes = run_jobs(partial(_run_job, job, str(folder)), open_search)
         except BaseException as error:
             status = "killed" if isinstance(error, KeyboardInterrupt) else "failed"
-            _write_search(folder, searches)
+            for search in searches:
+                _write_search(folder, search)
             _end(folder, record, status, concealed(f"{type(error).__name__}: {error}"))
             raise
-        if searches:
-            _write_search(folder, searches)
-        else:
-            _write_summary(folder, outcomes, conclude(outcomes))
-        failed = sum(outcome.message is not None for outcome in outcomes)
-        why = f"{failed} of {len(outcomes)} jobs failed" if failed else None
-        _end(folder, record, "failed" if failed else "finished", why)
-        return outcomes
+        jobs = _write_search(folder, searches[-1]) if searches else jobs_of_outcomes(outcomes)
+        if not searches:
+            write_jobs(folder, jobs, conclude(outcomes))
+        failed = jobs.by_status.get("failed", 0)
+        why = f"{failed} of {len(jobs.rows)} jobs failed" if failed else None
+        _end(folder, {**record, "jobs": jobs.by_status, "best": jobs.best and jobs.best.run}, "finished", why)
+    told(folder, jobs)
+    return outcomes
 
 
 @contextmanager
@@ -118,7 +127,7 @@ def _begin(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
         "format": 1,
         "title": _title(overrides),
         "overrides": list(overrides),
-        "started": time.time(),
+        "started": _first_start(folder),
         "status": "running",
     }
     with file_lock(folder / LOCK):
@@ -127,10 +136,19 @@ def _begin(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
     return record
 
 
+def _first_start(folder: Path) -> float:
+    with suppress(RunError):  # damaged; it is written anew
+        return float(read_file(folder / MULTIRUN, MultirunRecord).get("started", time.time()))
+    return time.time()
+
+
 def _title(overrides: Sequence[str]) -> str:
-    """What people see of a multirun in MLflow's list: what differs from job to job."""
+    """What people see of a multirun in MLflow's list: what differs from job to job, by the ends of the keys where they take too much."""
     varied = [one for one in overrides if "," in one or "(" in one or one.startswith("sweep=")]
-    return " ".join(["multirun", *(varied or overrides)])[:100]
+    whole = " ".join(["multirun", *(varied or overrides)])
+    if len(whole) <= KEY_LENGTH:
+        return whole
+    return textwrap.shorten(f"multirun {changed_text(changed_of(varied or overrides))}", KEY_LENGTH, placeholder=" …")
 
 
 def _run_job(job: Job, folder: str, composed: Composed) -> object:
@@ -150,35 +168,9 @@ def _end(folder: Path, record: Mapping[str, Any], status: str, error: str | None
     write_json(folder / MULTIRUN, {**record, "status": status, "error": error, "ended": time.time()})
 
 
-def _write_search(folder: Path, searches: Sequence[OptunaSearch]) -> None:
-    """Writes a search's table and pictures, whole or not."""
-    for search in searches:
-        search.report()
-        table = search_table(search.trials(), search.spec.metric, search.spec.direction)
-        write_text(folder / "report.md", "\n".join(["# Search", "", *table]) + "\n")
-
-
-def _write_summary(folder: Path, outcomes: Sequence[JobOutcome], further: Sequence[str]) -> None:
-    """Writes ``jobs.json`` and, for people, ``report.md``."""
-    jobs = [_summary(outcome) for outcome in outcomes]
-    write_json(folder / "jobs.json", jobs)
-    lines = ["| job | changed | run | status | epochs | loss | val_loss |", "|---|---|---|---|---|---|---|"]
-    for job in jobs:
-        losses = ["" if job.get(name) is None else f"{job[name]:.4f}" for name in ("loss", "val_loss")]
-        changed = " ".join(f"`{one}`" for one in job["overrides"])
-        lines.append(
-            f"| {job['job']} | {changed} | {job.get('run', '')} | {job['status']} | {job.get('epochs', '')} | {' | '.join(losses)} |"
-        )
-    write_text(folder / "report.md", "\n".join(["# Multirun", "", *lines, *(["", *further] if further else [])]) + "\n")
-
-
-def _summary(outcome: JobOutcome) -> dict[str, Any]:
-    found: dict[str, Any] = {"job": outcome.number, "overrides": conceal(list(outcome.swept))}
-    if outcome.message is not None:
-        return {**found, "status": "failed", "error": outcome.message}
-    value = outcome.value if isinstance(outcome.value, dict) else {}
-    if "run" not in value:
-        return {**found, "status": "finished"}
-    row = run_row(RunFolder(Path(value["run"])))
-    names = ("status", "epochs", "loss", "val_loss", "seconds", "mlflow_run")
-    return {**found, "run": f"{row.recipe}/{row.name}", **{name: getattr(row, name) for name in names}}
+def _write_search(folder: Path, search: OptunaSearch) -> Jobs:
+    """Writes a search's trials, table and pictures, whole or not."""
+    search.report()
+    jobs = jobs_of_search(folder, search.trials(), search.spec)
+    write_jobs(folder, jobs)
+    return jobs

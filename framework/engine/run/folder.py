@@ -115,8 +115,16 @@ def next_free(folder: RunFolder) -> RunFolder:
     return candidate
 
 
+def remember_begun(folder: RunFolder, runs_dir: str) -> None:
+    """A run that begins is the last one for as long as none has finished: what was stopped, pruned or failed is seldom what is meant."""
+    with suppress(RunError):  # no run yet, or one that is gone or damaged
+        if find_run("last", runs_dir).status == "finished":
+            return
+    remember_last(folder, runs_dir)
+
+
 def remember_last(folder: RunFolder, runs_dir: str) -> None:
-    """Writes the path of the latest run to ``runs/last``."""
+    """Writes the path of a run to ``runs/last``: of the latest that has finished."""
     root = _runs_dir(runs_dir)
     relative = folder.path.relative_to(root) if folder.path.is_relative_to(root) else folder.path
     write_text(root / "last", f"{relative.as_posix()}\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 from framework.builder.planner import off_cudnn
 from framework.engine.run.digest import config_digest, resolved
 from framework.engine.run.files import write_json, write_text
-from framework.engine.run.folder import RunFolder, remember_last
+from framework.engine.run.folder import RunFolder, remember_begun, remember_last
 from framework.engine.run.lock import RunLock
 from framework.engine.run.monitor import Prune
 from framework.engine.run.naming import choose_folder, refuse_another
@@ -37,6 +37,7 @@ def train(
     reporter: Reporter | None = None,
     prune: Prune | None = None,
     apart: Collection[str] = (),
+    title: str | None = None,
 ) -> RunFolder:
     """Trains an experiment to its end, or goes on where its run was left.
 
@@ -48,6 +49,7 @@ def train(
         reporter: who is told what happens; nobody when not given.
         prune: told each epoch's values; True ends the run.
         apart: keys that make another run although a run may be gone on with another value of theirs, such as those of a sweep.
+        title: what people see of the run in MLflow's list; its name when not given.
 
     Returns:
         The run's folder; its ``status`` is ``finished``, ``stopped`` after Ctrl-C, SIGTERM or SIGHUP, or ``pruned``.
@@ -68,7 +70,7 @@ def train(
         told.message(f"{'run' if fresh else 'going on with'} {folder.path}")
         for line in (*prepared.task.hints(prepared.plan, experiment), *off_cudnn(prepared.plan, experiment.backend.name)):
             told.message(line)
-        _write_start(folder, experiment, prepared, composed, overrides)
+        _write_start(folder, experiment, prepared, composed, overrides, title)
         _train_locked(experiment, folder, prepared, signals, told, prune, after)
     return folder
 
@@ -100,13 +102,15 @@ def _train_locked(
 ) -> None:
     """Trains, and marks the run by how that ended; ``after`` waits, once the run's lock is free, for the process that follows it."""
     try:
-        remember_last(folder, experiment.paths.runs_dir)
+        remember_begun(folder, experiment.paths.runs_dir)
         follower = follow(folder.path, experiment.tracking, reporter.warn)
         if follower is not None:
             after.callback(_wait_for, follower, signals)
         session = Session(experiment, folder, prepared, signals, reporter, prune)
         session.run()
         session.finish("pruned" if session.monitor.pruned else "finished" if session.complete else "stopped")
+        if session.complete and not session.monitor.pruned:
+            remember_last(folder, experiment.paths.runs_dir)
     except BaseException as error:
         killed = isinstance(error, KeyboardInterrupt)
         what = str(error) if killed or isinstance(error, GateworkError) else f"{type(error).__name__}: {error}"
@@ -120,7 +124,9 @@ def _wait_for(follower: Follower, signals: StopSignals) -> None:
         follower.wait()
 
 
-def _write_start(folder: RunFolder, experiment: Experiment, prepared: Prepared, composed: str | None, overrides: Sequence[str]) -> None:
+def _write_start(
+    folder: RunFolder, experiment: Experiment, prepared: Prepared, composed: str | None, overrides: Sequence[str], title: str | None
+) -> None:
     from framework.config.saved import dump_yaml, save_resolved
 
     write_text(folder.config / "composed.yaml", composed if composed is not None else dump_yaml(resolved(experiment)))
@@ -139,4 +145,5 @@ def _write_start(folder: RunFolder, experiment: Experiment, prepared: Prepared, 
         sizes=dict(prepared.data.sizes),
         parameters=prepared.plan.parameters,
         started=folder.read_record().get("started", time.time()),
+        **({} if title is None else {"title": title}),
     )

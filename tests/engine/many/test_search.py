@@ -15,10 +15,11 @@ import pytest
 
 from framework.config.jobs import JobOutcome
 from framework.config.search_space import Dimension
+from framework.engine.many.jobs import jobs_of_search
 from framework.engine.many.search import JOURNAL, SETTINGS, OptunaSearch, best_value, metric_of, pruning
 from framework.engine.run.recorder import Recorder
 from framework.errors import RunError
-from framework.report.search import SearchTrial, best_trial, search_table
+from framework.report.search import SearchTrial
 from framework.spec.search import SearchSpec
 
 SPACE = [Dimension("x", "float", low=-2.0, high=2.0), Dimension("++k", "int", low=1, high=9, step=2), Dimension("c", "choice", ("a", "b"))]
@@ -68,7 +69,8 @@ def test_more_trials_go_on_and_a_finished_search_has_nothing_to_do(tmp_path: Pat
 
 
 def test_tpe_finds_the_smallest_value(tmp_path: Path) -> None:
-    best = best_trial(run_all(tmp_path, SearchSpec(n_trials=30, metric="epoch/loss")), "minimize")
+    spec = SearchSpec(n_trials=30, metric="epoch/loss")
+    best = jobs_of_search(tmp_path, run_all(tmp_path, spec), spec).best
     assert best is not None
     assert best.value is not None and best.value < 0.6  # 0.5 at x = 1
 
@@ -155,16 +157,23 @@ def test_the_best_value_of_a_run(tmp_path: Path) -> None:
     assert best_value(run, SearchSpec(metric="epoch/nothing")) is None
 
 
-def test_the_table_begins_with_the_best() -> None:
+def test_the_trials_come_out_as_the_search_saw_them(tmp_path: Path) -> None:
+    good = measured(tmp_path, ("x=1", "k=3", "c=a"), epochs=4)["run"]
     trials = [
         SearchTrial(0, {"a": "1"}, "complete", 3.0),
-        SearchTrial(1, {"a": "2"}, "pruned"),
-        SearchTrial(2, {"a": "3"}, "complete", 2.0),
+        SearchTrial(1, {"a": "2"}, "pruned", run=measured(tmp_path, ("x=0", "k=5", "c=b"))["run"]),
+        SearchTrial(2, {"a": "3"}, "complete", 0.25, run=good),
+        SearchTrial(3, {"a": "4"}, "fail", error="the loss is nan"),
+        SearchTrial(4, {"a": "5"}, "running"),
     ]
-    lines = search_table(trials, "epoch/val_loss", "minimize")
-    assert lines[0] == "Best: trial 2, epoch/val_loss 2.0000, with `a=3`."
-    assert [line.split(" | ")[0] for line in lines[4:]] == ["| 2", "| 0", "| 1"]
-    assert search_table(trials, "epoch/val_loss", "maximize")[0].startswith("Best: trial 0")
+    jobs = jobs_of_search(tmp_path, trials, SearchSpec(metric="epoch/loss"))
+    assert [row.job for row in jobs.ranked] == [2, 0, 1, 3, 4]
+    assert [row.status for row in jobs.rows] == ["finished", "pruned", "finished", "failed", "unfinished"]
+    assert jobs.best_text == "trial 2, a=3: loss 0.2500 at epoch 4"
+    assert (jobs.rows[1].value, jobs.rows[3].error) == (1.5, "the loss is nan"), "of a pruned one, what it had reached"
+    highest = jobs_of_search(tmp_path, trials, SearchSpec(metric="epoch/loss", direction="maximize"))
+    assert highest.best is not None and highest.best.job == 0
+    assert jobs_of_search(tmp_path, trials, SearchSpec()).metric == "val_loss"
 
 
 def gatework(folder: Path, *words: str) -> subprocess.Popen[str]:
@@ -188,6 +197,8 @@ def test_a_search_that_prunes_as_a_user_starts_it(tmp_path: Path) -> None:
         assert trials["1e-09"]["state"] == "pruned"
         assert "pruned after epoch 2: other trials were better by then" in out
     assert "Best: trial" in (folder / "report.md").read_text()
+    assert f"best: trial {trials['0.01']['number']}, learning_rate=0.01: val_loss" in out
+    assert (tmp_path / "runs" / "last").read_text().strip() == "/".join(Path(trials["0.01"]["run"]).parts[-2:])
     run = json.loads((Path(trials["0.01"]["run"]) / "run.json").read_text())
     assert trials["0.01"]["value"] == run["best"]
 
@@ -217,6 +228,7 @@ HOLDING = """
 import os, signal, sys
 from pathlib import Path
 from framework.config.search_space import Dimension
+from framework.engine.many.jobs import jobs_of_search
 from framework.engine.many.search import OptunaSearch
 from framework.spec.search import SearchSpec
 search = OptunaSearch(Path(sys.argv[1]), SearchSpec(n_trials=3), [Dimension("x", "float", low=-2.0, high=2.0)])

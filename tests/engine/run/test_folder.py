@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from framework.engine.run.folder import RunFolder, find_run, next_free, remember_last
+from framework.engine.run.folder import RunFolder, find_run, next_free, remember_begun, remember_last
 from framework.errors import RunError
 from framework.spec.run_files import FORMAT
 
@@ -29,6 +29,22 @@ def test_a_run_is_found_by_name_path_and_mlflow_id(runs: Path, asked: str, found
 
 def test_a_run_is_found_by_its_folder(runs: Path) -> None:
     assert find_run(str(runs / "text" / "torch-1a"), "elsewhere").name == "torch-1a"
+
+
+def test_a_run_that_has_only_begun_does_not_take_the_place_of_one_that_finished(runs: Path) -> None:
+    first, second = (RunFolder(runs.resolve() / "text" / name) for name in ("torch-1a", "torch-2b"))
+    first.update_record(status="pruned")
+    second.update_record(status="failed")
+    remember_begun(first, str(runs))
+    assert find_run("last", str(runs)) == first, "where none has finished, it is the latest"
+    remember_begun(second, str(runs))
+    assert find_run("last", str(runs)) == second
+    second.update_record(status="finished")
+    remember_begun(first, str(runs))
+    assert find_run("last", str(runs)) == second
+    (runs / "last").write_text("text/gone\n")
+    remember_begun(first, str(runs))
+    assert find_run("last", str(runs)) == first
 
 
 def test_the_last_run(runs: Path) -> None:

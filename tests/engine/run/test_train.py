@@ -13,6 +13,7 @@ import framework
 from framework.backends.base.training import EpochResult, Position, StepResult
 from framework.engine.model.run import Run
 from framework.engine.run.checkpoint import CheckpointStore
+from framework.engine.run.train import train
 from framework.errors import RunError
 from framework.report.progress import SilentReporter
 
@@ -113,6 +114,16 @@ def test_the_same_command_again_says_that_the_run_is_finished(small) -> None:  #
     assert "is finished already" in listener.lines[0]
     assert not listener.steps
     assert (run.path / "metrics.jsonl").read_text() == before
+
+
+@pytest.mark.torch
+def test_the_last_run_is_the_latest_that_finished(small) -> None:  # type: ignore[no-untyped-def]
+    finished = framework.train(small("name=finished", "trainer.max_epochs=1"))
+    pruned = train(small("name=pruned"), prune=lambda epoch, values: True)
+    assert pruned.status == "pruned"
+    with pytest.raises(Killed):
+        framework.train(small("name=killed"), reporter=Listener(stop_at=2))
+    assert framework.open_run("last", str(finished.path.parents[1])).path == finished.path
 
 
 @pytest.mark.torch

@@ -1,0 +1,80 @@
+"""What a person is told once many runs have ended: the table, the best one and how to use it, where everything lies."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from framework.report.jobs import Jobs
+
+
+def tell_end(folder: Path, jobs: Jobs) -> None:
+    """Prints what the jobs of a multirun came to.
+
+    Args:
+        folder: of the multirun.
+        jobs: what they came to.
+    """
+    from framework.report.jobs import print_jobs
+    from framework.secrets import concealed
+
+    print()
+    if jobs.rows:
+        print_jobs(jobs)
+        print()
+    for line in end_lines(folder, jobs):
+        print(concealed(line))
+
+
+def end_lines(folder: Path, jobs: Jobs) -> Iterator[str]:
+    """Under the table: how many ended in which way, the best one with the commands to use it, report, pictures and MLflow's run."""
+    yield jobs.tally
+    best = jobs.best
+    if best is not None and best.path is not None:
+        run = shlex.quote(_near(Path(best.path)))
+        yield f"best: {jobs.best_text}"
+        yield f"    run      {run}"
+        yield f"    use      gatework {_use(Path(best.path)).format(run=run)}"
+        yield f"    measure  gatework evaluate {run}"
+    else:
+        yield "best: none has finished"
+    if len(jobs.rows) > 1:
+        yield f"compare: gatework compare {shlex.quote(_near(folder))}"
+    yield f"report: {_near(folder / 'report.md')}"
+    plots = sorted(path.name for path in (folder / "plots").glob("*.png"))
+    if plots:
+        yield f"plots: {_near(folder / 'plots')} ({', '.join(plots)})"
+    yield from _in_mlflow(folder)
+
+
+def _use(run: Path) -> str:
+    from framework.engine.many.judged import task_of_run
+    from framework.engine.run.folder import RunFolder
+    from framework.tasks.task import Task
+
+    return (task_of_run(RunFolder(run)) or Task).use
+
+
+def _in_mlflow(folder: Path) -> Iterator[str]:
+    from framework.tracking.address import without_password
+    from framework.tracking.note import Note
+
+    note = Note(folder)
+    run, uri = note.get("run_id"), note.get("uri")
+    if run is None or uri is None:
+        return
+    uri = without_password(uri)
+    if uri.startswith(("http://", "https://")):
+        yield f"MLflow: {uri.rstrip('/')}/#/experiments/{note.get('experiment_id')}/runs/{run}"
+    else:
+        yield f"MLflow: run {run}; to look at it: mlflow ui --backend-store-uri {shlex.quote(uri)}"
+
+
+def _near(path: Path) -> str:
+    """A path as one types it from here."""
+    here = Path.cwd()
+    return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)
