@@ -16,25 +16,23 @@ from framework.engine.run.lock import in_use
 from framework.engine.run.recorder import Record, read_records
 from framework.errors import GateworkError
 from framework.files import entries_below
-from framework.report.runs import RunRow
+from framework.report.runs import NOT_SET, RunRow
 from framework.spec.run_files import TrackingRecord, read_file
 from framework.tracking.note import NOTE
 
 Found = TypeVar("Found")
 
-_NOT_SET = "(not set)"
-
 
 def list_runs(runs_dir: str = "runs", recipe: str | None = None) -> list[RunRow]:
     """Every run below ``runs_dir``, or those of one recipe; by recipe, the oldest first."""
     folders = [folder for folder in all_runs(runs_dir) if recipe in (None, folder.recipe)]
-    settings = {folder.path: _settings(folder) for folder in folders}
+    settings = {folder.path: settings_of(folder) for folder in folders}
     rows = []
     for name in dict.fromkeys(folder.recipe for folder in folders):
         together = [folder for folder in folders if folder.recipe == name]
         keys = differing([settings[folder.path] for folder in together])
         found = [
-            replace(run_row(folder), differs={key: settings[folder.path].get(key, _NOT_SET) for key in keys if settings[folder.path]})
+            replace(run_row(folder), differs={key: settings[folder.path].get(key, NOT_SET) for key in keys if settings[folder.path]})
             for folder in together
         ]
         rows.extend(sorted(found, key=lambda row: row.started or 0.0))
@@ -89,7 +87,7 @@ def differing(settings: Sequence[dict[str, Any]]) -> list[str]:
     """Keys that do not have the same value in all of some flattened configs."""
     known = [one for one in settings if one]
     keys = dict.fromkeys(key for one in known for key in one)
-    return [key for key in keys if any(one.get(key, _NOT_SET) != known[0].get(key, _NOT_SET) for one in known)]
+    return [key for key in keys if any(one.get(key, NOT_SET) != known[0].get(key, NOT_SET) for one in known)]
 
 
 def disk_use(paths: Iterable[Path]) -> int:
@@ -107,7 +105,7 @@ def disk_use(paths: Iterable[Path]) -> int:
     return total
 
 
-def _settings(folder: RunFolder) -> dict[str, Any]:
+def settings_of(folder: RunFolder) -> dict[str, Any]:
     """The run's config, flattened, without what says where and how it is kept."""
     try:
         settings = folder.read_record().get("settings", {})
