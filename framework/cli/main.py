@@ -27,6 +27,7 @@ VERBS = {
     "convert": "make a run of the other backend from a trained run, or write its weights to a file",
     "serve": "answer over HTTP with a trained model",
     "runs": "list all runs with status, loss, time and size; --prune frees disk space",
+    "compare": "show how runs differ: settings, final figures, curves over one another",
     "sync": "deliver to MLflow what could not be delivered while a run trained",
     "explain": "show a model's layers, shapes, parameters, costs and cuDNN verdicts",
     "reproduce": "run a publication's experiment and compare each published figure with ours",

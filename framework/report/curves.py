@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,14 @@ Curves = Mapping[str, Sequence[tuple[float, float]]]
 """Points (epoch, value) by name."""
 
 
-def plot_curves(path: Path, curves: Curves, title: str, ylabel: str = "nats a token") -> None:
+_MANY = 6
+"""Curves whose names are written small."""
+
+_COLOURS = 10
+"""Curves that matplotlib gives a colour each; the next ones are drawn in another style."""
+
+
+def plot_curves(path: Path, curves: Curves, title: str, ylabel: str = "nats a token", *, faint: bool = True) -> None:
     """Draws curves into one PNG file.
 
     Args:
@@ -20,18 +28,23 @@ def plot_curves(path: Path, curves: Curves, title: str, ylabel: str = "nats a to
         curves: curves without points are left out.
         title: text above the picture.
         ylabel: what the values are, with their unit.
+        faint: whether a curve of many points lets those below it shine through.
 
     Raises:
         RunError: the file cannot be written.
     """
+    styles = (style for style in cycle(("-", "--", "-.", ":")) for _ in range(_COLOURS))
 
     def paint(axes: Any) -> None:
         for name, points in curves.items():
             if points:
                 epochs, values = zip(*points, strict=True)
                 marker = "o" if len(points) <= 50 else ""
-                axes.plot(epochs, values, label=name, marker=marker, markersize=4, linewidth=1.5, alpha=0.4 if marker == "" else 1.0)
-        axes.legend()
+                alpha = 0.4 if marker == "" and faint else 1.0
+                axes.plot(epochs, values, next(styles), label=name, marker=marker, markersize=4, linewidth=1.5, alpha=alpha)
+        axes.legend(fontsize="medium" if len(curves) < _MANY else "x-small")
+        if all(epoch == int(epoch) for points in curves.values() for epoch, _ in points):
+            axes.xaxis.get_major_locator().set_params(integer=True)
 
     _draw(path, paint, title, ylabel)
 

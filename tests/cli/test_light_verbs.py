@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from tracking.run_on_disk import RunOnDisk
 
+import framework
 from framework.cli.main import VERBS, main
 
 HEAVY = ("torch", "tensorflow", "keras", "pytorch_lightning", "mlflow", "matplotlib", "pandas", "scipy")
@@ -42,6 +44,15 @@ def modules_after(words: list[str], folder: Path) -> set[str]:
 )
 def test_light_verbs_import_nothing_heavy(words: list[str], tmp_path: Path) -> None:
     assert modules_after(words, tmp_path) == set()
+
+
+def test_a_comparison_imports_matplotlib_alone_and_only_to_draw(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        run = RunOnDisk(tmp_path / "runs" / "text_generation" / str(seed), framework.load("text_generation", overrides=[f"seed={seed}"]))
+        run.recorder.record(1, 1, {"epoch/loss": 1.0})
+        run.recorder.close()
+    assert modules_after(["compare", "1", "2", "--no-plot"], tmp_path) == set()
+    assert modules_after(["compare", "1", "2"], tmp_path) == {"matplotlib"}
 
 
 QUIET = pytest.param(["check", "recipe=text_generation"], marks=pytest.mark.slow)
@@ -165,6 +176,7 @@ def test_use_cudnn_that_cannot_be_had_is_refused_with_every_reason(capsys: pytes
         (["generate", "last"], ["no run yet"]),
         (["generate", "last", "--num", "0"], ["--num is 0"]),
         (["evaluate", "nothing"], ["no run 'nothing'", "there are no runs yet"]),
+        (["compare", "one", "two"], ["no run 'one'", "there are no runs yet"]),
         (["explain", "recipe=text_generation", "data=text", "data.path=none.txt"], ["none.txt"]),
         (["train", "recipe=text_generation", "backend=tensorflw"], ["no backend 'tensorflw'", "did you mean: tensorflow"]),
         (["train", "recipe=text_generation", "data=text", "data.path=none.txt"], ["none.txt"]),
