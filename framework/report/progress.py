@@ -169,12 +169,11 @@ class ConsoleReporter:
             self._bar.update(self._bar.task_ids[0], completed=self._steps, **shown)  # type: ignore[arg-type]
 
     def epoch(self, result: EpochResult, metrics: dict[str, float], sample: str | None) -> None:
-        """Prints one line for the epoch, with the validation's metrics where there was one, and the sample below it."""
-        values = [f"loss {result.loss:.4f}"]
+        """Prints a line for the epoch, its figures and then the validation's by their own names, and the sample below."""
+        shown = {name: f"{name} {value:.3f}" for name, value in metrics.items()}
+        values = [f"loss {result.loss:.4f}", *(text for name, text in shown.items() if not name.startswith("val_"))]
         if result.val_loss is not None:
-            values.append(f"val_loss {result.val_loss:.4f}")
-        shown = {name: value for name, value in metrics.items() if name.startswith("val_")} or metrics
-        values.extend(f"{name} {value:.3f}" for name, value in shown.items())
+            values += [f"val_loss {result.val_loss:.4f}", *(text for name, text in shown.items() if name.startswith("val_"))]
         speed = f" ({result.training.count / result.seconds:,.0f} tokens/s, {duration(result.seconds)})" if result.seconds > 0 else ""
         self.message(f"epoch {result.position.epoch}/{self._max_epochs}: {', '.join(values)}{speed}")
         if sample:

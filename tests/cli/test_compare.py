@@ -163,6 +163,13 @@ def test_what_cannot_be_compared_gets_one_clear_message(words: list[str], says: 
         assert text in err
 
 
+def test_settings_that_are_no_settings_are_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, settings in (("one", {"trainer": {"checkpoint": {"monitor": [3]}}, "task": 3}), ("two", {"task": {"kind": ["x"]}})):
+        new_run(name).update(settings=settings)
+    code, out, err = compared(capsys, "one", "two", "--no-plot")
+    assert (code, err) == (0, "") and "best val_loss" in out
+
+
 def test_a_run_that_cannot_be_read_hides_nothing_of_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     new_run("one", "seed=1")
     (new_run("two", "seed=2").path / "run.json").write_text("{")

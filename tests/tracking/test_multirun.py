@@ -155,11 +155,18 @@ def test_a_job_that_ends_before_its_follower_has_begun_is_a_child_all_the_same(
     monkeypatch.setenv(PARENT, str(parent))
     monkeypatch.setattr(Outbox, "open_store", lambda *words: store)
     job = new_run()
-    job.update(status="failed", error="the loss is nan", ended=1_700_000_050.0)
+    job.update(status="failed", error="the loss is nan", ended=1_700_000_050.0, title="seed=1")
+    job.recorder.record(9, 1, {"epoch/perplexity": 3.0, "epoch/val_perplexity": 4.0})
+    job.recorder.close()
     done = sync(job.path, "http://server", follow=True)
     assert (done.trouble, done.status) == (None, "failed")
     [parent_id] = [name for name, one in store.all_runs.items() if one.name == "multirun seed=1,2"]
-    assert [one.name for one in store.all_runs.values() if one.tags.get("mlflow.parentRunId") == parent_id] == ["one"]
+    [child] = [one for one in store.all_runs.values() if one.tags.get("mlflow.parentRunId") == parent_id]
+    assert child.name == "seed=1", "what sets it apart from the other jobs"
+    assert {value.name: value.value for value in child.values if value.name.startswith("epoch/")} == {
+        "epoch/perplexity": 3.0,
+        "epoch/val_perplexity": 4.0,
+    }
     assert store.all_runs[parent_id].status == "running"
 
 

@@ -27,6 +27,7 @@ JOBS = "jobs.json"
 TRIALS = "trials.json"
 METRICS = "metrics.jsonl"
 
+_COUNTS = "jobs/"
 _STATES = {"complete": FINISHED, "pruned": "pruned", "fail": "failed"}
 
 
@@ -124,8 +125,8 @@ def _with_value(row: JobRow, by: Monitored) -> JobRow:
 
 def _figures(jobs: Jobs) -> dict[str, float]:
     """How many jobs ended in which way, and what the best one measured in its best epoch."""
-    found = {f"jobs/{status}": float(count) for status, count in jobs.by_status.items()}
-    found["jobs/all"] = float(len(jobs.rows))
+    found = {f"{_COUNTS}{status}": float(count) for status, count in jobs.by_status.items()}
+    found[f"{_COUNTS}all"] = float(len(jobs.rows))
     best = jobs.best
     if best is not None:
         measured = {**best.figures, jobs.metric: best.value, "job": best.job, "epoch": best.at_epoch, "seconds": best.seconds}
@@ -136,8 +137,10 @@ def _figures(jobs: Jobs) -> dict[str, float]:
 def _record(path: Path, values: dict[str, float]) -> None:
     """Adds what is new; of a multirun that came to the same once more, nothing."""
     before = list(read_records(path))
-    if before and before[-1].values == values:
-        return
+    if before:  # of the jobs that failed then, none may fail now
+        values = {**{name: 0.0 for name in before[-1].values if name.startswith(_COUNTS)}, **values}
+        if before[-1].values == values:
+            return
     recorder = Recorder(path)
     recorder.record(len(before), float(len(before)), values)
     recorder.close()

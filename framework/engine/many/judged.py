@@ -62,10 +62,10 @@ def task_of_run(run: RunFolder) -> Task | None:
 
 def _monitored(run: RunFolder) -> Monitored:
     checkpoint = _settings(run).get("trainer", {}).get("checkpoint")
-    name = checkpoint.get("monitor", AUTO) if isinstance(checkpoint, dict) else AUTO
+    name = checkpoint.get("monitor") if isinstance(checkpoint, dict) else AUTO
     task = task_of_run(run)
     known = {} if task is None else monitors(task)
-    return known.get(name) or Monitored("val_loss" if _validates(run) else "loss")
+    return known.get(str(name)) or Monitored("val_loss" if _validates(run) else "loss")
 
 
 def _validates(run: RunFolder) -> bool:

@@ -178,6 +178,14 @@ def test_runs_of_a_multirun_that_was_moved_are_found_where_they_are_now() -> Non
         runs_of_multirun(moved / ".multirun" / folder.name)
 
 
+def test_what_failed_once_and_not_again_counts_no_longer(tmp_path: Path) -> None:
+    run = trained("one", (3.0, None))
+    for last in (outcome(1, None, "seed=1", message="full disk"), *2 * (outcome(1, run, "seed=1"),)):
+        write_jobs(tmp_path, jobs_of_outcomes([outcome(0, run, "seed=0"), last]))
+    kept = [json.loads(line)["values"] for line in (tmp_path / METRICS).read_text().splitlines()]
+    assert [(one["jobs/finished"], one["jobs/failed"]) for one in kept] == [(1, 1), (2, 0)]
+
+
 def test_a_damaged_record_of_figures_is_no_reason_to_end(tmp_path: Path) -> None:
     (tmp_path / METRICS).write_bytes(b"\xff\xff\n{}\n{")
     jobs = jobs_of_outcomes([outcome(0, trained("one", (3.0, None)), "seed=0")])
