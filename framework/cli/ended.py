@@ -42,7 +42,7 @@ def end_lines(folder: Path, jobs: Jobs) -> Iterator[str]:
         yield f"    measure  gatework evaluate {run}"
     else:
         yield "best: none has finished"
-    if len(jobs.rows) > 1:
+    if len({row.run for row in jobs.rows if row.run}) > 1:
         yield f"compare: gatework compare {shlex.quote(_near(folder))}"
     yield f"report: {_near(folder / 'report.md')}"
     plots = sorted(path.name for path in (folder / "plots").glob("*.png"))

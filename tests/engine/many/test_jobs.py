@@ -104,6 +104,8 @@ def test_what_is_said_under_the_table_can_be_typed() -> None:
     ]
     (folder / "tracking.json").write_text('{"uri": "http://me:secret@server:5000/", "experiment_id": "3", "run_id": "abc"}')
     assert list(end_lines(folder, jobs))[-1] == "MLflow: http://server:5000/#/experiments/3/runs/abc"
+    one_ran = jobs_of_outcomes([outcome(0, trained("b", (3.0, None)), "seed=0"), outcome(1, None, "seed=-1", message="wrong")])
+    assert not any("compare" in line for line in end_lines(folder, one_ran)), "one run alone cannot be"
     assert list(end_lines(folder, Jobs([])))[:2] == ["0 jobs", "best: none has finished"]
 
 
