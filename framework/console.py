@@ -5,12 +5,21 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
 from framework.errors import GateworkError
+
+COMMAND = "GATEWORK_COMMAND"
+"""Variable in which ``scripts/run`` says how it was called."""
+
+
+def typed_command() -> str:
+    """How a person types the command, for hints that can be typed as they stand: as ``scripts/run`` was called, or ``gatework``."""
+    return shlex.quote(os.environ.get(COMMAND) or "gatework")
 
 
 class OutputError(GateworkError):

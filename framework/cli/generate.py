@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"a model of task '{model.experiment.task.kind}' makes no running text; use gatework predict {arguments.run}")
     names = ("length", "temperature", "top_k", "top_p", "strategy")
     settings = model.decoding(**{name: getattr(arguments, name) for name in names})
-    prompts = [prompt for prompt in arguments.prompt or [settings.prompt] for _ in range(arguments.num)]
+    prompts = [prompt for prompt in arguments.prompt or [settings.prompt or "\n"] for _ in range(arguments.num)]
     started = time.perf_counter()
     texts, tokens, shown = list(prompts), 0, 0
     for pieces in stream(model, prompts, settings, arguments.seed):

@@ -34,7 +34,7 @@ VERBS = {
     "parity": "show that both backends compute the same from one YAML",
     "check": "check a config and report every problem at once",
     "why": "tell which file and line, or override, set a value",
-    "new": "write an own recipe, model and data YAML to ./configs",
+    "new": "write an own recipe, model and data YAML",
     "schema": "write a JSON Schema of the YAML for editors",
 }
 """Each verb with its one line of help; ``framework.cli.<verb>`` holds it."""

@@ -30,6 +30,15 @@ def shipped_configs() -> Path:
     raise InputError(f"Gatework's own configs are missing from {_PACKAGE}; install it again")
 
 
+def own_folder() -> Path:
+    """Where a user's own configs lie in the working folder: ``configs``, or ``own_configs`` where that is Gatework's own folder.
+
+    So it is in a checkout, whose ``configs`` are under version control and held by its tests.
+    """
+    here = Path("configs")
+    return Path("own_configs") if here.resolve() == shipped_configs() else here
+
+
 def display(path: Path) -> str:
     """The path as a user can open it: relative where it lies below the working folder, else absolute."""
     absolute = path.absolute()
@@ -51,7 +60,7 @@ class SearchPath:
 
     @classmethod
     def of(cls, config_dirs: Sequence[Path] = (), own: bool = True) -> SearchPath:
-        """``config_dirs`` in their order, then ``./configs`` where it exists and ``own`` is true, then the shipped configs.
+        """``config_dirs`` in their order, then :func:`own_folder` where it exists and ``own`` is true, then the shipped configs.
 
         Raises:
             InputError: one of ``config_dirs`` is no folder.
@@ -59,7 +68,7 @@ class SearchPath:
         for folder in config_dirs:
             if not os.path.isdir(folder):
                 raise InputError(f"no config folder '{folder}'; --config-dir names an existing folder")
-        here = Path("configs")
+        here = own_folder()
         shipped = shipped_configs()
         wanted = [*config_dirs, *([here] if own and here.is_dir() else []), shipped]
         return cls(tuple(dict.fromkeys(folder.resolve() for folder in wanted)))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import yaml
 
 from framework.config.compose import Composed, compose
-from framework.config.location import SCHEMA_FOLDER, SearchPath, display
+from framework.config.location import SCHEMA_FOLDER, SearchPath, display, own_folder, shipped_configs
+from framework.config.publication import for_other_data
 from framework.config.schema import WHOLE, schema_header, write_schemas
 from framework.config.yaml_edit import append_default, insert_before, replace_scalars
 from framework.config.yaml_file import read_text, read_yaml
-from framework.errors import InputError
+from framework.errors import InputError, nearest
 from framework.files import replace_text
 from framework.spec.data import DataSpec
 from framework.spec.experiment import LAST
@@ -31,42 +35,64 @@ class Begun(NamedTuple):
 
     Attributes:
         written: files, and the folder of schemas that their headers name.
-        commands: what checks and starts it with files of one's own.
+        commands: what checks and starts it, as it can be typed.
+        missing: what has to be said before: how the command line names files of one's own, where none were given; else empty.
     """
 
     written: list[Path]
     commands: list[str]
+    missing: str
 
 
-def new_experiment(name: str, source: str, into: Path) -> Begun:
-    """Writes ``recipe/NAME.yaml``, ``model/NAME.yaml`` and ``data/NAME.yaml``, comments kept and wired to each other.
+class _Beginning(NamedTuple):
+    """What the files of a new recipe are made with."""
 
-    Of data that is fetched or made, such as a publication's, only the kind is taken: the new file is for the user's own.
+    name: str
+    commands: list[str]
+    files: Mapping[str, Any]
+    composed: Composed
+
+
+def new_experiment(name: str, source: str, into: Path | None = None, files: Sequence[str] = (), command: str = "gatework") -> Begun:
+    """Writes ``recipe/NAME.yaml``, ``model/NAME.yaml`` and ``data/NAME.yaml``, wired to each other, with comments.
+
+    Of data that is fetched or made, such as a publication's, only the kind is taken: the new file is for the user's own. Of a shipped
+    recipe and its model, what holds for that data alone is left out.
 
     Args:
         name: of the new recipe.
         source: recipe to copy, a shipped one or one of the user's.
-        into: the folder of configs, such as ``./configs``; made if it is missing.
+        into: the folder of configs, made if it is missing; :func:`~framework.config.location.own_folder` when not given.
+        files: where the user's own data lies, such as ``data.path=my.txt``.
+        command: how the user types ``gatework``.
 
     Returns:
         What was written, and how to go on.
 
     Raises:
-        InputError: the name cannot be one, or is taken.
+        InputError: the name cannot be one, or is taken; the folder is Gatework's own; or ``files`` says something else.
         SpecError: there is no such recipe, or it cannot be composed.
     """
     _check_name(name)
+    found = own_folder()
+    into = found if into is None else into
+    _check_place(into, found)
     composed = compose([f"recipe={source}"], [into] if into.is_dir() else [])
     choices = {group: str(composed.choices.get(group)) for group in ("recipe", *_OWN)}
     choices["data"] = _data_to_begin_with(choices["data"], composed.search)
     sources = _sources(choices, composed.search)
     targets = {group: into / group / f"{name}.yaml" for group in sources}
     _check_free(name, targets, composed.search)
-    texts = {group: _copy(group, path, name, choices, composed) for group, path in sources.items()}
+    where = "" if into.resolve() == found.resolve() else f" --config-dir {shlex.quote(str(into))}"
+    commands = [f"{command} {verb}{where} recipe={name}" for verb in ("check", "train")]
+    spec = DATA_KINDS.get(_kind(composed), DataSpec)
+    beginning = _Beginning(name, commands, _given(files, spec), composed)
+    texts = {group: _copy(group, path, choices, beginning) for group, path in sources.items()}
     for group, text in texts.items():
         replace_text(targets[group], text)
     write_schemas(into / SCHEMA_FOLDER)
-    return Begun([*targets.values(), into / SCHEMA_FOLDER], _launch(name, _kind(composed)))
+    needed = _needs_files(sources, spec) and not beginning.files
+    return Begun([*targets.values(), into / SCHEMA_FOLDER], commands, spec.own if needed else "")
 
 
 def _kind(composed: Composed) -> str:
@@ -74,9 +100,39 @@ def _kind(composed: Composed) -> str:
     return str((composed.mapping.get("data") or {}).get("kind"))
 
 
-def _launch(name: str, kind: str) -> list[str]:
-    """What starts a new recipe with files of one's own."""
-    return [f"gatework {verb} recipe={name} {DATA_KINDS.get(kind, DataSpec).own}" for verb in ("check", "train")]
+def _check_place(into: Path, found: Path) -> None:
+    """Gatework's own configs stay what they are: in a checkout the tests hold them, elsewhere the next installation replaces them."""
+    if into.resolve().is_relative_to(shipped_configs()):
+        raise InputError(f"{display(into)} belongs to Gatework itself; expected a folder of your own, such as --into {found}")
+
+
+def _given(words: Sequence[str], spec: type[DataSpec]) -> dict[str, Any]:
+    """The user's own files by the key of the data that names them."""
+    keys = [key for key in spec.sources if key != "corpus"]
+    given: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        key = name.removeprefix("data.")
+        if not equals or key not in keys or name == key:
+            close = nearest(key, keys)
+            expected = ", ".join(f"data.{key}=…" for key in keys) or "nothing, as this kind of data reads no files"
+            guess = f"; did you mean data.{close}?" if close else "; other settings are changed in the files that are written"
+            raise InputError(f"'{word}' names no file of the data; expected {expected}{guess}")
+        given[key] = _files(value)
+    return given
+
+
+def _files(value: str) -> str | list[str]:
+    """One place, or a list of them in brackets."""
+    if value.startswith("[") and value.endswith("]"):
+        return [part.strip() for part in value[1:-1].split(",")]
+    return value
+
+
+def _needs_files(sources: Mapping[str, Path], spec: type[DataSpec]) -> bool:
+    """Whether the new data file does not say yet what is to be read."""
+    content = read_yaml(sources["data"]) if "data" in sources else None
+    return content is not None and bool(spec.sources) and not any(content.get(key) for key in (*spec.sources, "defaults"))
 
 
 def _check_name(name: str) -> None:
@@ -110,14 +166,19 @@ def _data_to_begin_with(choice: str, search: SearchPath) -> str:
     return choice
 
 
-def _copy(group: str, path: Path, name: str, choices: Mapping[str, str], composed: Composed) -> str:
+def _copy(group: str, path: Path, choices: Mapping[str, str], beginning: _Beginning) -> str:
     text = read_text(path)
-    choice = f"{group}={choices[group]}"
+    shipped = path.is_relative_to(shipped_configs())
     if group == "recipe":
-        text = _rewired(text, path, name, [own for own in _OWN if composed.choices.get(own)])
+        own = [own for own in _OWN if beginning.composed.choices.get(own)]
+        text = _rewired(text, path, beginning.name, own)
     if group == "data":
-        text = _with_path(text, path)
-    return _with_header(text, group, name, choice, _kind(composed))
+        text = _with_files(_with_path(text, path), beginning.files)
+    header, body = _parts(text)
+    published = shipped and group != "data"
+    told = f"The {group} of {beginning.name}, begun as a copy of {group}={choices[group]}"
+    kept = _header(header, group, told, beginning.commands, with_prose=not published)
+    return kept + (for_other_data(body, group) if published else body)
 
 
 def _rewired(text: str, path: Path, name: str, groups: Iterable[str]) -> str:
@@ -152,16 +213,31 @@ def _with_path(text: str, path: Path) -> str:
     )
 
 
-def _with_header(text: str, group: str, name: str, choice: str, kind: str) -> str:
-    """The text with a new header: package, schema, what it is, how to launch it; the old header's prose is kept."""
+def _with_files(text: str, files: Mapping[str, Any]) -> str:
+    """The data's text with the user's own files in it."""
+    written = {key: yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000).removesuffix("...\n").strip()
+               for key, value in files.items()}  # fmt: skip
+    there = yaml.safe_load(text)
+    text = replace_scalars(text, {(key,): value for key, value in written.items() if key in there})
+    for key, value in written.items():
+        if key not in there:
+            text = insert_before(text, None, f"{key}: {value}")
+    return text
+
+
+def _parts(text: str) -> tuple[list[str], str]:
+    """The lines of a file's header, and what follows it."""
     lines = text.splitlines()
     body = next((index for index, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    old = lines[:body]
+    return lines[:body], "\n".join(lines[body:]) + "\n"
+
+
+def _header(old: list[str], group: str, told: str, commands: Iterable[str], with_prose: bool) -> str:
+    """A new header: package, schema, what the file is, how to launch it; the old header's prose is kept where it is of use."""
     packages = [line for line in old if re.match(r"#\s*@package\b", line)]
     whole = group == "recipe" or any(re.match(r"#\s*@package\s+_global_\b", line) for line in old)
-    told = f"# The {group} of {name}, begun as a copy of {choice}"
-    replaced = re.compile(r"#\s*(gatework \w|The \w+ of \S+, begun as a copy of )|.*\$schema=")
-    prose = [line for line in old if line not in packages and not replaced.match(line)]
+    replaced = re.compile(r"#\s*(gatework \w|.*\b(check|train)( .*)? recipe=|The \w+ of \S+, begun as a copy of )|.*\$schema=")
+    prose = [line for line in old if line not in packages and not replaced.match(line)] if with_prose else []
     while prose and prose[-1].strip() == "#":
         prose.pop()
     while prose and prose[0].strip() == "#":
@@ -170,9 +246,9 @@ def _with_header(text: str, group: str, name: str, choice: str, kind: str) -> st
         *packages,
         schema_header(WHOLE if whole else group),
         "#",
-        f"{told}:" if prose else f"{told}.",
+        f"# {told}:" if prose else f"# {told}.",
         *prose,
         "#",
-        *(f"#   {command}" for command in _launch(name, kind)),
+        *(f"#   {command}" for command in commands),
     ]
-    return "\n".join([*header, *lines[body:]]) + "\n"
+    return "\n".join([*header, ""])

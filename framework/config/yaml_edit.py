@@ -39,6 +39,33 @@ def append_default(text: str, entry: str) -> str:
     return insert_before(text, _first_key(text), f"defaults:\n  - {entry}\n")
 
 
+def replace_entry(text: str, path: tuple[str, ...], line: str | None) -> str:
+    """The text with the lines of one entry of a block mapping replaced by another line, or taken out with a section that it leaves empty.
+
+    Args:
+        text: YAML.
+        path: keys that lead to the entry; the text stays as it is where it is not there, or stands within a line.
+        line: what stands there now, indented as the entry was; None for nothing.
+    """
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    section = _find(root, path[:-1])
+    if not isinstance(section, yaml.MappingNode) or section.flow_style:
+        return text
+    entry = next(((key, value) for key, value in section.value if key.value == path[-1]), None)
+    if entry is None:
+        return text
+    if line is None and len(section.value) == 1 and len(path) > 1:
+        return replace_entry(text, path[:-1], None)
+    lines = text.splitlines()
+    first, last = entry[0].start_mark.line, _last_line(entry[1])
+    if line is not None:
+        lines[first : last + 1] = [" " * entry[0].start_mark.column + line]
+    else:
+        between = first > 0 and not lines[first - 1].strip() and not "".join(lines[last + 1 : last + 2]).strip()
+        del lines[first - between : last + 1]
+    return "\n".join(lines) + "\n"
+
+
 def insert_before(text: str, key: str | None, line: str) -> str:
     """The text with a line before a top-level key; at the end where ``key`` is None."""
     lines = text.splitlines()

@@ -49,6 +49,7 @@ class PreparedData:
         source: where the data came from, for people.
         figures: numbers about the data that a task's metrics are made with, such as ``characters_per_token``.
         examples: raw input with what it should become, by split, where the kind of data has such.
+        opening: the first words to train on, where that is running text.
     """
 
     sizes: dict[str, int]
@@ -59,6 +60,7 @@ class PreparedData:
     source: str
     figures: Mapping[str, float] = field(default_factory=dict)
     examples: Mapping[str, Sequence[Example]] = field(default_factory=dict)
+    opening: str = ""
 
     @property
     def train(self) -> Batches:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,6 +27,10 @@ from framework.spec.experiment import PathsSpec
 
 OFFLINE = "data=python_source"
 """Override that chooses a text without download."""
+
+_LOOKED_AT = 1000
+_LONGEST_OPENING = 30
+"""Tokens that are looked at for the text's first words, and characters of these at most."""
 
 _DIGEST_VERSION = 1
 """To be raised with any change to how the same tokens are put into batches."""
@@ -77,6 +82,7 @@ def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int | None, process
         tokens=int(stream.size),
         source=source,
         figures={"characters_per_token": _characters_per_token(vocabulary, stream)},
+        opening=_opening(vocabulary, train),
     )
 
 
@@ -103,6 +109,16 @@ def _parts(spec: TextDataSpec, paths: PathsSpec) -> list[tuple[str, Iterable[str
     """Each file's name and its text; an empty name for a text that is in no file."""
     text, _ = _find_text(spec, paths)
     return [(str(file), read_files([file], spec.encoding)) for file in text] if isinstance(text, list) else [("", text)]
+
+
+def _opening(vocabulary: Vocabulary, stream: Tokens) -> str:
+    """The first words of the first line that has any; all of its tokens are in the vocabulary."""
+    unknown = stream[:_LOOKED_AT] == (vocabulary.unknown_id if vocabulary.unknown else -1)
+    known = stream[:_LOOKED_AT][~unknown]
+    lines = vocabulary.decode(known.tolist()).splitlines()
+    line = next((line.strip() for line in lines if line.strip()), "")
+    words = re.match(r"\S+(?: +\S+){0,2}", line)
+    return words[0][:_LONGEST_OPENING].rstrip() if words else ""
 
 
 def _characters_per_token(vocabulary: Vocabulary, stream: Tokens) -> float:

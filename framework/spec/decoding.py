@@ -32,8 +32,8 @@ class DecodingSpec(Spec):
     """Draw among the k most likely tokens only."""
     top_p: float | None = Field(None, gt=0.0, le=1.0)
     """Draw among the most likely tokens that together reach this probability."""
-    prompt: str = Field("\n", min_length=1)
-    """What the samples written during training begin with."""
+    prompt: str | None = Field(None, min_length=1)
+    """What samples begin with that are written during training, or without a prompt; null: the first words of the training text."""
     length: int = Field(1000, gt=0)
     """Tokens to generate."""
     sample_length: int = Field(200, gt=0)

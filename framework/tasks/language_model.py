@@ -44,6 +44,13 @@ class LanguageModelTask(Task):
         check_logits(plan, "tokens", sizes, "language_model", collector)
         check_embeddings(plan, dict.fromkeys(plan.inputs, "tokens"), sizes, collector)
 
+    def completed(self, experiment: Experiment, data: PreparedData) -> Experiment:
+        """Where no prompt is given, samples begin with the text's first words."""
+        if experiment.decoding.prompt is not None:
+            return experiment
+        decoding = experiment.decoding.model_copy(update={"prompt": data.opening or "\n"})
+        return experiment.model_copy(update={"decoding": decoding})
+
     def decoded(self, plan: ModelPlan) -> str:
         """The tokens."""
         return next(iter(plan.inputs))
@@ -66,7 +73,7 @@ class LanguageModelTask(Task):
         settings = experiment.decoding.model_copy(update={"length": experiment.decoding.sample_length})
         vocabulary = _vocabulary(model)
         try:
-            prompt = vocabulary.encode(settings.prompt)
+            prompt = vocabulary.encode(settings.prompt or "\n")
         except DataError:
             prompt = next(iter(data.train.epoch(0))).inputs[self.decoded(model.plan)][0][:1]
         tokens = [prompt, *self._generation(model, [prompt], settings, experiment.seed)]
@@ -79,7 +86,7 @@ class LanguageModelTask(Task):
 
     def input_example(self, experiment: Experiment) -> Row:
         """The configured prompt."""
-        return {"prompt": experiment.decoding.prompt}
+        return {"prompt": experiment.decoding.prompt or "\n"}
 
     def predict(self, model: Model, rows: Sequence[Row], settings: Mapping[str, Any], seed: int = 0) -> list[Row]:
         """The whole text of each prompt, the prompt included.

@@ -103,6 +103,10 @@ class Task:
         """What the model is trained for; cross-entropy unless the task says otherwise."""
         return Objective()
 
+    def completed(self, experiment: Experiment, data: PreparedData) -> Experiment:
+        """The config with what only the data tells, such as a prompt to begin samples with."""
+        return experiment
+
     def decoded(self, plan: ModelPlan) -> str | None:
         """The model input that is decoded token by token; None for a task that decodes nothing."""
         return None

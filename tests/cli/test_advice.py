@@ -109,13 +109,34 @@ def test_a_hint_helps(case: str) -> None:
     assert prepared([*words, *advised]) is None
 
 
-def test_what_new_advises_next(capsys: pytest.CaptureFixture[str]) -> None:
+def advised(out: str) -> list[list[str]]:
+    """The command lines that ``new`` has printed, as words."""
+    return [shlex.split(line) for line in out.partition("next:\n")[2].splitlines()]
+
+
+@pytest.mark.parametrize(("into", "called"), [(None, None), ("my configs", None), (None, "../gate work/scripts/run")])
+def test_what_new_advises_next(
+    into: str | None, called: str | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if called is not None:
+        monkeypatch.setenv("GATEWORK_COMMAND", called)
+    assert main(["new", "mine", "data.path=my.txt", *(["--into", into] if into else [])]) == 0
+    check, train = advised(capsys.readouterr().out)
+    assert (check[:2], train[:2]) == ([called or "gatework", "check"], [called or "gatework", "train"])
+    assert main(check[1:]) == 0
+    assert main(["check", *train[2:]]) == 0
+
+
+def test_what_new_advises_before_the_data_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", "mine"]) == 0
-    check, train = capsys.readouterr().out.replace("FILE", "my.txt").rpartition("next: ")[2].split(";")
-    assert main(shlex.split(check)[1:]) == 0
-    words = shlex.split(train)
-    assert words[:2] == ["gatework", "train"]
-    assert main(["check", *words[2:]]) == 0
+    out = capsys.readouterr().out
+    first = re.search(r"first say in (\S+) where your data lies, or add (data\.path=)FILE to each command\n", out)
+    assert first is not None
+    check, _ = advised(out)
+    assert main([*check[1:], f"{first[2]}my.txt"]) == 0
+    assert main(check[1:]) == 2
+    Path(first[1]).write_text(Path(first[1]).read_text().replace("path: null", "path: my.txt"))
+    assert main(check[1:]) == 0
 
 
 @pytest.mark.parametrize("more", [[], ["mine"], ["--runs-dir", "my runs"], ["mine", "--runs-dir", "my runs"]])

@@ -68,6 +68,25 @@ def test_prepared_text_says_what_it_is(file: Path) -> None:
         data.tokens = 0  # type: ignore[misc]
 
 
+@pytest.mark.parametrize(
+    ("text", "settings", "opening"),
+    [
+        ("\n\n  First Citizen:\nBefore we proceed any further, hear me speak.\n", {}, "First Citizen:"),
+        ("To gate, or not to gate.\n", {}, "To gate, or"),
+        ("To gate, or not to gate.\n", {"level": "word", "lowercase": True}, "to gate, or"),
+        ("a" * 50 + "b\n", {}, "a" * 30),
+        ("zebra gate gate gate\n", {"level": "word", "unknown": "replace", "max_vocabulary": 2}, "gate gate gate"),
+        (" \n", {}, ""),
+    ],
+)
+def test_a_texts_first_words_can_be_gone_on_from(tmp_path: Path, text: str, settings: dict[str, Any], opening: str) -> None:
+    file = tmp_path / "my.txt"
+    file.write_text(text * 40)
+    data = prepare_text(TextDataSpec(path=str(file), batch_size=2, sequence_length=5, **settings), PATHS, 0)
+    assert data.opening == opening
+    assert (data.processor.vocabulary.encode(opening) >= 0).all()  # type: ignore[attr-defined]
+
+
 def test_prepare_is_the_same_by_kind(file: Path) -> None:
     spec = TextDataSpec(path=str(file), batch_size=4, sequence_length=10)
     assert prepare(spec, PATHS, 0).digest == prepare_text(spec, PATHS, 0).digest

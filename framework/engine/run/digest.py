@@ -36,6 +36,10 @@ ADDED_LATER: dict[str, Any] = {
 """Settings that earlier versions did not have, with the value that computes what those did: at that value they do not count. A star is
 any name."""
 
+FORMER_DEFAULTS: dict[str, Any] = {"decoding.prompt": "\n"}
+"""Settings that are null where nothing is said of them, with what earlier versions had there: both count as that, so that a run which was
+begun by one of those goes on."""
+
 
 def resolved(experiment: Experiment) -> dict[str, Any]:
     """Every setting of an experiment with its default filled in, as plain data."""
@@ -66,6 +70,10 @@ def _counted(experiment: Experiment) -> dict[str, Any]:
     mapping: dict[str, Any] = conceal(resolved(experiment))
     for path in (*ONLY_TOLD, *ADDED_LATER):
         _leave_out(mapping, path.split("."), path)
+    for path, former in FORMER_DEFAULTS.items():
+        section, _, key = path.rpartition(".")
+        if mapping.get(section, {}).get(key, former) is None:
+            mapping[section][key] = former
     return mapping
 
 
@@ -97,6 +105,10 @@ def of_this_version(settings: object) -> Mapping[str, Any]:
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """Keys whose values differ between two resolved configs, passwords aside: (dotted key, value before, value after)."""
     old, new = dict(leaves(conceal(before))), dict(leaves(conceal(after)))
+    for key, former in FORMER_DEFAULTS.items():
+        if {old.get(key, former), new.get(key, former)} <= {None, former}:
+            old.pop(key, None)
+            new.pop(key, None)
     missing = "(not set)"
     keys = [*old, *(key for key in new if key not in old)]
     return [(key, old.get(key, missing), new.get(key, missing)) for key in keys if old.get(key, missing) != new.get(key, missing)]

@@ -42,7 +42,7 @@ class RunLock:
         self._make_folder()
         refuse_links(self.path.parent)
         deadline = time.monotonic() + _PATIENCE
-        while not self._lock.acquire():
+        while not self._acquire():
             if time.monotonic() > deadline:
                 raise self._in_use(_parsed(_content(self.path)))
             time.sleep(_POLL)
@@ -60,6 +60,11 @@ class RunLock:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._lock.release(remove=True)
+
+    def _acquire(self) -> bool:
+        if not self.path.parent.is_dir():  # a start that failed has just taken it away
+            self._make_folder()
+        return self._lock.acquire()
 
     def _make_folder(self) -> None:
         folder = self.path.parent

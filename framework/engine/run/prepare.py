@@ -25,7 +25,7 @@ class Prepared:
     """An experiment with its data at hand.
 
     Attributes:
-        experiment: sizes filled in.
+        experiment: sizes and what else the data tells filled in.
         data: processor, sizes, batches.
         plan: the model's plan.
         task: what the model is trained for.
@@ -55,13 +55,14 @@ def prepare_experiment(experiment: Experiment, locate: Locate = nowhere) -> Prep
 
 
 def with_data(experiment: Experiment, data: PreparedData, locate: Locate = nowhere) -> Prepared:
-    """Fills the sizes of data into the model and plans it.
+    """Fills what data tells, such as its sizes, into the config and plans the model.
 
     Raises:
         SpecError: the model does not fit the data or the task.
     """
-    filled = with_sizes(experiment, data.sizes, locate)
-    return Prepared(filled, data, plan_experiment(filled, data.sizes, locate), task_of(experiment))
+    task = task_of(experiment)
+    filled = task.completed(with_sizes(experiment, data.sizes, locate), data)
+    return Prepared(filled, data, plan_experiment(filled, data.sizes, locate), task)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ from framework.errors import TrainingError
 from framework.report.progress import Reporter
 from framework.spec.experiment import Experiment
 
+_UNTRAINED = "epoch/untrained_loss"
+
 
 class Session:
     """A training in progress.
@@ -52,6 +54,7 @@ class Session:
         self.reporter = reporter
         self.store = CheckpointStore(folder.checkpoints)
         self.backend, self.trainee, progress = self._restore()
+        self._untrained: float | None = None
         self.recorder = Recorder(folder.metrics, reporter.warn)
         self._tell_of_lost_values(progress.position.step)
         self.training = self._training(progress.position)
@@ -75,10 +78,19 @@ class Session:
         """Whether all epochs are done, or early stopping ended them."""
         return self.monitor.stopped_early or self.monitor.progress.position.epoch >= self.experiment.trainer.max_epochs
 
+    def try_out(self) -> None:
+        """Runs a fresh model once, which refuses what only the first call can tell; nothing is written.
+
+        The first batch's loss before any step is near ln(vocabulary) where the set-up is right.
+        """
+        if self.monitor.progress.position.step == 0 and not self.recorder.has(_UNTRAINED):
+            self._untrained = self.trainee.evaluate(self.training.train, limit=1).loss
+
     def run(self) -> None:
         """Trains; a stop asked for in the middle of an epoch leaves a checkpoint there."""
-        if self.monitor.progress.position.step == 0 and not self.recorder.has("epoch/untrained_loss"):
-            self._measure_untrained()
+        if self._untrained is not None:
+            self.recorder.record(0, 0.0, {_UNTRAINED: self._untrained})
+            self.reporter.message(f"untrained loss {self._untrained:.4f}")
         self.folder.update_record(versions=self.backend.versions())
         begun = time.monotonic()
         try:
@@ -168,9 +180,3 @@ class Session:
             start=start,
             reset_states_each_epoch=self.prepared.task.reset_states_each_epoch(experiment),
         )
-
-    def _measure_untrained(self) -> None:
-        """The first batch's loss before any step: near ln(vocabulary) where the set-up is right."""
-        loss = self.trainee.evaluate(self.training.train, limit=1).loss
-        self.recorder.record(0, 0.0, {"epoch/untrained_loss": loss})
-        self.reporter.message(f"untrained loss {loss:.4f}")

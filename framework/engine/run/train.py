@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from framework.builder.planner import off_cudnn
@@ -55,7 +55,8 @@ def train(
         The run's folder; its ``status`` is ``finished``, ``stopped`` after Ctrl-C, SIGTERM or SIGHUP, or ``pruned``.
 
     Raises:
-        GateworkError: the run cannot be started or gone on with, or training failed; the run's record holds the error.
+        GateworkError: the run cannot be started or gone on with, and nothing is written; or training failed, and the run's record holds
+            the error.
     """
     told = GuardedReporter(reporter or SilentReporter())
     prepared = prepare_experiment(experiment, locate)
@@ -64,15 +65,30 @@ def train(
     if over is not None:
         told.message(over)
         return folder
-    with StopSignals() as signals, ExitStack() as after, RunLock(folder.path):
+    with StopSignals() as signals, ExitStack() as after, _no_empty_folder(folder.path), RunLock(folder.path):
         if fresh and folder.exists():  # begun by another process in between
             refuse_another(folder, experiment, prepared.data.digest)
         told.message(f"{'run' if fresh else 'going on with'} {folder.path}")
         for line in (*prepared.task.hints(prepared.plan, experiment), *off_cudnn(prepared.plan, experiment.backend.name)):
             told.message(line)
+        session = Session(experiment, folder, prepared, signals, told, prune)
+        session.try_out()
         _write_start(folder, experiment, prepared, composed, overrides, title)
-        _train_locked(experiment, folder, prepared, signals, told, prune, after)
+        _train_locked(experiment, folder, session, signals, told, after)
     return folder
+
+
+@contextmanager
+def _no_empty_folder(path: Path) -> Iterator[None]:
+    """Folders that are made for a run go again if it fails before anything was written into them."""
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # the first one that is not empty ends it
+            for folder in made:
+                folder.rmdir()
+        raise
 
 
 def _why_over(folder: RunFolder, experiment: Experiment, apart: Collection[str]) -> str | None:
@@ -94,10 +110,9 @@ def _why_over(folder: RunFolder, experiment: Experiment, apart: Collection[str])
 def _train_locked(
     experiment: Experiment,
     folder: RunFolder,
-    prepared: Prepared,
+    session: Session,
     signals: StopSignals,
     reporter: Reporter,
-    prune: Prune | None,
     after: ExitStack,
 ) -> None:
     """Trains, and marks the run by how that ended; ``after`` waits, once the run's lock is free, for the process that follows it."""
@@ -106,7 +121,6 @@ def _train_locked(
         follower = follow(folder.path, experiment.tracking, reporter.warn)
         if follower is not None:
             after.callback(_wait_for, follower, signals)
-        session = Session(experiment, folder, prepared, signals, reporter, prune)
         session.run()
         session.finish("pruned" if session.monitor.pruned else "finished" if session.complete else "stopped")
         if session.complete and not session.monitor.pruned:

@@ -136,3 +136,13 @@ def test_a_layers_newer_setting_counts_only_where_it_changes_something(monkeypat
     assert config_digest(experiment(model=frozen)) != config_digest(plain)
     monkeypatch.delitem(digest.ADDED_LATER, "model.layers.*.trainable")
     assert config_digest(plain) == before
+
+
+def test_no_prompt_counts_as_what_earlier_versions_had_there() -> None:
+    said, unsaid = experiment(decoding={"prompt": "\n"}), experiment()
+    assert unsaid.decoding.prompt is None
+    assert config_digest(said) == config_digest(unsaid)
+    assert differences(resolved(said), resolved(unsaid)) == []
+    other = experiment(decoding={"prompt": "a"})
+    assert config_digest(other) != config_digest(unsaid)
+    assert differences(resolved(unsaid), resolved(other)) == [("decoding.prompt", None, "a")]
