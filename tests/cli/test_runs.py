@@ -48,7 +48,8 @@ def test_without_runs_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert listed(capsys) == []
 
 
-def test_every_run_is_listed_with_what_it_came_to(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_run_is_listed_with_what_it_came_to(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     finished = new_run("one", started=2.0)
     epochs(finished, (3.0, 3.5), (2.0, None))
     finished.update(status="finished", epochs=2, wall_seconds=100.0)

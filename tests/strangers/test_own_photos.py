@@ -18,7 +18,9 @@ def test_own_photos(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     write_pictures(tmp_path)
     assert main(["new", "mine", "--from", "captioning"]) == 0
-    assert "gatework train recipe=mine data.captions_path=FILE data.images_path=FOLDER\n" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "configs/data/mine.yaml where your data lies, or add data.captions_path=FILE data.images_path=FOLDER to each command\n" in said
+    assert "\n    gatework train recipe=mine\n" in said
     data = tmp_path / "configs/data/mine.yaml"
     data.write_text(data.read_text().replace("kind: efficientnet_lite0 ", "kind: patches\n  patch_size: 2 "))
     edited(data, captions_path="captions.csv", images_path="photos", image_size="4")

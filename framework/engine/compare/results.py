@@ -43,8 +43,9 @@ _LIBRARIES = ("gatework", "numpy")
 
 
 def measure_run(trained: TrainedModel, name: str, variant: Variant, reference: Mapping[str, Any]) -> Result:
-    """What a run has measured so far, with a sample of what its model makes where that may be shown; of a complete one what the variant
-    measures it by.
+    """What a run has measured so far; of a complete one also what the variant measures it by.
+
+    A sample of what its model makes is among that, unless the variant quotes nothing.
 
     Args:
         trained: the run's model.

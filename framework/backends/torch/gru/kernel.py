@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from framework.backends.torch.gru.loop import Weights
+from framework.backends.torch.tracing import jit_traced
 
 
 def run_kernel(inputs: Tensor, state: Tensor, weights: Weights, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -38,8 +39,8 @@ def run_kernel(inputs: Tensor, state: Tensor, weights: Weights, mask: Tensor | N
 
 def _call(inputs: Tensor, state: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
     parameters = _parameters(weights)
-    # cuDNN keeps what a backward pass needs only where it is told that it trains, whatever autograd records.
-    train = torch.is_grad_enabled() and any(one.requires_grad for one in (inputs, state, *parameters))
+    # cuDNN keeps what a backward pass needs only where it is told that it trains, whatever autograd records; what is traced may be trained.
+    train = jit_traced() or (torch.is_grad_enabled() and any(one.requires_grad for one in (inputs, state, *parameters)))
     states, last = torch.gru(inputs, state[None].contiguous(), parameters, True, 1, 0.0, train, False, False)
     return states, last[0]
 
