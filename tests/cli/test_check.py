@@ -165,9 +165,15 @@ GROWING: dict[str, str] = {
     "by a resolver": LAUGHS.replace("${x", "${oc.select:x"),
     "by length": f"x0: '{'x' * 900_000}'\nx1: '{'${x0}' * 90}'\nx2: '{'${x1}' * 90}'\n",
 }
+GROWING_COSTS: dict[str, tuple[pytest.MarkDecorator, ...]] = {
+    "texts": (),
+    "lists": (),
+    "by a resolver": (pytest.mark.slow,),
+    "by length": (),
+}
 
 
-@pytest.mark.parametrize("text", GROWING.values(), ids=GROWING.keys())
+@pytest.mark.parametrize("text", [pytest.param(GROWING[name], id=name, marks=marks) for name, marks in GROWING_COSTS.items()])
 def test_interpolations_that_grow_without_end(check: Check, text: str) -> None:
     started = time.process_time()
     told = check(text)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 
 from framework.cli.main import main
 from framework.config.compose import compose
@@ -19,6 +20,12 @@ RUNS = "framework_test_payload.run"
 
 HEAD = "# @package _global_\ndefaults:\n  - text_generation\n  - override /data: python_source\n  - _self_\n"
 """Five lines, so that the first of a section is the sixth."""
+
+
+@pytest.fixture(autouse=True)
+def no_job_of_hydras(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``${hydra:…}`` stands for nothing, as in a process of its own: a multirun in this one leaves its last job behind."""
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def check(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Call:
     return run
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", [BACKENDS[0], pytest.param("tensorflow", marks=(pytest.mark.tensorflow, pytest.mark.slow))])
 def test_each_backend_is_compared_with_its_scan(check: Call, backend: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check("--backend", backend, "--cpu", "--json", str(tmp_path / "it.json")) == 0
     assert capsys.readouterr().out.count("| ok |") == 4

@@ -88,7 +88,7 @@ def trained(step: Any, recipe: str, backend: str, words: Sequence[str]) -> Itera
         ("text_generation", ()),
         pytest.param("text_generation_stateless", (), marks=pytest.mark.slow),
         pytest.param("translation", (), marks=pytest.mark.slow),
-        ("translation", ("model.layers.decoder.carry_state=true",)),
+        pytest.param("translation", ("model.layers.decoder.carry_state=true",), marks=pytest.mark.slow),
         ("captioning", ()),
         pytest.param("captioning", ("model.layers.decoder.carry_state=true",), marks=pytest.mark.slow),
     ],

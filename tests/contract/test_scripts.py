@@ -131,6 +131,7 @@ def test_a_limit_is_measured_once_a_product_and_added_up(scripts: Any, monkeypat
 SCENES = ["data=scenes", "data.max_images=200", "data.features.batch_size=8"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by their group")
 def test_features_are_measured_and_a_kill_costs_a_batch_at_most(scripts: Any) -> None:
     [row] = scripts("benchmarks.features").measure(SimpleNamespace(overrides=SCENES))

@@ -65,6 +65,7 @@ def test_from_the_file_to_captions(
     assert sorted(path.name for path in Path("plots").iterdir()) == ["seen-0001.png", "seen-0002.png"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_batch_of_captions_is_learned_by_heart(backend: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
