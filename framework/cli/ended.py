@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from framework.console import typed_command
 
 if TYPE_CHECKING:
     from framework.report.jobs import Jobs
@@ -33,17 +36,17 @@ def tell_end(folder: Path, jobs: Jobs) -> None:
 def end_lines(folder: Path, jobs: Jobs) -> Iterator[str]:
     """Under the table: how many ended in which way, the best one with the commands to use it, report, pictures and MLflow's run."""
     yield jobs.tally
-    best = jobs.best
+    best, command = jobs.best, typed_command()
     if best is not None and best.path is not None:
         run = shlex.quote(_near(Path(best.path)))
         yield f"best: {jobs.best_text}"
         yield f"    run      {run}"
-        yield f"    use      gatework {_use(Path(best.path)).format(run=run)}"
-        yield f"    measure  gatework evaluate {run}"
+        yield f"    use      {command} {_use(Path(best.path)).format(run=run)}"
+        yield f"    measure  {command} evaluate {run}"
     else:
         yield "best: none has finished"
     if len({row.run for row in jobs.rows if row.run}) > 1:
-        yield f"compare: gatework compare {shlex.quote(_near(folder))}"
+        yield f"compare: {command} compare {shlex.quote(_near(folder))}"
     yield f"report: {_near(folder / 'report.md')}"
     plots = sorted(path.name for path in (folder / "plots").glob("*.png"))
     if plots:
@@ -71,7 +74,12 @@ def _in_mlflow(folder: Path) -> Iterator[str]:
     if uri.startswith(("http://", "https://")):
         yield f"MLflow: {uri.rstrip('/')}/#/experiments/{note.get('experiment_id')}/runs/{run}"
     else:
-        yield f"MLflow: run {run}; to look at it: mlflow ui --backend-store-uri {shlex.quote(uri)}"
+        yield f"MLflow: run {run}; to look at it: {_python()} -m mlflow ui --backend-store-uri {shlex.quote(uri)}"
+
+
+def _python() -> str:
+    """This environment's Python as one types it: MLflow's own command is not found where the environment is not activated."""
+    return shlex.quote(_near(Path(sys.executable)))
 
 
 def _near(path: Path) -> str:

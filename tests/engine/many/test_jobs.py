@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from tracking.run_on_disk import RECIPE, RunOnDisk
 import framework
 from framework.cli.ended import end_lines, tell_end
 from framework.config.jobs import Job, JobOutcome
+from framework.console import COMMAND
 from framework.engine.many import multirun
 from framework.engine.many.jobs import METRICS, jobs_of_outcomes, runs_of_multirun, write_jobs
 from framework.engine.many.multirun import record_multirun
@@ -87,7 +91,8 @@ def test_the_table_is_whole_in_narrow_terminals(width: int, monkeypatch: pytest.
     assert not any(line.endswith("…") for line in table)
 
 
-def test_what_is_said_under_the_table_can_be_typed() -> None:
+def test_what_is_said_under_the_table_can_be_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(COMMAND, raising=False)
     folder = Path("runs/.multirun/ab cd").absolute()
     (folder / "plots").mkdir(parents=True)
     (folder / "plots" / "history.png").write_bytes(b"")
@@ -104,6 +109,12 @@ def test_what_is_said_under_the_table_can_be_typed() -> None:
     ]
     (folder / "tracking.json").write_text('{"uri": "http://me:secret@server:5000/", "experiment_id": "3", "run_id": "abc"}')
     assert list(end_lines(folder, jobs))[-1] == "MLflow: http://server:5000/#/experiments/3/runs/abc"
+    (folder / "tracking.json").write_text('{"uri": "sqlite:////a b/mlflow.db", "run_id": "abc"}')
+    python = shlex.quote(os.path.relpath(sys.executable) if Path(sys.executable).is_relative_to(Path.cwd()) else sys.executable)
+    said = list(end_lines(folder, jobs))[-1]
+    assert said == f"MLflow: run abc; to look at it: {python} -m mlflow ui --backend-store-uri 'sqlite:////a b/mlflow.db'"
+    monkeypatch.setenv(COMMAND, "scripts/run")
+    assert "    use      scripts/run generate 'runs/text_generation/my run'" in list(end_lines(folder, jobs))
     one_ran = jobs_of_outcomes([outcome(0, trained("b", (3.0, None)), "seed=0"), outcome(1, None, "seed=-1", message="wrong")])
     assert not any("compare" in line for line in end_lines(folder, one_ran)), "one run alone cannot be"
     assert list(end_lines(folder, Jobs([])))[:2] == ["0 jobs", "best: none has finished"]
