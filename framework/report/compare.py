@@ -10,11 +10,10 @@ from typing import Any
 from framework.report.changed import changed_text, shown_value
 from framework.report.curves import Curves, plot_curves
 from framework.report.figures import figure
+from framework.report.jobs import FINISHED
 from framework.report.progress import duration
 from framework.report.runs import NOT_SET, RunRow
 from framework.report.tables import print_table, table_width
-
-FINISHED = "finished"
 
 _LONGEST_KEY = 34
 _MOST_SETTINGS = 40

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.step import Turns, prepared_recipe
@@ -18,14 +17,14 @@ TOLERANCE = 1e-3
 _NOT_TIMED = 3
 
 
-def check(recipe: str, backend: str, cpu: bool, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def check(recipe: str, backend: str, cpu: bool) -> dict[str, Any]:
     """One recipe: the largest difference of a loss, and the median milliseconds of a step, its batch and its loss read back included.
 
     Raises:
         InputError: the recipe's data cannot be had here.
     """
-    losses, seconds, parameters = _trained(recipe, backend, "cpu" if cpu else "gpu", overrides)
-    expected, cpu_seconds, _ = _trained(recipe, backend, "cpu", overrides)
+    losses, seconds, parameters = _trained(recipe, backend, "cpu" if cpu else "gpu")
+    expected, cpu_seconds, _ = _trained(recipe, backend, "cpu")
     difference = max(abs(one - other) / abs(other) for one, other in zip(losses, expected, strict=True))
     return {
         "parameters": parameters,
@@ -36,9 +35,9 @@ def check(recipe: str, backend: str, cpu: bool, overrides: Sequence[str] = ()) -
     }
 
 
-def _trained(recipe: str, backend: str, device: str, overrides: Sequence[str]) -> tuple[list[float], float, int]:
+def _trained(recipe: str, backend: str, device: str) -> tuple[list[float], float, int]:
     """Losses of the first steps, the median seconds of those that are timed, and the number of parameters."""
-    words = [f"backend.device={device}", "trainer.log_every_n_steps=1", *overrides]
+    words = [f"backend.device={device}", "trainer.log_every_n_steps=1"]
     losses, seconds = [], []
     prepared = prepared_recipe(recipe, backend, words)
     with Turns(prepared, STEPS) as turns:

@@ -111,7 +111,7 @@ def test_a_recipe_without_its_data_is_named_and_one_with_other_losses_fails(
 ) -> None:
     recipes = importlib.import_module("gpu.recipes")
     monkeypatch.setattr(recipes, "RECIPES", ("captioning_flickr8k", "captioning_scenes"))
-    monkeypatch.setattr(recipes, "_trained", lambda recipe, backend, device, overrides: ([2.0 if device == "gpu" else 1.0], 1.0, 5))
+    monkeypatch.setattr(recipes, "_trained", lambda recipe, backend, device: ([2.0 if device == "gpu" else 1.0], 1.0, 5))
     monkeypatch.setenv("GATEWORK_DATA", str(tmp_path))
     trained, asked = recipes._trained, recipes.prepared_recipe
     monkeypatch.setattr(

@@ -60,9 +60,7 @@ def measure_run(trained: TrainedModel, name: str, variant: Variant, reference: M
     record = folder.read_record("settings", "backend", "status", "digest", "data_digest", "started", "parameters")
     settings = of_this_version(record["settings"])
     epochs = [
-        EpochFigures(epoch=round(one.epoch), step=one.step, values=_of_epoch(one.values))
-        for one in epoch_records(folder.metrics)
-        if one.step > 0
+        EpochFigures(epoch=round(one.epoch), step=one.step, values=one.of_epoch) for one in epoch_records(folder.metrics) if one.step > 0
     ]
     wanted = reference["trainer"]["max_epochs"]
     environment = read_file(folder.environment, EnvironmentRecord)
@@ -161,10 +159,6 @@ def read_result(path: Path) -> Result:
         SpecError: it is no result, or was written by a newer version.
     """
     return read_spec(path, Result, "result of a reproduction")
-
-
-def _of_epoch(values: Mapping[str, float]) -> dict[str, float]:
-    return {name.removeprefix("epoch/"): value for name, value in values.items() if name.startswith("epoch/")}
 
 
 def _of_run(folder: RunFolder, record: Mapping[str, Any], epochs: list[EpochFigures]) -> dict[str, float]:

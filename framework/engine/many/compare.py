@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from framework.engine.run.folder import RunFolder, all_runs, find_run
 from framework.errors import GateworkError, InputError
 from framework.report.compare import Compared, Comparison
 from framework.report.runs import NOT_SET
+from framework.tasks.monitored import Monitored
 from framework.tracking.outbox import MULTIRUN
 
 PLOT = "compare.png"
-_EPOCH = "epoch/"
 
 
 def runs_to_compare(names: Sequence[str], runs_dir: str = "runs") -> list[RunFolder]:
@@ -53,25 +53,32 @@ def compare_runs(runs: Sequence[RunFolder]) -> Comparison:
     settings = [settings_of(run) for run in runs]
     keys = differing(settings)
     by = judged_by(runs)
-    rows = []
-    for run, own in zip(runs, settings, strict=True):
-        row = run_row(run)
-        try:
-            records = epoch_records(run.metrics)
-        except GateworkError:  # told in the row
-            records = []
-        row = replace(row, differs={key: own.get(key, NOT_SET) for key in keys} if own else {})
-        best, last = reached(records, by), records[-1].values if records else {}
-        curves: dict[str, list[tuple[float, float]]] = {}
-        for record in records:
-            for name in _drawn(by.name):
-                if f"{_EPOCH}{name}" in record.values:
-                    curves.setdefault(name, []).append((record.epoch, record.values[f"{_EPOCH}{name}"]))
-        final = {name.removeprefix(_EPOCH): value for name, value in last.items() if name.startswith(_EPOCH)}
-        rows.append(
-            Compared(row, final, None if best is None else best.value, None if best is None else best.epoch, _parameters(run), curves)
-        )
+    rows = [
+        _compared(run, {key: own.get(key, NOT_SET) for key in keys} if own else {}, by) for run, own in zip(runs, settings, strict=True)
+    ]
     return Comparison(rows, by.name, by.highest)
+
+
+def _compared(run: RunFolder, differs: Mapping[str, Any], by: Monitored) -> Compared:
+    try:
+        records = epoch_records(run.metrics)
+    except GateworkError:  # told in the row
+        records = []
+    best = reached(records, by)
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for record in records:
+        measured = record.of_epoch
+        for name in _drawn(by.name):
+            if name in measured:
+                curves.setdefault(name, []).append((record.epoch, measured[name]))
+    return Compared(
+        row=replace(run_row(run), differs=differs),
+        final=records[-1].of_epoch if records else {},
+        best=None if best is None else best.value,
+        best_epoch=None if best is None else best.epoch,
+        parameters=_parameters(run),
+        curves=curves,
+    )
 
 
 def place_of_plot(names: Sequence[str], runs_dir: str = "runs") -> Path:

@@ -12,7 +12,7 @@ from framework.engine.many.judged import judged_by, reached
 from framework.engine.many.listing import epoch_records, run_row
 from framework.engine.run.files import read_json, write_json, write_text
 from framework.engine.run.folder import RunFolder
-from framework.engine.run.recorder import Recorder, read_records
+from framework.engine.run.recorder import EPOCH, Recorder, read_records
 from framework.errors import GateworkError, RunError
 from framework.report.changed import changed_of
 from framework.report.jobs import FINISHED, JobRow, Jobs, jobs_markdown
@@ -47,7 +47,7 @@ def jobs_of_search(folder: Path, trials: Sequence[SearchTrial], spec: SearchSpec
         spec: its settings.
     """
     rows = [_of_trial(folder, trial) for trial in trials]
-    name = spec.metric.removeprefix("epoch/")
+    name = spec.metric.removeprefix(EPOCH)
     if name == AUTO:
         name = "val_loss" if any(row.val_loss is not None for row in rows) else "loss"
     by = Monitored(name, highest=spec.direction == "maximize")

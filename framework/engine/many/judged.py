@@ -13,8 +13,6 @@ from framework.errors import GateworkError
 from framework.tasks.monitored import AUTO, Monitored, monitors
 from framework.tasks.task import TASKS, Task
 
-_EPOCH = "epoch/"
-
 
 @dataclass(frozen=True)
 class Reached:
@@ -42,9 +40,9 @@ def reached(records: Sequence[Record], by: Monitored) -> Reached | None:
     """
     best: Reached | None = None
     for record in records:
-        value = record.values.get(f"{_EPOCH}{by.name}", math.nan)
+        figures = record.of_epoch
+        value = figures.get(by.name, math.nan)
         if math.isfinite(value) and by.improves(value, None if best is None else best.value):
-            figures = {name.removeprefix(_EPOCH): one for name, one in record.values.items() if name.startswith(_EPOCH)}
             best = Reached(value, round(record.epoch), figures)
     return best
 
@@ -53,8 +51,8 @@ def task_of_run(run: RunFolder) -> Task | None:
     """The task of a run; None where its record does not tell, or nothing registers it here."""
     import framework.tasks.known  # noqa: F401 - those that come with Gatework make themselves known
 
+    section = _settings(run).get("task")
     try:
-        section = run.read_record().get("settings", {}).get("task")
         return TASKS.named(section["kind"]) if isinstance(section, dict) and isinstance(section.get("kind"), str) else None
     except GateworkError:
         return None

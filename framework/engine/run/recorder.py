@@ -17,6 +17,9 @@ from framework.errors import RunError
 from framework.files import open_plain, parse_json
 from framework.spec.run_files import MeasuredRecord, parse_file
 
+EPOCH = "epoch/"
+"""What names of values begin with that a whole epoch has."""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -33,6 +36,11 @@ class Record:
     epoch: float
     time: float
     values: Mapping[str, float]
+
+    @property
+    def of_epoch(self) -> dict[str, float]:
+        """What a whole epoch measured, by name, such as ``val_loss``; empty for any other moment."""
+        return {name.removeprefix(EPOCH): value for name, value in self.values.items() if name.startswith(EPOCH)}
 
 
 class Recorder:

@@ -22,8 +22,8 @@ def write_summary(folder: RunFolder) -> None:
         for name, value in record.values.items():
             if name in names:
                 curves[names[name]].append((record.epoch, value))
-            if name.startswith("epoch/"):
-                rows.setdefault(round(record.epoch), {})[name.removeprefix("epoch/")] = value
+        if measured := record.of_epoch:
+            rows.setdefault(round(record.epoch), {}).update(measured)
     plot_curves(folder.plots / "loss.png", curves, f"{folder.recipe} / {folder.name}")
     write_text(folder.path / "report.md", _report(folder, rows))
 
