@@ -89,7 +89,7 @@ def trained(step: Any, recipe: str, backend: str, words: Sequence[str]) -> Itera
         pytest.param("text_generation_stateless", (), marks=pytest.mark.slow),
         pytest.param("translation", (), marks=pytest.mark.slow),
         pytest.param("translation", ("model.layers.decoder.carry_state=true",), marks=pytest.mark.slow),
-        ("captioning", ()),
+        pytest.param("captioning", (), marks=pytest.mark.slow),
         pytest.param("captioning", ("model.layers.decoder.carry_state=true",), marks=pytest.mark.slow),
     ],
     ids=["stateful", "stateless", "state as query", "state carried", "caption", "caption, state carried"],

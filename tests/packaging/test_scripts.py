@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-PYTEST = "-m pytest --numprocesses auto --dist loadfile"
+PYTEST = "-m pytest --numprocesses auto --dist worksteal"
 
 ROOT = Path(__file__).parents[2]
 

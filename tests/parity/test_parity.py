@@ -125,6 +125,7 @@ def test_gradients_that_cancel_are_held_against_those_that_do_not() -> None:
     assert [line.name for line in compare(one(0.0), one(0.0, 1.001)) if not line.ok] == ["kernel"]
 
 
+@pytest.mark.slow
 def test_a_translator_agrees_in_what_it_writes_greedily_and_by_beam(tmp_path: Path) -> None:
     words = ["data=dates", "data.max_pairs=400", "data.batch_size=16", f"paths.cache_dir={tmp_path}", "decoding.max_length=8"]
     sizes = ["encoder.units=12", "decoder.cell.units=12", "decoder.attention.units=6", "source_embedding.output_dim=5"]

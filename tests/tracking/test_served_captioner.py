@@ -36,6 +36,7 @@ def captioner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, s
     os.environ.update(before)
 
 
+@pytest.mark.slow
 def test_bytes_and_paths_give_the_captions_of_the_run(captioner: tuple[Run, str, Path]) -> None:
     import mlflow
     import pandas

@@ -41,6 +41,7 @@ def test_a_trace_answers_for_other_batches(native: Any) -> None:
         torch.testing.assert_close(traced(tokens(rows)), native(tokens(rows)))
 
 
+@pytest.mark.slow
 def test_an_export_answers_for_other_batches(native: Any) -> None:
     batch = torch.export.Dim("batch", min=2)
     shapes = {"inputs": {"tokens": {0: batch}}}

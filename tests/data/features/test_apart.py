@@ -73,6 +73,7 @@ def test_what_is_not_there_is_told_in_one_message() -> None:
         compute(TimmSpec(model="x"))
 
 
+@pytest.mark.slow
 def test_efficientnet_lite0_on_its_real_weights(published_data: Path) -> None:
     """The photo's own caption says what is on it; the network, which learned ImageNet's classes, says so too."""
     torch = pytest.importorskip("torch")

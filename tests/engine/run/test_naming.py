@@ -101,6 +101,7 @@ def test_a_run_under_its_old_name_is_found_and_goes_on(small: Any) -> None:
     assert (again.path, told.epochs) == (old, [2])
 
 
+@pytest.mark.slow
 def test_of_several_old_runs_the_one_of_the_same_length_is_meant(small: Any) -> None:
     short = old_name(small, "trainer.max_epochs=1")
     short.rename(short.with_name("aside"))

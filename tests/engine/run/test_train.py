@@ -82,8 +82,15 @@ def test_a_run_leaves_everything_behind(backend: str, small) -> None:  # type: i
     assert framework.open_run("last", str(run.path.parents[1])).path == run.path
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("stop_at", [9, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("stop_at", "backend"),
+    [
+        pytest.param(9, "torch", marks=pytest.mark.torch),
+        pytest.param(9, "tensorflow", marks=[pytest.mark.tensorflow, pytest.mark.slow]),
+        pytest.param(3, "torch", marks=[pytest.mark.torch, pytest.mark.slow]),
+        pytest.param(3, "tensorflow", marks=[pytest.mark.tensorflow, pytest.mark.slow]),
+    ],
+)
 def test_a_killed_run_goes_on_to_the_same_bits(backend: str, stop_at: int, small) -> None:  # type: ignore[no-untyped-def]
     hard = (
         "data.validation_fraction=0.2",
