@@ -26,7 +26,8 @@ case "$*" in
     "-m venv --clear "*)
         for folder; do :; done
         rm -rf "$folder"; mkdir -p "$folder/bin"; cp "$0" "$folder/bin/python"; echo venv >>"$NOTES"
-        printf '#!/usr/bin/env bash\\nprintf "%%s|%%s\\\\n" "$PWD" "$*"\\n' >"$folder/bin/gatework"; chmod +x "$folder/bin/gatework" ;;
+        says='"%s|%s%s\\n" "$PWD" "$*" "${PYTHONPYCACHEPREFIX:+|$PYTHONPYCACHEPREFIX}$PYTHONDONTWRITEBYTECODE"'
+        printf '#!/usr/bin/env bash\\nprintf %s\\n' "$says" >"$folder/bin/gatework"; chmod +x "$folder/bin/gatework" ;;
     "-m pip install "*) for last; do :; done; echo "pip $last" >>"$NOTES"; sleep "${PIP_SECONDS:-0}"; exit "${PIP_STATUS:-0}" ;;
     "-c import sys, venv, "*) exit "${TOO_OLD:-0}" ;;
     "-m "*) echo "$*${GATEWORK_DATA:+ with $GATEWORK_DATA}"; [[ "$*" != $FAILING ]] ;;
@@ -99,6 +100,13 @@ def test_run_keeps_the_folder_the_arguments_and_a_clean_output(checkout: Checkou
     finished = checkout.start("run", "generate", "last", "--prompt", "two words", cwd=tmp_path)
     assert finished.stdout == f"{tmp_path}|generate last --prompt two words\n"
     assert "installing gatework" in finished.stderr
+
+
+def test_bytecode_is_kept_where_the_surroundings_forbid_it_beside_the_sources(checkout: Checkout, tmp_path: Path) -> None:
+    started = checkout.start("run", "check", PYTHONDONTWRITEBYTECODE="1")
+    assert started.stdout == f"{checkout.root}|check|{checkout.root}/.venv/bytecode\n"
+    given = checkout.start("run", "check", PYTHONDONTWRITEBYTECODE="1", PYTHONPYCACHEPREFIX=str(tmp_path))
+    assert given.stdout == f"{checkout.root}|check|{tmp_path}\n"
 
 
 def test_extras_accumulate(checkout: Checkout) -> None:
