@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from framework.config.location import typed_path
 from framework.console import typed_command
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def end_lines(folder: Path, jobs: Jobs) -> Iterator[str]:
     yield jobs.tally
     best, command = jobs.best, typed_command()
     if best is not None and best.path is not None:
-        run = shlex.quote(_near(Path(best.path)))
+        run = typed_path(Path(best.path))
         yield f"best: {jobs.best_text}"
         yield f"    run      {run}"
         yield f"    use      {command} {_use(Path(best.path)).format(run=run)}"
@@ -46,11 +46,11 @@ def end_lines(folder: Path, jobs: Jobs) -> Iterator[str]:
     else:
         yield "best: none has finished"
     if len({row.run for row in jobs.rows if row.run}) > 1:
-        yield f"compare: {command} compare {shlex.quote(_near(folder))}"
-    yield f"report: {_near(folder / 'report.md')}"
+        yield f"compare: {command} compare {typed_path(folder)}"
+    yield f"report: {typed_path(folder / 'report.md')}"
     plots = sorted(path.name for path in (folder / "plots").glob("*.png"))
     if plots:
-        yield f"plots: {_near(folder / 'plots')} ({', '.join(plots)})"
+        yield f"plots: {typed_path(folder / 'plots')} ({', '.join(plots)})"
     yield from _in_mlflow(folder)
 
 
@@ -79,10 +79,4 @@ def _in_mlflow(folder: Path) -> Iterator[str]:
 
 def _python() -> str:
     """This environment's Python as one types it: MLflow's own command is not found where the environment is not activated."""
-    return shlex.quote(_near(Path(sys.executable)))
-
-
-def _near(path: Path) -> str:
-    """A path as one types it from here."""
-    here = Path.cwd()
-    return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)
+    return typed_path(Path(sys.executable))

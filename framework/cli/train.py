@@ -60,6 +60,7 @@ def train_composed(composed: Composed) -> dict[str, Any]:
     """
     from rich.console import Console
 
+    from framework.cli.next_steps import next_lines
     from framework.engine.run.train import train
     from framework.report.preparing import preparation_progress
     from framework.report.progress import ConsoleReporter
@@ -78,6 +79,9 @@ def train_composed(composed: Composed) -> dict[str, Any]:
         )
     if done.status == "stopped":
         raise RunStopped(done.path)
+    if composed.job is None and done.status == "finished":
+        for line in next_lines(done, composed, experiment):
+            console.print(concealed(line), markup=False, highlight=False, soft_wrap=True)
     return {"run": str(done.path), "status": done.status}
 
 

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from framework.config.interpolation_limit import limited_interpolations
 from framework.config.jobs import Job, JobOutcome, JobRunner, key_of
 from framework.config.layers import provenance_of
 from framework.config.location import PRIMARY, SearchPath
-from framework.config.overrides import Given, OverrideReader, for_hydra
+from framework.config.overrides import Given, OverrideReader, for_hydra, with_nothing_chosen
 from framework.config.plugins import run_sweep
 from framework.config.provenance import Provenance
 from framework.config.secret_overrides import by_environment
@@ -128,7 +129,7 @@ def _multirun(overrides: Sequence[str], config_dirs: Sequence[Path], job: Job, a
             with searching(open_search, OverrideReader(search, multirun=True)):
                 config = hydra.compose_config(PRIMARY, words, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
                 hide_secrets(config)  # launchers write it to files; each job composes its own anew
-                returned = run_sweep(hydra, config, JobRunner(job, search.own, written), search.is_group)
+                returned = run_sweep(hydra, config, JobRunner(job, search.own, written), partial(with_nothing_chosen, search=search))
             return sorted(_outcomes(returned), key=lambda outcome: outcome.number)
 
         return run_jobs(job) if around is None else around(runs_dir, job, run_jobs)

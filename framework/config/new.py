@@ -51,6 +51,7 @@ class _Beginning(NamedTuple):
     commands: list[str]
     files: Mapping[str, Any]
     composed: Composed
+    training: Mapping[tuple[str, ...], str]
 
 
 def new_experiment(name: str, source: str, into: Path | None = None, files: Sequence[str] = (), command: str = "gatework") -> Begun:
@@ -86,7 +87,7 @@ def new_experiment(name: str, source: str, into: Path | None = None, files: Sequ
     where = "" if into.resolve() == found.resolve() else f" --config-dir {shlex.quote(str(into))}"
     commands = [f"{command} {verb}{where} recipe={name}" for verb in ("check", "train")]
     spec = DATA_KINDS.get(_kind(composed), DataSpec)
-    beginning = _Beginning(name, commands, _given(files, spec), composed)
+    beginning = _Beginning(name, commands, _given(files, spec), composed, _training_settings(sources["recipe"]))
     texts = {group: _copy(group, path, choices, beginning) for group, path in sources.items()}
     for group, text in texts.items():
         replace_text(targets[group], text)
@@ -173,7 +174,7 @@ def _copy(group: str, path: Path, choices: Mapping[str, str], beginning: _Beginn
         own = [own for own in _OWN if beginning.composed.choices.get(own)]
         text = _rewired(text, path, beginning.name, own)
     if group == "data":
-        text = _with_files(_with_path(text, path), beginning.files)
+        text = replace_scalars(_with_files(_with_path(text, path), beginning.files), beginning.training)
     header, body = _parts(text)
     published = shipped and group != "data"
     told = f"The {group} of {beginning.name}, begun as a copy of {group}={choices[group]}"
@@ -213,10 +214,23 @@ def _with_path(text: str, path: Path) -> str:
     )
 
 
+def _training_settings(recipe: Path) -> dict[tuple[str, ...], str]:
+    """Values that a shipped recipe, whose copy says nothing of its data, gives settings of the data: they are part of how it trains."""
+    if not recipe.is_relative_to(shipped_configs()):
+        return {}
+    settings = read_yaml(recipe).get("data") or {}
+    return {(key,): _in_yaml(value) for key, value in settings.items() if not isinstance(value, Mapping)}
+
+
+def _in_yaml(value: Any) -> str:
+    """A value on one line."""
+    written: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
+    return written.removesuffix("...\n").strip()
+
+
 def _with_files(text: str, files: Mapping[str, Any]) -> str:
     """The data's text with the user's own files in it."""
-    written = {key: yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000).removesuffix("...\n").strip()
-               for key, value in files.items()}  # fmt: skip
+    written = {key: _in_yaml(value) for key, value in files.items()}
     there = yaml.safe_load(text)
     text = replace_scalars(text, {(key,): value for key, value in written.items() if key in there})
     for key, value in written.items():

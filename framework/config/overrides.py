@@ -26,6 +26,9 @@ _SHOWN = 200
 _MAX_PARTS = 1_000
 """Elements of a list or a sweep: Hydra's grammar takes time by the square of their number."""
 
+NOTHING = "none"
+"""The option that ``null`` means in a group that has it, such as ``tracking=null``."""
+
 Kind = Literal["value", "choice", "delete", "hydra"]
 
 
@@ -97,6 +100,15 @@ def for_hydra(given: Sequence[Given]) -> list[str]:
     return [one.for_hydra for one in given if one.kind != "choice" or last[one.group_key] is one]
 
 
+def with_nothing_chosen(word: str, search: SearchPath) -> str:
+    """An override as Hydra takes it where it says ``null`` of a group, which Hydra takes for a slip: ``debug=none`` or ``~sweep``."""
+    key, _, value = word.partition("=")
+    group = key.partition("@")[0]
+    if value != "null" or not search.is_group(group):
+        return word
+    return f"{key}={NOTHING}" if search.find(f"{group}/{NOTHING}") else f"~{key}"
+
+
 class OverrideReader:
     """Reads overrides against the groups and options of a search path.
 
@@ -148,6 +160,8 @@ class OverrideReader:
             problem = override_problem(f"{key}{package}", origin_of(text, swept))
             if problem is not None:
                 raise SpecError([problem])
+        if sign == "~" and value is None and with_nothing_chosen(f"{key}=null", self._search) == f"{key}={NOTHING}":
+            sign, value = "", "null"
         kind = self._kind(sign, key)
         if kind == "choice" and sign == "++":
             sign = ""
@@ -165,8 +179,8 @@ class OverrideReader:
             kind = "value"
         for_hydra = f"{'++' if kind == 'value' and not sign else ''}{parsed.input_line}"
         if kind == "choice" and not sign and parsed.value() is None:
-            for_hydra = f"~{key}{package}"
-        one = Given(_as_written(text, sign), for_hydra, kind, key, parsed, swept)
+            for_hydra = with_nothing_chosen(f"{key}{package}=null", self._search)
+        one = Given(text if text.startswith("~") else _as_written(text, sign), for_hydra, kind, key, parsed, swept)
         self._check(one)
         return one
 

@@ -20,18 +20,18 @@ _OURS = {f"{PLUGINS}.{one.__name__}": one for one in (ProcessLauncher, SearchSwe
 """By the names that Hydra's configs have them under. Hydra 1.3 takes none whose name begins otherwise, wherever the class itself is."""
 
 
-def run_sweep(hydra: Any, config: DictConfig, job: TaskFunction, groups: Callable[[str], bool]) -> Any:
+def run_sweep(hydra: Any, config: DictConfig, job: TaskFunction, reworded: Callable[[str], str]) -> Any:
     """What Hydra's own ``multirun`` does, with our launcher and sweeper among those it can choose, and without callbacks.
 
     Args:
         hydra: Hydra's object of a session.
         config: composed for a multirun.
         job: called for each config.
-        groups: whether a name is a config group.
+        reworded: an override of a job as Hydra takes it.
     """
     plugins = Plugins.instance()
     plugins.class_name_to_class.update(_OURS)
-    loader: Any = _JobLoader(hydra.config_loader, groups)
+    loader: Any = _JobLoader(hydra.config_loader, reworded)
     context = HydraContext(config_loader=loader, callbacks=Callbacks())
     try:
         sweeper = plugins.instantiate_sweeper(config=config, hydra_context=context, task_function=job)
@@ -45,16 +45,16 @@ def run_sweep(hydra: Any, config: DictConfig, job: TaskFunction, groups: Callabl
 
 
 class _JobLoader:
-    """Hydra's loader of configs, which lets no job's files change what Hydra does with the job, and takes no option for one.
+    """Hydra's loader of configs, which lets no job's files change what Hydra does with the job, and is given overrides that it takes.
 
     Args:
         loader: Hydra's.
-        groups: whether a name is a config group.
+        reworded: an override as Hydra takes it.
     """
 
-    def __init__(self, loader: Any, groups: Callable[[str], bool]) -> None:
+    def __init__(self, loader: Any, reworded: Callable[[str], str]) -> None:
         self._loader = loader
-        self._groups = groups
+        self._reworded = reworded
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """Composes the config of one job.
@@ -62,15 +62,10 @@ class _JobLoader:
         Raises:
             SpecError: it changes Hydra's settings.
         """
-        words = [self._without_option(word) for word in sweep_overrides]
+        words = [self._reworded(word) for word in sweep_overrides]
         config: DictConfig = self._loader.load_sweep_config(master_config, words)
         check_job(config, master_config)
         return config
-
-    def _without_option(self, word: str) -> str:
-        """``~debug`` for ``debug=null``, which Hydra takes for a slip."""
-        key, _, value = word.partition("=")
-        return f"~{key}" if value == "null" and self._groups(key.partition("@")[0]) else word
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "_loader":  # asked for while it is unpickled

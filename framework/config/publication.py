@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from framework.config.yaml_edit import replace_entry
 
 _PUBLISHED: Mapping[tuple[str, ...], str | None] = {
-    ("data",): None,  # sizes and cleaning of the published data; one's own data has a file of its own
+    ("data",): None,  # sizes and cleaning of the published data; one's own data has a file of its own, with how it is trained on
     ("decoding", "prompt"): "prompt: null                         # samples begin with the first words of the text",
     ("decoding", "max_length"): "max_length: null                     # tokens at most; null: twice as many as the input has, and ten more",
 }

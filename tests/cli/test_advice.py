@@ -80,7 +80,7 @@ CASES: dict[str, tuple[list[str], str, list[str]]] = {
     ),
     "a layer's state": (
         [
-            *OWN, "data.path=my.txt", "model.layers.second={kind: gru, inputs: embedding, units: 1024, return_sequences: true}",
+            *OWN, "data.path=my.txt", "model.layers.second={kind: gru, inputs: embedding, units: 32, return_sequences: true}",
             "model.layers.logits.inputs=second", "model.layers.second.initial_state=gru.state",
         ],
         r"set (model\.layers\.gru\.return_state)",
@@ -184,7 +184,7 @@ def test_the_ways_out_of_a_conflict(train: Train) -> None:
 
 @pytest.mark.torch
 def test_the_way_back_after_a_failure(train: Train) -> None:
-    code, said = train("name=one", "optimizer.learning_rate=1e30")
+    code, said = train("name=one", "model.layers.embedding.output_dim=256", "optimizer.learning_rate=1e30")
     assert code == 1
     assert "a lower optimizer.learning_rate" in said
     assert "trainer.checkpoint.every_n_steps=100 writes one within an epoch" in said

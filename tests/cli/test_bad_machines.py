@@ -112,7 +112,12 @@ def test_two_starts_of_one_run(own_folder: Path, capsys: Any) -> None:
 
 
 def test_numbers_that_explode_stop_the_run_at_the_last_good_checkpoint(own_folder: Path, capsys: Any) -> None:
-    assert main(["train", *WORDS, "optimizer.learning_rate=1e30", "trainer.checkpoint.every_n_steps=1"]) == 1
+    assert (
+        main(
+            ["train", *WORDS, "model.layers.embedding.output_dim=256", "optimizer.learning_rate=1e30", "trainer.checkpoint.every_n_steps=1"]
+        )
+        == 1
+    )
     err = capsys.readouterr().err
     assert "error: the loss is " in err
     assert " at step " in err

@@ -8,7 +8,9 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
+from framework.builder.planner import plan_model
 from framework.config.compose import compose
+from framework.config.fill import fill_sizes
 from framework.config.location import shipped_configs
 from framework.errors import InputError
 from framework.spec.validate import validate_experiment
@@ -123,6 +125,22 @@ def test_of_two_choices_the_last_wins_and_null_takes_a_choice_away(folder):
     assert compose(["recipe=text_generation", "optimizer=sgd", "optimizer=rmsprop"]).mapping["optimizer"]["kind"] == "rmsprop"
     assert compose(["recipe=text_generation", "debug=small", "debug=null"]).mapping["trainer"]["max_epochs"] == 10
     assert compose(["recipe=text_generation", "debug=null", "debug=small"]).mapping["trainer"]["max_epochs"] == 1
+    assert compose(["recipe=text_generation", "debug=small", "~debug"]).mapping["trainer"]["max_epochs"] == 10
+    assert compose(["recipe=text_generation", "tracking=null"]).mapping["tracking"] == {"kind": "none"}
+
+
+@pytest.mark.parametrize("recipe", [path.stem for path in sorted((shipped_configs() / "recipe").glob("*.yaml"))])
+def test_small_makes_the_model_small_and_the_command_line_wins_over_it(folder, recipe):
+    whole, small = (parameters(compose([f"recipe={recipe}", *words])) for words in ([], ["debug=small"]))
+    assert small < 0.2 * whole
+    assert compose([f"recipe={recipe}", "debug=small", "model.layers.logits.units=7"]).mapping["model"]["layers"]["logits"]["units"] == 7
+
+
+def parameters(composed):
+    """Of the model's weights, where the data had five tokens or features."""
+    sizes = dict.fromkeys(composed.experiment().data.size_names, 5)
+    filled = validate_experiment(fill_sizes(composed.mapping, sizes))
+    return plan_model(filled.model, 0).parameters
 
 
 def test_deletion_and_hydras_own_forms_stay_hydras(folder):
@@ -147,7 +165,7 @@ def test_recipe_argument(folder):
 def test_choices(folder):
     choices = compose(["recipe=text_generation"]).choices
     assert choices["model"] == "text_generation"
-    assert choices["debug"] is None
+    assert choices["debug"] == "none"
     assert not any(group.startswith("hydra") for group in choices)
 
 

@@ -86,7 +86,7 @@ def test_no_option_is_one_of_those_that_are_swept_over(folder, job):
     assert launched(["-m", "hydra/launcher=basic", "recipe=text_generation", "debug=small,null", "model.layers.gru.units=5"], job) == 0
     assert [overrides for overrides, _, _ in job.seen] == [
         ("recipe=text_generation", "debug=small", "model.layers.gru.units=5"),
-        ("recipe=text_generation", "~debug", "model.layers.gru.units=5"),
+        ("recipe=text_generation", "debug=none", "model.layers.gru.units=5"),
     ]
 
 
