@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from framework.engine.api import build, load, train
+    from framework.engine.model.importing import import_model
     from framework.engine.model.run import Run, open_run
 
 _PLACES = {
     "load": "framework.engine.api",
     "build": "framework.engine.api",
     "train": "framework.engine.api",
+    "import_model": "framework.engine.model.importing",
     "open_run": "framework.engine.model.run",
     "Run": "framework.engine.model.run",
 }
 
-__all__ = ["Run", "build", "load", "open_run", "train"]
+__all__ = ["Run", "build", "import_model", "load", "open_run", "train"]
 
 if TYPE_CHECKING:
     __version__: str

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 
-PUBLIC = {"Run", "build", "load", "open_run", "train"}
+PUBLIC = {"Run", "build", "import_model", "load", "open_run", "train"}
 
 
 def asked(code: str) -> str:

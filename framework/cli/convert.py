@@ -1,7 +1,8 @@
 """Make a run of the other backend from a trained run, or write its weights to a file of Keras or torch.
 
 --to tensorflow|torch compares both models' outputs on a batch of the run's data, then writes the new run beside the other.
---export FILE.weights.h5|.keras|.pt|.pth|.torch.safetensors|.safetensors writes the weights alone (.keras: the whole model).
+--export FILE.weights.h5|.keras|.pt|.pth|.torch.safetensors|.safetensors writes the weights alone (.keras: the whole model, of
+Keras' own layers where they compute the same, so that it loads without Gatework).
 """
 
 from __future__ import annotations
@@ -35,9 +36,11 @@ def run(arguments: argparse.Namespace) -> int:
             raise InputError(f"'{arguments.overrides[0]}': --export reads no data, so there is nothing to say of it")
         from framework.engine.model.export import export_run
 
-        source = export_run(arguments.run, arguments.export, arguments.runs_dir, warn)
-        result = {"run": str(source.path), "file": arguments.export}
-        print(json.dumps(result, indent=2) if arguments.json else f"wrote the weights of {source.path} to {arguments.export}")
+        exported = export_run(arguments.run, arguments.export, arguments.runs_dir, warn)
+        if arguments.json:
+            print(json.dumps({"run": str(exported.source.path), "file": arguments.export, "notes": list(exported.notes)}, indent=2))
+        else:
+            print("\n".join([f"wrote the weights of {exported.source.path} to {arguments.export}", *exported.notes]))
         return EXIT_DONE
     from framework.engine.model.convert import convert_run
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from framework.config.location import typed_path
+from framework.config.location import display, typed_path
 from framework.console import typed_command
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ def end_lines(folder: Path, jobs: Jobs) -> Iterator[str]:
         yield "best: none has finished"
     if len({row.run for row in jobs.rows if row.run}) > 1:
         yield f"compare: {command} compare {typed_path(folder)}"
-    yield f"report: {typed_path(folder / 'report.md')}"
+    yield f"report: {display(folder / 'report.md')}"
     plots = sorted(path.name for path in (folder / "plots").glob("*.png"))
     if plots:
-        yield f"plots: {typed_path(folder / 'plots')} ({', '.join(plots)})"
+        yield f"plots: {display(folder / 'plots')} ({', '.join(plots)})"
     yield from _in_mlflow(folder)
 
 

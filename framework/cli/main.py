@@ -25,6 +25,7 @@ VERBS = {
     "features": "compute what a model sees of a data set's images",
     "evaluate": "measure a trained model's loss on its held-out (or training) data",
     "convert": "make a run of the other backend from a trained run, or write its weights to a file",
+    "import": "make a run of a model that was trained elsewhere, from a file of Keras or torch",
     "serve": "answer over HTTP with a trained model",
     "runs": "list all runs with status, loss, time and size; --prune frees disk space",
     "compare": "show how runs differ: settings, final figures, curves over one another",
@@ -37,7 +38,10 @@ VERBS = {
     "new": "write an own recipe, model and data YAML",
     "schema": "write a JSON Schema of the YAML for editors",
 }
-"""Each verb with its one line of help; ``framework.cli.<verb>`` holds it."""
+"""Each verb with its one line of help; ``framework.cli.<verb>`` holds it, or the module in :data:`_MODULES`."""
+
+_MODULES = {"import": "import_model"}
+"""Where a verb is no name for a module."""
 
 _WORK = ("train", "features", "reproduce")
 """Verbs whose output only shows how the work comes along, which goes on whatever becomes of it."""
@@ -134,7 +138,7 @@ def _run(words: list[str]) -> int:
         print(f"error: no command '{concealed(verb)}'; one of {', '.join(VERBS)}{hint}", file=sys.stderr)
         return EXIT_USER_INPUT
     _check_folder()
-    module = importlib.import_module(f"framework.cli.{verb}")
+    module = importlib.import_module(f"framework.cli.{_MODULES.get(verb, verb)}")
     parser = _VerbParser(
         prog=f"gatework {verb}",
         description=module.__doc__,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from framework.config.compose import Composed
-from framework.config.location import own_folder, shipped_configs, typed_path
+from framework.config.location import display, own_folder, shipped_configs, typed_path
 from framework.console import typed_command
 from framework.engine.run.folder import RunFolder, find_run
 from framework.errors import RunError
@@ -25,7 +25,7 @@ def next_lines(run: RunFolder, composed: Composed, experiment: Experiment) -> It
     """
     command, name = typed_command(), _as_typed(run)
     configs = "".join(f" --config-dir {typed_path(folder)}" for folder in composed.search.own if folder != own_folder().resolve())
-    yield f"report: {typed_path(run.path / 'report.md')}"
+    yield f"report: {display(run.path / 'report.md')}"
     yield "next:"
     yield f"  {command} {task_of(experiment).use.format(run=name)}"
     yield f"  {command} evaluate {name}"

@@ -49,6 +49,15 @@ class Sections(RunFile):
     paths: Tree = {}
 
 
+class ImportRecord(RunFile):
+    """``imported_from`` of a run: the file of a model that was trained elsewhere."""
+
+    file: Name
+    format: str
+    sha256: Digest
+    difference: float | None = None
+
+
 class RunRecord(RunFile):
     """``run.json``: what a run is and how far it has come."""
 
@@ -74,6 +83,7 @@ class RunRecord(RunFile):
     best_epoch: Count | None = None
     stopped_early: bool | None = None
     pruned_after_epoch: Count | None = None
+    imported_from: ImportRecord | None = None
 
 
 class PositionRecord(RunFile):

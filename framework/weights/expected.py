@@ -58,13 +58,12 @@ def fit_weights(
             that the layer computes something else.
     """
     layers = [layer for layer in expected if layer.weights]
-    pairs = _pairs(found, layers, names or {})
+    matches = match_layers(found, layers, names)
     arrays: dict[str, NDArray[np.generic]] = {}
-    for layer in layers:
-        if layer.name in pairs:
-            _check_settings(found, layer, pairs[layer.name])
-            arrays.update({f"{layer.name}/{name}": array for name, array in _reading(layer, pairs[layer.name]).items()})
-    used = {id(one) for one in pairs.values()}
+    for layer, theirs in matches:
+        _check_settings(found, layer, theirs)
+        arrays.update({f"{layer.name}/{name}": array for name, array in _reading(layer, theirs).items()})
+    used = {id(theirs) for _, theirs in matches}
     arrays.update(named_arrays(tuple(one for one in found.layers if id(one) not in used)))
     shapes = {f"{layer.name}/{name}": shape for layer in layers for name, shape in layer.weights.items()}
     try:
@@ -73,6 +72,24 @@ def fit_weights(
         there = ", ".join(layer.name for layer in found.layers) or "none"
         raise CheckpointError(f"{error}\n  layers of the file: {there}; of the model: {', '.join(one.name for one in layers)}") from error
     return {name: arrays[name] for name in shapes}
+
+
+def match_layers(
+    found: FoundWeights, expected: Sequence[ExpectedLayer], names: Mapping[str, str] | None = None
+) -> list[tuple[ExpectedLayer, FoundLayer]]:
+    """The model's layers with the file's layer for each, in the model's order; a layer for which the file has none is left out.
+
+    Args:
+        found: what the file holds.
+        expected: the model's layers, in its order.
+        names: as for :func:`fit_weights`.
+
+    Raises:
+        InputError: ``names`` has a layer that the model or the file has not; the nearest is named.
+    """
+    layers = [layer for layer in expected if layer.weights]
+    pairs = _pairs(found, layers, names or {})
+    return [(layer, pairs[layer.name]) for layer in layers if layer.name in pairs]
 
 
 def _pairs(found: FoundWeights, layers: Sequence[ExpectedLayer], names: Mapping[str, str]) -> dict[str, FoundLayer]:

@@ -9,10 +9,10 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-from framework.recipes.text_generation.prose import docstrings_of, prose_of
-
 from framework.data.corpus import corpus
 from framework.errors import DataError
+
+from .prose import docstrings_of, prose_of
 
 MODULES = (
     "argparse", "calendar", "cmd", "codecs", "configparser", "contextlib", "csv", "dataclasses", "difflib", "fileinput",

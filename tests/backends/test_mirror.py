@@ -42,6 +42,8 @@ OWN = {
     },
     "tensorflow": {
         "compiled": "the graphs of a model",
+        "plain_keras": "a model without our layers, for Keras' files; torch's hold weights alone",
+        "whole_model": "a model in a file of Keras; torch's hold weights alone",
         "environment": "what TensorFlow reads before it is imported",
         "gru/compaction": "masks around cuDNN's kernel",
         "gru/errors": "what Keras raises",

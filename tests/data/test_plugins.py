@@ -80,7 +80,7 @@ except Exception as error:
 """
     assert run(code, site) == (
         "data.corpus: unknown corpus 'fin'\n"
-        "    expected: one of dates, fine, python_source\n"
+        "    expected: one of dates, fine, python_documentation, python_source\n"
         "    did you mean: fine\n"
         "    hint: plug-in 'broken' cannot be imported: ModuleNotFoundError: No module named 'no_such_module'\n"
     )
@@ -94,7 +94,7 @@ assert not any('recipes' in name for name in sys.modules), 'loaded too early'
 from framework.data.corpus import CORPORA
 from framework.plugins import load_plugins
 assert load_plugins() == {}, load_plugins()
-assert sorted(CORPORA) == ['dates', 'python_source']
+assert sorted(CORPORA) == ['dates', 'python_documentation', 'python_source']
 heavy = 'torch tensorflow keras pytorch_lightning mlflow hydra omegaconf yaml matplotlib pooch requests babel sentencepiece'.split()
 print([name for name in heavy if name in sys.modules])
 """

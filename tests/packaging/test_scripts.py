@@ -300,6 +300,11 @@ def test_everything_is_what_the_project_calls_all() -> None:
         ("generate 0123abcd", "mlflow torch"),
         ("translate 0123abcd", "mlflow torch translation"),
         ("sync last", "mlflow"),
+        ("import w.safetensors --recipe pairs", "torch translation"),
+        ("import model.keras --recipe=text_generation", "tensorflow torch"),
+        ("import w.pt recipe=text_generation backend=tensorflow", "tensorflow torch"),
+        ("convert first --export w.keras", "tensorflow torch translation"),
+        ("convert last --export=w.pt", "tensorflow torch"),
     ],
 )
 def test_extras_that_a_command_needs(checkout: Checkout, line: str, extras: str) -> None:

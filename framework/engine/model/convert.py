@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from framework.backends.base.backend import Backend, Trainee
 from framework.backends.base.registry import BACKENDS
-from framework.data.batches import Batch
 from framework.data.prepare import load_processor
+from framework.engine.model.agreement import compare_outputs
+from framework.engine.model.new_run import new_run
 from framework.engine.model.run_data import read_choices, read_run_data
 from framework.engine.run.building import build_on_backend
 from framework.engine.run.checkpoint import CheckpointStore
 from framework.engine.run.digest import config_digest, resolved
-from framework.engine.run.files import write_text
 from framework.engine.run.folder import RunFolder, find_run
 from framework.engine.run.links import refuse_links
 from framework.engine.run.portable import chosen_checkpoint, model_weights, write_portable
 from framework.engine.run.prepare import Prepared, with_data
-from framework.engine.run.summary import NEEDED, write_summary
-from framework.errors import CheckpointError, InputError, ParityError, RunError, nearest
-from framework.files import PART
+from framework.engine.run.start import write_config
+from framework.engine.run.summary import NEEDED
+from framework.errors import CheckpointError, InputError, RunError, nearest
 from framework.spec.backend import BackendSpec
 from framework.spec.experiment import Experiment
 from framework.spec.validate import validate_experiment
-
-TOLERANCE = 1e-5
-"""Largest allowed difference of an output, as a share of the largest absolute value of that output."""
 
 
 @dataclass(frozen=True)
@@ -103,41 +98,11 @@ def convert_run(
     chosen = chosen_checkpoint(store, prepared.data.validation is not None, warn)
     theirs = _built(prepared, before.backend, model_weights(chosen))[1]
     backend, ours = _built(prepared, after.backend, model_weights(chosen))
-    difference = compare_outputs(theirs, ours, next(prepared.data.train.epoch(0)), (before.backend.name, to))
+    inputs = next(prepared.data.train.epoch(0)).inputs
+    difference = compare_outputs(theirs.predict(inputs), ours.predict(inputs), (before.backend.name, to))
     writer = _Writer(source, folder, prepared, (before.backend.name, ours), notes_on_random(theirs, ours))
     writer.write(after, store, backend, difference)
     return Converted(folder, source, difference, tuple(writer.notes))
-
-
-def compare_outputs(one: Trainee, other: Trainee, batch: Batch, names: tuple[str, str]) -> float:
-    """The largest difference between two models' outputs on a batch, as a share of the first's largest absolute value.
-
-    Args:
-        one: a model.
-        other: one with the same outputs.
-        batch: to compare on.
-        names: what the two are called in the message.
-
-    Raises:
-        ParityError: it is more than :data:`TOLERANCE`, or not a number; a table shows each output.
-    """
-    left, right = one.predict(batch.inputs), other.predict(batch.inputs)
-    rows = [("output", "shape", *(f"largest on {name}" for name in names), "difference", "share")]
-    worst = 0.0
-    for output, values in left.items():
-        first, second = values.astype(np.float64), right[output].astype(np.float64)
-        largest = float(np.abs(first).max(initial=0.0))
-        difference = float(np.abs(first - second).max(initial=0.0))
-        share = difference / largest if largest else difference
-        worst = max(worst, share) if np.isfinite(share) else np.inf
-        numbers = [largest, float(np.abs(second).max(initial=0.0)), difference, share]
-        rows.append((output, str(values.shape), *(f"{number:.3g}" for number in numbers)))
-    if worst <= TOLERANCE:
-        return worst
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    table = ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    title = f"the models on {names[0]} and {names[1]} disagree by more than {TOLERANCE:g} of the outputs; nothing was written"
-    raise ParityError("\n".join([title, *table]))
 
 
 def notes_on_random(one: Trainee, other: Trainee) -> list[str]:
@@ -175,40 +140,25 @@ def _checkpoints(source: RunFolder) -> CheckpointStore:
 
 
 class _Writer:
-    """Writes the new run into a folder apart, which gets the run's name once it is whole."""
+    """Writes the new run."""
 
     def __init__(self, source: RunFolder, folder: RunFolder, prepared: Prepared, models: tuple[str, Trainee], notes: list[str]) -> None:
         self.source, self.folder, self.prepared = source, folder, prepared
         self.backend, self.ours = models
         self.notes = notes
-        self.part = RunFolder(folder.path.with_name(f"{PART}{secrets.token_hex(6)}-{folder.name[-40:]}"))
 
     def write(self, experiment: Experiment, store: CheckpointStore, backend: Backend, difference: float) -> None:
         """Everything of the run; the report is written last."""
-        try:
-            self._write_files(experiment)
-            new = CheckpointStore(self.part.checkpoints)
+        with new_run(self.folder) as part:
+            write_config(part, experiment, self.prepared)
+            if self.source.metrics.is_file():
+                shutil.copy2(self.source.metrics, part.metrics)
+            if self.source.samples.is_dir():
+                shutil.copytree(self.source.samples, part.samples)
+            new = CheckpointStore(part.checkpoints)
             self._write_checkpoints(store, new)
-            write_portable(self.part, self.prepared, new, self.notes.append)
-            self.part.update_record(**self._record(experiment, backend, difference))
-            self.part.path.rename(self.folder.path)
-        except OSError as error:
-            raise RunError(f"cannot write {self.folder.path}: {error.strerror or error}") from error
-        finally:
-            shutil.rmtree(self.part.path, ignore_errors=True)
-        write_summary(self.folder)
-
-    def _write_files(self, experiment: Experiment) -> None:
-        from framework.config.saved import dump_yaml, save_resolved
-
-        write_text(self.part.config / "composed.yaml", dump_yaml(resolved(experiment)))
-        write_text(self.part.config / "overrides.yaml", dump_yaml([]))
-        save_resolved(self.part.config / "resolved.yaml", resolved(self.prepared.experiment))
-        self.prepared.data.processor.save(self.part.config)
-        if self.source.metrics.is_file():
-            shutil.copy2(self.source.metrics, self.part.metrics)
-        if self.source.samples.is_dir():
-            shutil.copytree(self.source.samples, self.part.samples)
+            write_portable(part, self.prepared, new, self.notes.append)
+            part.update_record(**self._record(experiment, backend, difference))
 
     def _write_checkpoints(self, store: CheckpointStore, new: CheckpointStore) -> None:
         # Each save makes the one before it "previous": what comes last must be "last".

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from framework.backends.base.backend import Trainee
@@ -14,7 +15,20 @@ from framework.engine.run.folder import RunFolder, find_run
 from framework.errors import InputError
 
 
-def export_run(name: str, path: Path | str, runs_dir: str = "runs", warn: Callable[[str], None] = warnings.warn) -> RunFolder:
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written.
+
+    Attributes:
+        source: the run.
+        notes: what somebody who loads the file has to know, a sentence each.
+    """
+
+    source: RunFolder
+    notes: tuple[str, ...]
+
+
+def export_run(name: str, path: Path | str, runs_dir: str = "runs", warn: Callable[[str], None] = warnings.warn) -> Exported:
     """Writes a run's weights, the best where it was validated, in the format that the file's ending names.
 
     Args:
@@ -27,6 +41,7 @@ def export_run(name: str, path: Path | str, runs_dir: str = "runs", warn: Callab
     Raises:
         InputError: the ending is none of those, or the folder is not there.
         UnsupportedArgument: torch has no counterpart of a layer; it is named.
+        ParityError: a ``.keras`` file of Keras' own layers would compute something else; nothing is written.
         CheckpointError: the file cannot be written.
     """
     export_ending(path)
@@ -40,5 +55,4 @@ def export_run(name: str, path: Path | str, runs_dir: str = "runs", warn: Callab
         spec = experiment.backend.model_copy(update={"name": backend})
         return build_on_backend(experiment.model_copy(update={"backend": spec}), model.plan, model.weights)[1]
 
-    export_weights(path, build, model.plan, model.weights)
-    return folder
+    return Exported(folder, tuple(export_weights(path, build, model.plan, model.weights)))

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from framework.backends.base.backend import Trainee
 from framework.backends.base.registry import load_backend
 from framework.builder.plan import ModelPlan, PlannedLayer
+from framework.engine.model.agreement import compare_outputs
 from framework.errors import CheckpointError, InputError
 from framework.files import replacing
 from framework.spec.layers.bidirectional import BidirectionalSpec
+from framework.spec.layers.embedding import EmbeddingSpec
 from framework.spec.layers.gru import GRUSpec
 from framework.weights.expected import ExpectedLayer, fit_weights
 from framework.weights.files import read_weights
@@ -25,6 +27,9 @@ from framework.weights.torch_state import write_torch_state
 NATIVE = (".weights.h5", ".keras")
 NEUTRAL = ".safetensors"
 TORCH = (".torch.safetensors", ".pt", ".pth")
+LAYERS = "framework.backends.tensorflow.layers"
+"""What has to be imported before Keras knows our layers."""
+
 EXPORTS = (*NATIVE, *TORCH, NEUTRAL)
 """Endings of the files that are written: Keras' own, torch's layout, and Keras' layout by ``layer/weight``."""
 
@@ -62,7 +67,7 @@ def expected_layers(plan: ModelPlan) -> tuple[ExpectedLayer, ...]:
     return tuple(_expected(layer) for layer in plan.layers if layer.weights)
 
 
-def export_weights(path: Path | str, trainee: Callable[[str], Trainee], plan: ModelPlan, weights: Mapping[str, NDArray[Any]]) -> None:
+def export_weights(path: Path | str, trainee: Callable[[str], Trainee], plan: ModelPlan, weights: Mapping[str, NDArray[Any]]) -> list[str]:
     """Writes weights in the format that the file's ending names; see :data:`EXPORTS`.
 
     Args:
@@ -71,15 +76,21 @@ def export_weights(path: Path | str, trainee: Callable[[str], Trainee], plan: Mo
         plan: the model's.
         weights: by ``layer/weight``.
 
+    Returns:
+        What somebody who loads the file has to know, a sentence each.
+
     Raises:
         InputError: the ending is none of those.
         UnsupportedArgument: torch has no counterpart of a layer; it is named.
+        ParityError: the model of Keras' own layers computes something else; nothing is written.
         CheckpointError: the file cannot be written.
     """
     path = Path(path)
     ending = export_ending(path)
-    if ending in NATIVE:
-        _save_native(trainee("tensorflow"), path, ending)
+    if ending == ".keras":
+        return _save_model(trainee("tensorflow"), plan, path)
+    if ending == ".weights.h5":
+        _save(trainee("tensorflow").native.save_weights, path)
     elif ending == NEUTRAL:
         save_weights(path, weights)
     else:
@@ -88,6 +99,7 @@ def export_weights(path: Path | str, trainee: Callable[[str], Trainee], plan: Mo
             save_weights(path, state)
         else:
             _torch_files().save_state_dict(path, state)
+    return []
 
 
 def export_ending(path: Path | str) -> str:
@@ -114,8 +126,34 @@ def _expected(layer: PlannedLayer) -> ExpectedLayer:
     return ExpectedLayer(layer.name, layer.kind, shapes, getattr(layer.spec, "name", None), settings)
 
 
-def _save_native(trainee: Trainee, path: Path, ending: str) -> None:
-    save = trainee.native.save_weights if ending == ".weights.h5" else trainee.native.save
+def _save_model(trainee: Trainee, plan: ModelPlan, path: Path) -> list[str]:
+    """Writes the whole model, of Keras' own layers where they compute the same."""
+    from framework.backends.tensorflow.plain_keras import outputs_of, plain_model
+
+    plain, obstacles = plain_model(trainee.native)
+    if plain is not None:
+        inputs = _some_inputs(plan)
+        theirs = outputs_of(plain, inputs)
+        compare_outputs(trainee.predict(inputs), dict(zip(plan.outputs, theirs, strict=True)), ("the run", "Keras' own layers"))
+    _save((plain or trainee.native).save, path)
+    if plain is not None:
+        return [f"plain Keras loads it: keras.saving.load_model({path.name!r})"]
+    return [*obstacles, f"to load it: import {LAYERS}, keras; keras.saving.load_model({path.name!r})"]
+
+
+def _some_inputs(plan: ModelPlan) -> dict[str, NDArray[Any]]:
+    """A batch of seven steps that the model takes, drawn at random."""
+    rng = np.random.default_rng(0)
+    least = min((int(one.spec.input_dim) for one in plan.layers if isinstance(one.spec, EmbeddingSpec)), default=2)
+    inputs: dict[str, NDArray[Any]] = {}
+    for name, tensor in plan.inputs.items():
+        shape = [plan.batch_size or 2, *(7 if size is None else size for size in tensor.shape[1:])]
+        whole = np.issubdtype(np.dtype(tensor.dtype), np.integer)
+        inputs[name] = (rng.integers(0, least, shape) if whole else rng.normal(size=shape)).astype(tensor.dtype)
+    return inputs
+
+
+def _save(save: Callable[..., Any], path: Path) -> None:
     try:
         with replacing(path) as part:
             save(part, overwrite=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from framework.engine.run.files import write_text
 from framework.engine.run.folder import RunFolder
 from framework.engine.run.recorder import read_records
@@ -24,7 +27,8 @@ def write_summary(folder: RunFolder) -> None:
                 curves[names[name]].append((record.epoch, value))
         if measured := record.of_epoch:
             rows.setdefault(round(record.epoch), {}).update(measured)
-    plot_curves(folder.plots / "loss.png", curves, f"{folder.recipe} / {folder.name}")
+    if any(curves.values()):  # nothing was measured of a model that was trained elsewhere
+        plot_curves(folder.plots / "loss.png", curves, f"{folder.recipe} / {folder.name}")
     write_text(folder.path / "report.md", _report(folder, rows))
 
 
@@ -40,17 +44,26 @@ def _report(folder: RunFolder, rows: dict[int, dict[str, float]]) -> str:
         f"- data: {record['data_source']} (digest {record['data_digest'][:12]})",
         f"- config digest: {record['digest'][:12]}",
         f"- time in training: {duration(record.get('wall_seconds', 0.0))}",
-        "",
-        "![loss](plots/loss.png)",
-        "",
-        "| epoch | " + " | ".join(columns) + " |",
-        "|---" * (len(columns) + 1) + "|",
+        *_imported(record),
     ]
+    if (folder.plots / "loss.png").is_file():
+        lines += ["", "![loss](plots/loss.png)"]
+    if rows:
+        lines += ["", "| epoch | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for epoch, values in sorted(rows.items()):
         cells = [f"{values[name]:.4f}" if name in values else "" for name in columns]
         lines.append(f"| {epoch} | " + " | ".join(cells) + " |")
     lines += _sample(folder)
     return "\n".join(lines) + "\n"
+
+
+def _imported(record: Mapping[str, Any]) -> Iterator[str]:
+    """Which file a model came from that was trained elsewhere."""
+    source = record.get("imported_from")
+    if source is not None:
+        difference = source.get("difference")
+        compared = "its outputs were not compared" if difference is None else f"outputs within {difference:.1e} of its"
+        yield f"- imported from: {source['file']} ({source['format']}, SHA-256 {source['sha256'][:12]}; {compared})"
 
 
 def _sample(folder: RunFolder) -> list[str]:

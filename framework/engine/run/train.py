@@ -8,21 +8,19 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from framework.builder.planner import off_cudnn
-from framework.engine.run.digest import config_digest, resolved
-from framework.engine.run.files import write_json, write_text
 from framework.engine.run.folder import RunFolder, remember_begun, remember_last
 from framework.engine.run.lock import RunLock
 from framework.engine.run.monitor import Prune
 from framework.engine.run.naming import choose_folder, refuse_another
-from framework.engine.run.prepare import Prepared, prepare_experiment
+from framework.engine.run.prepare import prepare_experiment
 from framework.engine.run.session import Session
 from framework.engine.run.signals import StopSignals
+from framework.engine.run.start import write_start
 from framework.errors import GateworkError
 from framework.report.progress import GuardedReporter, Reporter, SilentReporter
 from framework.secrets import concealed
 from framework.spec.experiment import Experiment
 from framework.spec.problems import Locate, nowhere
-from framework.tracking.environment import describe_environment
 from framework.tracking.follow import Follower, follow
 
 _EPOCHS = "trainer.max_epochs"
@@ -73,7 +71,7 @@ def train(
             told.message(line)
         session = Session(experiment, folder, prepared, signals, told, prune)
         session.try_out()
-        _write_start(folder, experiment, prepared, composed, overrides, title)
+        write_start(folder, experiment, prepared, composed, overrides, title)
         _train_locked(experiment, folder, session, signals, told, after)
     return folder
 
@@ -136,28 +134,3 @@ def _train_locked(
 def _wait_for(follower: Follower, signals: StopSignals) -> None:
     with signals.at_once():
         follower.wait()
-
-
-def _write_start(
-    folder: RunFolder, experiment: Experiment, prepared: Prepared, composed: str | None, overrides: Sequence[str], title: str | None
-) -> None:
-    from framework.config.saved import dump_yaml, save_resolved
-
-    write_text(folder.config / "composed.yaml", composed if composed is not None else dump_yaml(resolved(experiment)))
-    write_text(folder.config / "overrides.yaml", dump_yaml(list(overrides)))
-    write_json(folder.environment, describe_environment(Path.cwd()))
-    save_resolved(folder.config / "resolved.yaml", resolved(prepared.experiment))
-    prepared.data.processor.save(folder.config)
-    folder.update_record(
-        status="running",
-        error=None,
-        backend=experiment.backend.name,
-        digest=config_digest(experiment),
-        data_digest=prepared.data.digest,
-        data_source=prepared.data.source,
-        settings=resolved(experiment),
-        sizes=dict(prepared.data.sizes),
-        parameters=prepared.plan.parameters,
-        started=folder.read_record().get("started", time.time()),
-        **({} if title is None else {"title": title}),
-    )

@@ -11,8 +11,8 @@ import pytest
 
 import framework
 from framework.cli.main import main
-from framework.data.batches import Batch
-from framework.engine.model.convert import TOLERANCE, compare_outputs, convert_run
+from framework.engine.model.agreement import TOLERANCE
+from framework.engine.model.convert import convert_run
 from framework.engine.model.run import Run
 from framework.engine.run.checkpoint import CheckpointStore
 from framework.errors import DataError, InputError, ParityError, RunError, UnsupportedArgument
@@ -135,37 +135,11 @@ def export(run: Run, path: Path) -> None:
     pytest.fail(f"{path} was written")
 
 
-class Fixed:
-    """A model that always gives the same outputs."""
-
-    def __init__(self, **outputs: np.ndarray) -> None:
-        self.outputs = outputs
-
-    def predict(self, inputs: object) -> dict[str, np.ndarray]:
-        return self.outputs
-
-
-BATCH = Batch({"tokens": np.zeros((1, 2), np.int32)}, np.zeros((1, 2), np.int32))
-
-
-def test_models_that_disagree_are_shown_in_a_table() -> None:
-    one = np.array([[1.0, -2.0]], np.float32)
-    assert compare_outputs(Fixed(logits=one), Fixed(logits=one * (1 + 4e-6)), BATCH, ("torch", "tensorflow")) <= TOLERANCE  # type: ignore[arg-type]
-    with pytest.raises(ParityError) as caught:
-        compare_outputs(Fixed(logits=one, other=one), Fixed(logits=one, other=one + 0.5), BATCH, ("torch", "tensorflow"))  # type: ignore[arg-type]
-    lines = str(caught.value).splitlines()
-    assert lines[0].startswith("the models on torch and tensorflow disagree by more than 1e-05")
-    assert lines[1].split() == ["output", "shape", "largest", "on", "torch", "largest", "on", "tensorflow", "difference", "share"]
-    assert lines[3].split() == ["other", "(1,", "2)", "2", "1.5", "0.5", "0.25"]
-    with pytest.raises(ParityError, match="nan"):
-        compare_outputs(Fixed(logits=one), Fixed(logits=one * np.nan), BATCH, ("a", "b"))  # type: ignore[arg-type]
-
-
 def test_disagreeing_models_leave_no_run(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     run = framework.train(small("name=mine", "trainer.max_epochs=1"))
-    from framework.engine.model import convert
+    from framework.engine.model import agreement
 
-    monkeypatch.setattr(convert, "TOLERANCE", -1.0)
+    monkeypatch.setattr(agreement, "TOLERANCE", -1.0)
     with pytest.raises(ParityError, match="nothing was written"):
         convert_run("mine", "tensorflow", runs_dir=runs_dir(run))
     assert [one.name for one in run.path.parent.iterdir()] == ["mine"]
