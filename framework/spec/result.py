@@ -17,6 +17,8 @@ class EpochFigures(Spec):
     """Optimizer steps done by its end."""
     values: Mapping[str, float]
     """By metric: loss and val_loss in nats a token, seconds, tokens_per_second and the task's other units."""
+    sample: str = ""
+    """What the model wrote at its end; empty where the variant does not keep that."""
 
 
 class ResultSample(Spec):

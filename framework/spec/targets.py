@@ -121,6 +121,8 @@ class Variant(Spec):
     """Inputs that it is shown then."""
     drawn: Drawn | None = None
     """An example with what the model attended to, drawn beside the results; that of the longest answer to a probe when not given."""
+    epoch_samples: bool = False
+    """Whether results keep what the model wrote after each epoch, besides at the end."""
     quotes: bool = True
     """Whether results show what the model writes for some examples; false where these are not for everyone to pass on."""
 

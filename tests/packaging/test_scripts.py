@@ -109,6 +109,14 @@ def test_bytecode_is_kept_where_the_surroundings_forbid_it_beside_the_sources(ch
     assert given.stdout == f"{checkout.root}|check|{tmp_path}\n"
 
 
+def test_further_extras_are_installed_beside_those_that_a_command_needs(checkout: Checkout) -> None:
+    checkout.run("train", "backend=tensorflow", "tracking=none", GATEWORK_EXTRAS="tensorflow-cuda")
+    assert checkout.notes() == ["venv", "pip .[tensorflow,tensorflow-cuda]"]
+    checkout.run("check")
+    checkout.run("check", GATEWORK_EXTRAS="tensorflow-cuda")
+    assert checkout.notes() == []
+
+
 def test_extras_accumulate(checkout: Checkout) -> None:
     checkout.run("train", "tracking=none")
     checkout.run("train", "backend=tensorflow", "tracking=none")
@@ -251,7 +259,7 @@ def test_everything_is_what_the_project_calls_all() -> None:
     listed = subprocess.run(
         ["bash", "-c", 'source "$1"/environment; echo $every_extra', "-", str(ROOT / "scripts")], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert sorted(extras) == sorted([*listed, "all", "dev"])
+    assert sorted(extras) == sorted([*listed, "all", "dev", "tensorflow-cuda"])
     assert extras["all"] == ["gatework[torch,tensorflow,mlflow,translation,captioning,efficientnet,sweep]"]
 
 

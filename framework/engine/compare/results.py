@@ -15,6 +15,7 @@ from framework.engine.run.files import write_text
 from framework.engine.run.folder import RunFolder
 from framework.engine.run.recorder import read_records
 from framework.errors import RunError
+from framework.files import read_plain
 from framework.spec.data import DataSpec
 from framework.spec.result import EpochFigures, Result
 from framework.spec.run_files import EnvironmentRecord, read_file
@@ -60,7 +61,14 @@ def measure_run(trained: TrainedModel, name: str, variant: Variant, reference: M
     record = folder.read_record("settings", "backend", "status", "digest", "data_digest", "started", "parameters")
     settings = of_this_version(record["settings"])
     epochs = [
-        EpochFigures(epoch=round(one.epoch), step=one.step, values=one.of_epoch) for one in epoch_records(folder.metrics) if one.step > 0
+        EpochFigures(
+            epoch=round(one.epoch),
+            step=one.step,
+            values=one.of_epoch,
+            sample=_sample(folder, round(one.epoch)) if variant.epoch_samples else "",
+        )
+        for one in epoch_records(folder.metrics)
+        if one.step > 0
     ]
     wanted = reference["trainer"]["max_epochs"]
     environment = read_file(folder.environment, EnvironmentRecord)
@@ -95,6 +103,12 @@ def measure_run(trained: TrainedModel, name: str, variant: Variant, reference: M
         answers=answers,
         signatures=signatures,
     )
+
+
+def _sample(folder: RunFolder, epoch: int) -> str:
+    """What a run's model wrote at the end of an epoch; nothing where it was not asked to."""
+    file = folder.sample(epoch)
+    return read_plain(file).decode("utf-8", "replace") if file.is_file() else ""
 
 
 def deviations(reference: Mapping[str, Any], settings: Mapping[str, Any], data: DataSpec) -> dict[str, Any]:

@@ -41,6 +41,10 @@ class RunFolder:
         """Folder with ``composed.yaml``, ``resolved.yaml`` and ``overrides.yaml``."""
         return self.path / "config"
 
+    def sample(self, epoch: int) -> Path:
+        """File with what the model made at the end of an epoch, counted from 1."""
+        return self.samples / f"epoch-{epoch:04d}.txt"
+
     @property
     def checkpoints(self) -> Path:
         """Folder with the checkpoints."""

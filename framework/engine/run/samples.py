@@ -33,7 +33,7 @@ def sample_maker(prepared: Prepared, trainee: Trainee, folder: RunFolder, warn: 
     def sample(epoch: int) -> str | None:
         text = prepared.task.sample(prepared.model(trainee), prepared.data)
         if text is not None:
-            write_text(folder.samples / f"epoch-{epoch:04d}.txt", text)
+            write_text(folder.sample(epoch), text)
         return text
 
     return sample
