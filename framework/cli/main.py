@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from types import TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from framework.console import ReaderGone, open_missing_streams, showing
 from framework.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER_INPUT, GateworkError, InputError, nearest
@@ -36,6 +36,7 @@ VERBS = {
     "check": "check a config and report every problem at once",
     "why": "tell which file and line, or override, set a value",
     "new": "write an own recipe, model and data YAML",
+    "completion": "print what makes a shell complete these commands",
     "schema": "write a JSON Schema of the YAML for editors",
 }
 """Each verb with its one line of help; ``framework.cli.<verb>`` holds it, or the module in :data:`_MODULES`."""
@@ -138,7 +139,15 @@ def _run(words: list[str]) -> int:
         print(f"error: no command '{concealed(verb)}'; one of {', '.join(VERBS)}{hint}", file=sys.stderr)
         return EXIT_USER_INPUT
     _check_folder()
-    module = importlib.import_module(f"framework.cli.{_MODULES.get(verb, verb)}")
+    parser = parser_of(verb)
+    arguments = parser.parse_intermixed_args(parser.joined(words[1:]))
+    code: int = _module(verb).run(arguments)
+    return code
+
+
+def parser_of(verb: str) -> _VerbParser:
+    """What reads the words behind a verb."""
+    module = _module(verb)
     parser = _VerbParser(
         prog=f"gatework {verb}",
         description=module.__doc__,
@@ -146,9 +155,11 @@ def _run(words: list[str]) -> int:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
-    arguments = parser.parse_intermixed_args(parser.joined(words[1:]))
-    code: int = module.run(arguments)
-    return code
+    return parser
+
+
+def _module(verb: str) -> Any:
+    return importlib.import_module(f"framework.cli.{_MODULES.get(verb, verb)}")
 
 
 def _check_folder() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -15,7 +15,10 @@ from framework.backends.base.training import EpochResult, Position, StepResult
 from framework.secrets import concealed
 
 ESTIMATE_AFTER = 20
-"""Steps after which the length of the whole training is estimated."""
+"""Steps after which the length of the whole training is estimated, from the later half of them: the first ones are slow."""
+
+ESTIMATE_SECONDS = 10.0
+"""Seconds of training before which nobody needs an estimate."""
 
 
 class Reporter(Protocol):
@@ -120,6 +123,7 @@ class ConsoleReporter:
         self._tokens = 0.0
         self._steps = 0
         self._started = 0.0
+        self._ends: list[float] | None = []
         self._total_steps = 0
         self._max_epochs = 0
         self._shown_loss = ""
@@ -134,7 +138,7 @@ class ConsoleReporter:
 
     def begin(self, position: Position, steps_per_epoch: int, max_epochs: int) -> None:
         """Starts the bar and the clock."""
-        self._tokens, self._steps = 0.0, 0
+        self._tokens, self._steps, self._ends = 0.0, 0, []
         self._started = time.perf_counter()
         self._max_epochs = max_epochs
         self._total_steps = (max_epochs - position.epoch) * steps_per_epoch - position.batch
@@ -153,20 +157,30 @@ class ConsoleReporter:
             self._bar.add_task("train", total=self._total_steps, epoch=f"{position.epoch + 1}/{max_epochs}", loss="–", rate="–")
 
     def step(self, result: StepResult) -> None:
-        """Moves the bar on; after 20 steps says how long the whole training will take."""
+        """Moves the bar on; after 20 steps and 10 seconds says how long the whole training will take."""
         self._steps += 1
         self._tokens += result.count or 0.0
         if result.loss is not None:
             self._shown_loss = f"{result.loss:.4f}"
         elapsed = time.perf_counter() - self._started
-        if self._steps == ESTIMATE_AFTER and self._total_steps > ESTIMATE_AFTER:
-            rate = self._tokens / elapsed
-            total = elapsed / self._steps * self._total_steps
-            self.message(f"about {duration(total)} in all: {elapsed / self._steps:.3f} s a step, {rate:,.0f} tokens a second")
+        if self._ends is not None:
+            self._ends.append(elapsed)
+            if self._steps >= ESTIMATE_AFTER and elapsed >= ESTIMATE_SECONDS:
+                self._estimate(self._ends)
+                self._ends = None
         if self._bar is not None:
             epoch = min(result.position.epoch + 1, self._max_epochs)
             shown = {"epoch": f"{epoch}/{self._max_epochs}", "loss": self._shown_loss, "rate": f"{self._tokens / elapsed:,.0f}"}
             self._bar.update(self._bar.task_ids[0], completed=self._steps, **shown)  # type: ignore[arg-type]
+
+    def _estimate(self, ends: Sequence[float]) -> None:
+        """Says how long the training will take, where more of it is to come than was."""
+        later = ends[len(ends) // 2 :]
+        seconds = (later[-1] - later[0]) / (len(later) - 1)
+        left = self._total_steps - len(ends)
+        if left > len(ends):
+            rate = self._tokens / len(ends) / seconds
+            self.message(f"about {duration(ends[-1] + seconds * left)} in all: {seconds:.3f} s a step, {rate:,.0f} tokens a second")
 
     def epoch(self, result: EpochResult, metrics: dict[str, float], sample: str | None) -> None:
         """Prints a line for the epoch, its figures and then the validation's by their own names, and the sample below."""

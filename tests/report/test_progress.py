@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from framework.backends.base.objective import Totals
-from framework.backends.base.training import EpochResult, Position
+from framework.backends.base.training import EpochResult, Position, StepResult
+from framework.report import progress
 from framework.report.progress import ConsoleReporter
 
 METRICS = {"perplexity": 8.0, "accuracy": 0.5, "val_perplexity": 16.0, "val_bleu": 30.0}
@@ -30,3 +31,28 @@ def test_both_perplexities_are_told_by_their_names(validation: Totals | None, me
     result = EpochResult(Position(epoch=2), Totals({"loss": 4.0}, 2.0), validation, 0.0)
     ConsoleReporter(Console(file=out, width=60)).epoch(result, metrics, None)
     assert out.getvalue() == f"{line}\n"
+
+
+def test_the_whole_length_is_told_from_steps_after_the_first_slow_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now)
+    out = StringIO()
+    reporter = ConsoleReporter(Console(file=out, width=200))
+    reporter.begin(Position(), 500, 2)
+    for step in range(1, 41):
+        now += 0.5 if step <= 10 else 0.25
+        reporter.step(StepResult(Position(0, step, step), None, 8.0, 4, 0.1))
+    # 30 steps take 10 s; the later half of them a quarter of a second each, and so will the 970 that are left.
+    assert out.getvalue() == "about 4 min 12 s in all: 0.250 s a step, 32 tokens a second\n"
+
+
+def test_a_short_training_says_nothing_of_its_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now)
+    out = StringIO()
+    reporter = ConsoleReporter(Console(file=out, width=200))
+    reporter.begin(Position(), 30, 2)
+    for step in range(1, 61):
+        now += 0.25
+        reporter.step(StepResult(Position(0, step, step), None, 8.0, 4, 0.1))
+    assert out.getvalue() == "", "less is to come than was"
