@@ -72,6 +72,14 @@ class Case:
         outputs = {"output": result.outputs if sequences else result.last, "state": result.state}
         return outputs, gradients, self._margin(result)
 
+    def largest_candidate(self) -> float:
+        """Of all candidate states: with one of 10⁶ the rounding of ``1 - z`` alone, 6·10⁻⁸ in float32, moves a state by hundredths."""
+        kernel, recurrent, *rest = self.weights
+        h0 = np.zeros_like(self.d_state) if self.h0 is None else self.h0
+        with np.errstate(all="ignore"):
+            result = gru_numpy.forward(self.x, h0, kernel, recurrent, rest[0] if rest else None, self.mask, self.settings)
+        return max(float(np.abs(step["n"]).max()) for step in result.steps)
+
     def _margin(self, result: gru_numpy.Result) -> float:
         margin = np.inf
         for argument, names in (("activation", ("an",)), ("recurrent_activation", ("az", "ar"))):

@@ -146,7 +146,8 @@ def test_the_backends_agree_and_a_run_moves_between_them(stranger: Stranger) -> 
 @pytest.mark.torch
 def test_many_runs_and_a_served_model(stranger: Stranger) -> None:
     said = stranger.types("train", "-m", *COMMON, "model.layers.gru.units=8,12")
-    assert said.count("finished ") == 2
+    assert len(re.findall(r"^finished ", said, re.MULTILINE)) == 2
+    assert "2 jobs: 2 finished" in said
     [model, *_] = sorted((stranger.folder / "mlartifacts" / "models").iterdir())
     with serving(str(model / "artifacts"), stranger.folder, stranger.environment) as ask:
         status, answer = ask({"dataframe_records": [{"phrase": "guten morgen"}, {"phrase": "lunes"}]})

@@ -73,6 +73,9 @@ def artifacts(client: Any, run_id: str, path: str | None = None) -> dict[str, in
 @pytest.mark.torch
 def test_a_whole_run_is_read_back_value_by_value(server: Server, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    import mlflow
+
+    mlflow.set_tracking_uri(None)  # which another test's delivery in this process may have set
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)  # for the reading back; the run has its address from its config
     overrides = ["data=python_source", "debug=small", "model.layers.gru.units=8", "data.validation_fraction=0.1", "trainer.max_epochs=2"]
     overrides += [f"tracking.uri={server.uri}", "tracking.register_as=speaker", "tracking.tags.team=alpha", "name=whole"]
@@ -237,6 +240,7 @@ def test_a_slow_server_gets_everything_and_costs_the_run_nothing(proxy: Proxy, c
 
 def gatework(folder: Path, server: Server, *words: str) -> subprocess.Popen[str]:
     overrides = ["recipe=text_generation", "data=python_source", "debug=small", "model.layers.gru.units=8", "name=real"]
+    overrides += ["model.layers.embedding.output_dim=256"]  # for steps that leave time to be killed in
     overrides += ["trainer.max_epochs=3", "trainer.limit_train_batches=400", "trainer.checkpoint.every_n_steps=50"]
     overrides += [f"tracking.uri={server.uri}", "tracking.experiment_name=real", "tracking.timeout=60"]
     command = [sys.executable, "-m", "framework", "train", *overrides, *words]

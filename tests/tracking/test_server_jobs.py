@@ -52,7 +52,7 @@ def test_a_search_is_a_parent_with_a_child_for_each_trial(server: Server, tmp_pa
     assert {one.info.status for one in runs} == {"FINISHED"}
     [parent] = [one for one in runs if "mlflow.parentRunId" not in one.data.tags]
     assert parent.info.run_name.startswith("multirun sweep=optuna ")
-    assert parent.data.tags["mlflow.note.content"].startswith("Best: trial ")
+    assert parent.data.tags["mlflow.note.content"].startswith("6 trials: 6 finished.\n\nBest: trial ")
     children = {one.data.tags["gatework.folder"]: one for one in runs if one.data.tags.get("mlflow.parentRunId") == parent.info.run_id}
     assert sorted(children) == sorted(str(Path(one["run"])) for one in trials)
     for trial in trials:

@@ -54,15 +54,18 @@ class OptunaSearch:
         self._interrupted = [trial for trial in self._study.trials if trial.state == running]
 
     def ask(self, room: int) -> list[Trial]:
-        """The next trials: those that were interrupted first, then new ones up to ``n_trials`` in all."""
+        """The next trials: those that were interrupted first, then new ones up to ``n_trials`` in all, or to the end of a grid."""
         again = [self._trial(one.number, one.params) for one in self._interrupted[:room]]
         del self._interrupted[:room]
         begun = len(self._study.trials)
-        return again + [self._new(number) for number in range(begun, min(begun + room - len(again), self.spec.n_trials))]
+        return again + [self._new(number) for number in range(begun, min(begun + room - len(again), self._most))]
 
     def tell(self, outcome: JobOutcome) -> None:
         """Notes what a trial gave: its best value, that it was pruned, or that it failed."""
-        states = _optuna().trial.TrialState
+        optuna = _optuna()
+        # What chose a trial has no say once it is done: that of a grid would stop a loop of Optuna's own, which there is none of.
+        self._study.sampler = optuna.samplers.RandomSampler()
+        states = optuna.trial.TrialState
         found = outcome.value if isinstance(outcome.value, dict) else {}
         trial_id = self._study.trials[outcome.number]._trial_id
         if "run" in found:
@@ -108,6 +111,13 @@ class OptunaSearch:
             return dict(optuna.importance.get_param_importances(self._study, evaluator=evaluator))
         except (ValueError, RuntimeError):  # every setting had one value only
             return {}
+
+    @property
+    def _most(self) -> int:
+        """Trials in all."""
+        if self.spec.sampler != "grid":
+            return self.spec.n_trials
+        return min(self.spec.n_trials, math.prod(len(_grid(one)) for one in self.space))
 
     def _new(self, number: int) -> Trial:
         self._study.sampler = _sampler(_optuna(), self.spec, number, self.space)

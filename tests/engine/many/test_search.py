@@ -84,6 +84,16 @@ def test_every_choice_of_a_grid_is_tried_once(tmp_path: Path) -> None:
         OptunaSearch(tmp_path / "other", SearchSpec(sampler="grid"), SPACE).ask(1)
 
 
+def test_a_grid_ends_when_all_of_it_was_tried(tmp_path: Path) -> None:
+    search, found = OptunaSearch(tmp_path, SearchSpec(n_trials=30, sampler="grid", metric="epoch/val_loss"), SPACE[1:]), []
+    while trials := search.ask(3):
+        for trial in trials:
+            found.append(trial.words)
+            search.tell(JobOutcome(trial.number, (), trial.words, value=measured(tmp_path, ("x=0", *trial.words))))
+    assert len(found) == len(set(found)) == 10
+    assert {one.state for one in search.trials()} == {"complete"}
+
+
 def test_trials_that_fail_or_measure_nothing_are_failed_trials(tmp_path: Path) -> None:
     search = OptunaSearch(tmp_path, SearchSpec(n_trials=3), SPACE)
     failing, empty, good = search.ask(3)
