@@ -11,15 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from framework.engine.api import build, load, train
-    from framework.engine.model.importing import import_model
+    from framework.engine.api import build, import_model, load, train
     from framework.engine.model.run import Run, open_run
 
 _PLACES = {
     "load": "framework.engine.api",
     "build": "framework.engine.api",
     "train": "framework.engine.api",
-    "import_model": "framework.engine.model.importing",
+    "import_model": "framework.engine.api",
     "open_run": "framework.engine.model.run",
     "Run": "framework.engine.model.run",
 }

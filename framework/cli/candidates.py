@@ -38,6 +38,10 @@ def _behind(before: Sequence[str], begun: str) -> Iterator[str]:
         return
     actions = parser_of(verb)._actions
     options = {option: action for action in actions for option in action.option_strings}
+    option, equals, _ = begun.partition("=")
+    if equals and option in options:
+        yield from (f"{option}={value}" for value in _values(option, options[option]))
+        return
     asked = options.get(before[-1])
     if asked is not None and asked.nargs is None:
         yield from _values(before[-1], asked)

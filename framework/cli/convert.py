@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from framework.cli.next_steps import use_lines
 from framework.errors import EXIT_DONE, InputError
 
 
@@ -52,4 +53,5 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{converted.folder.path}: outputs differ by at most {converted.difference:.1e} of the largest from {converted.source.path}")
     for note in converted.notes:
         print(f"note: {note}")
+    print("\n".join(use_lines(converted.folder)))
     return EXIT_DONE

@@ -36,12 +36,15 @@ def tell_end(folder: Path, jobs: Jobs) -> None:
 def end_lines(folder: Path, jobs: Jobs) -> Iterator[str]:
     """Under the table: how many ended in which way, the best one with the commands to use it, report, pictures and MLflow's run."""
     yield jobs.tally
+    from framework.cli.next_steps import use_of
+    from framework.engine.run.folder import RunFolder
+
     best, command = jobs.best, typed_command()
     if best is not None and best.path is not None:
         run = typed_path(Path(best.path))
         yield f"best: {jobs.best_text}"
         yield f"    run      {run}"
-        yield f"    use      {command} {_use(Path(best.path)).format(run=run)}"
+        yield f"    use      {command} {use_of(RunFolder(Path(best.path))).format(run=run)}"
         yield f"    measure  {command} evaluate {run}"
     else:
         yield "best: none has finished"
@@ -52,14 +55,6 @@ def end_lines(folder: Path, jobs: Jobs) -> Iterator[str]:
     if plots:
         yield f"plots: {display(folder / 'plots')} ({', '.join(plots)})"
     yield from _in_mlflow(folder)
-
-
-def _use(run: Path) -> str:
-    from framework.engine.many.judged import task_of_run
-    from framework.engine.run.folder import RunFolder
-    from framework.tasks.task import Task
-
-    return (task_of_run(RunFolder(run)) or Task).use
 
 
 def _in_mlflow(folder: Path) -> Iterator[str]:

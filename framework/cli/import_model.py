@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framework.cli.composing import add_config_arguments, load
+from framework.cli.next_steps import use_lines
 from framework.errors import EXIT_DONE, InputError
 
 if TYPE_CHECKING:
@@ -77,4 +78,4 @@ def _lines(imported: Imported, file: Path) -> list[str]:
         lines.append(f"outputs not compared: {imported.not_run}")
     else:
         lines.append(f"outputs differ by at most {imported.difference:.1e} of the largest from those of the model in {file}")
-    return [*lines, f"imported {imported.folder.path}"]
+    return [*lines, f"imported {imported.folder.path}", *use_lines(imported.folder)]

@@ -7,12 +7,13 @@ import errno
 import gc
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, NoReturn
 
-from framework.console import ReaderGone, open_missing_streams, showing
+from framework.console import ReaderGone, open_missing_streams, showing, typed_command
 from framework.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER_INPUT, GateworkError, InputError, nearest
 from framework.secrets import concealed
 
@@ -149,13 +150,21 @@ def parser_of(verb: str) -> _VerbParser:
     """What reads the words behind a verb."""
     module = _module(verb)
     parser = _VerbParser(
-        prog=f"gatework {verb}",
-        description=module.__doc__,
+        prog=f"{typed_command()} {verb}",
+        description=_as_typed(module.__doc__ or ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     module.add_arguments(parser)
+    for action in parser._actions:
+        if action.nargs == argparse.ZERO_OR_MORE:
+            action.required = False  # or argparse names it among what is missing, beside what is
     return parser
+
+
+def _as_typed(text: str) -> str:
+    """A text whose commands are written as they are typed here."""
+    return re.sub(rf"\bgatework (?=({'|'.join(VERBS)})\b)", lambda _: f"{typed_command()} ", text)
 
 
 def _module(verb: str) -> Any:
@@ -195,11 +204,11 @@ class _VerbParser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="gatework",
+        prog=typed_command(),
         description="Sequence models around the GRU from YAML, on TensorFlow and on PyTorch Lightning.",
-        epilog=_EPILOG,
+        epilog=_as_typed(_EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="gatework COMMAND [options] [key=value …]",
+        usage=f"{typed_command()} COMMAND [options] [key=value …]",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for verb, line in VERBS.items():

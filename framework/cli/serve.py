@@ -10,9 +10,13 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import socket
+import subprocess
+import sys
+from contextlib import suppress
 
-from framework.errors import InputError
+from framework.errors import EXIT_DONE, EXIT_FAILED, InputError
 
 REGISTERED = "models:/"
 """What the address of a model in MLflow begins with."""
@@ -28,14 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs the verb: this process becomes the server."""
-    from framework.engine.many.serving import LoggedModel, logged_model, question, server_command, server_environment
+    """Runs the verb: starts MLflow's server, and waits for its end."""
+    from framework.engine.many.serving import LoggedModel, check_registered, logged_model, question, server_command, server_environment
     from framework.tracking.store import mlflow_is_installed
 
     if not mlflow_is_installed():
         raise InputError("MLflow is not installed: pip install 'gatework[mlflow]'")
     _check_port(arguments.host, arguments.port)
     if arguments.run.startswith(REGISTERED):
+        check_registered(arguments.run, arguments.uri)
         model = LoggedModel(arguments.run, arguments.uri or "", {})
     else:
         model = logged_model(arguments.run, arguments.runs_dir, arguments.uri)
@@ -43,8 +48,22 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"serving {model.address} at {place}; Ctrl-C ends it")
     if model.row:
         print(f"ask it: curl {place} -H 'Content-Type: application/json' -d {shlex.quote(question(model.row))}", flush=True)
-    command = server_command(model.address, arguments.host, arguments.port)
-    os.execvpe(command[0], command, server_environment(model.store))
+    sys.stdout.flush()
+    return _serve(server_command(model.address, arguments.host, arguments.port), server_environment(model.store))
+
+
+def _serve(command: list[str], environment: dict[str, str]) -> int:
+    """Runs the server until it ends, or is ended with this process: by Ctrl-C, SIGTERM or SIGHUP."""
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.default_int_handler)
+    with subprocess.Popen(command, env=environment, start_new_session=True) as server:
+        try:
+            return EXIT_FAILED if server.wait() else EXIT_DONE
+        except KeyboardInterrupt:
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGTERM)  # it answers what it was asked, and ends
+            server.wait()
+            raise
 
 
 def _check_port(host: str, port: int) -> None:

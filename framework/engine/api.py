@@ -1,12 +1,13 @@
-"""The public functions: load, build, train."""
+"""The public functions: load, build, train, import_model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from framework.config.compose import compose
+from framework.engine.model import importing
 from framework.engine.model.run import Run
 from framework.engine.run.prepare import build_trainee, prepare_experiment
 from framework.engine.run.train import train as train_experiment
@@ -53,3 +54,18 @@ def train(experiment: Experiment, reporter: Reporter | None = None) -> Run:
         GateworkError: the run cannot be started, or training failed.
     """
     return Run(train_experiment(experiment, reporter=reporter), experiment.paths.runs_dir)
+
+
+def import_model(path: Path | str, experiment: Experiment, name: str | None = None, layers: Mapping[str, str] | None = None) -> Run:
+    """Makes a finished run of a model that was trained elsewhere, as the command ``import`` does.
+
+    Args:
+        path: a file of Keras, tf-keras or torch, or ``.safetensors``; nothing in it is unpickled.
+        experiment: from :func:`load`: the recipe whose model it is.
+        name: of the new run; made from the file's name and the backend when not given.
+        layers: the file's layer by the model's, where they are not told by name, place or kind.
+
+    Raises:
+        GateworkError: the file cannot be read, does not fit the model, or computes something else; nothing is written.
+    """
+    return Run(importing.import_model(path, experiment, name=name, layers=layers).folder, experiment.paths.runs_dir)

@@ -331,3 +331,30 @@ def _parts(items: Sequence[tuple[str, str]], length: int) -> Iterator[Sequence[t
         part.append((key, value))
     if part:
         yield part
+
+
+def model_trouble(address: str, uri: str | None = None) -> str | None:
+    """Why MLflow does not give a model, in its own words; None where it has it.
+
+    Args:
+        address: ``models:/…``.
+        uri: address of the store; the environment's when not given.
+    """
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.artifact.utils.models import _parse_model_uri
+
+    try:
+        client: Any = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        parsed = _parse_model_uri(address)
+        if parsed.model_id is not None:
+            client.get_logged_model(parsed.model_id)
+        elif parsed.alias is not None:
+            client.get_model_version_by_alias(parsed.name, parsed.alias)
+        elif parsed.version is not None:
+            client.get_model_version(parsed.name, parsed.version)
+        else:
+            client.get_registered_model(parsed.name)
+    except MlflowException as error:
+        return str(error).splitlines()[0].removeprefix("RESOURCE_DOES_NOT_EXIST: ")
+    return None

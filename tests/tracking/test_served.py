@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -16,10 +17,11 @@ from pathlib import Path
 
 import pytest
 from small_translations import write_translations
-from tracking.mlflow_server import free_port
+from tracking.mlflow_server import free_port, wait_until
 from tracking.served_model import answering, serving
 
 import framework
+from framework.cli import serve
 from framework.cli.main import main
 from framework.engine.model.run import Run
 from framework.tracking.model import pack_code, requirements
@@ -200,19 +202,18 @@ def test_a_served_model_answers_over_http_with_text(backend: str, tmp_path: Path
 
 
 @pytest.mark.torch
-def test_serve_becomes_mlflows_server_with_a_question_to_begin_with(
+def test_serve_starts_mlflows_server_with_a_question_to_begin_with(
     trained: tuple[Run, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, address = trained
     store = f"sqlite:///{run.path.parents[2] / 'mlflow.db'}"
-    became: list[tuple[str, list[str], dict[str, str]]] = []
-    monkeypatch.setattr(os, "execvpe", lambda *arguments: became.append(arguments) or sys.exit(0))
+    started: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.setattr(serve, "_serve", lambda *arguments: started.append(arguments) or 0)
     port = free_port()
-    with pytest.raises(SystemExit):
-        main(["serve", str(run.path), "--uri", store, "--port", str(port)])
-    [(program, words, environment)] = became
+    assert main(["serve", str(run.path), "--uri", store, "--port", str(port)]) == 0
+    [(words, environment)] = started
     model = f"models:/{Path(address).parent.name}"
-    assert (program, words[words.index("--model-uri") + 1], words[-1]) == (sys.executable, model, str(port))
+    assert (words[0], words[words.index("--model-uri") + 1], words[-1]) == (sys.executable, model, str(port))
     assert environment["MLFLOW_TRACKING_URI"] == store
     assert environment["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
     said = capsys.readouterr().out
@@ -220,10 +221,38 @@ def test_serve_becomes_mlflows_server_with_a_question_to_begin_with(
     words = shlex.split(said.splitlines()[1].removeprefix("ask it: "))
     assert words[:2] == ["curl", f"http://127.0.0.1:{port}/invocations"]
     assert json.loads(words[-1]) == {"dataframe_records": [{"prompt": "ROMEO: "}]}
-    with pytest.raises(SystemExit):
-        main(["serve", "models:/mine/3", "--port", str(port)])
-    assert became[1][1][became[1][1].index("--model-uri") + 1] == "models:/mine/3"
+    assert main(["serve", model, "--port", str(port), "--uri", store]) == 0
+    assert started[1][0][started[1][0].index("--model-uri") + 1] == model
     assert "ask it" not in capsys.readouterr().out
+    for absent in ("models:/mine/3", "models:/mine@best", "models:/m-0123", "models:/mine/latest"):
+        assert main(["serve", absent, "--port", str(port), "--uri", store]) == 2
+        said = capsys.readouterr()
+        assert said.err.startswith(f"error: MLflow has no model {absent}: ") and "register_as=NAME" in said.err
+        assert len(said.err.splitlines()) == 1 and not said.out
+    assert len(started) == 2
+
+
+SERVER = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_the_server_ends_with_the_command(signum: signal.Signals, tmp_path: Path) -> None:
+    code = f"""
+import os, sys
+from framework.cli import main, serve
+main.parser_of = lambda verb: serve_now()
+def serve_now():
+    return serve._serve([sys.executable, "-c", {SERVER!r}, {str(tmp_path / "pid")!r}], dict(os.environ))
+sys.exit(main.main(["serve"]))
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    pid = tmp_path / "pid"
+    wait_until(lambda: pid.is_file() and bool(pid.read_text()))
+    process.send_signal(signum)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "interrupted\n")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
 
 
 @pytest.mark.torch
@@ -247,7 +276,7 @@ def test_what_cannot_be_served(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(os, "execvpe", lambda *arguments: pytest.fail("it is served"))
+    monkeypatch.setattr(serve, "_serve", lambda *arguments: pytest.fail("it is served"))
     run = trained[0].path
     for name, status in (("untracked", "finished"), ("unfinished", "stopped")):
         copy = shutil.copytree(run, tmp_path / "runs/text_generation" / name)

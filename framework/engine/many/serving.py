@@ -17,6 +17,7 @@ from framework.tasks.known import task_of
 from framework.tracking.address import whole_address
 from framework.tracking.note import Note
 from framework.tracking.outbox import is_tracked
+from framework.tracking.store import model_trouble
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ def logged_model(name: str, runs_dir: str = "runs", uri: str | None = None) -> L
         RunError: there is no such run; it is being trained; it has not ended well; or MLflow does not take its model.
         InputError: MLflow is not installed.
     """
+    from framework.config.saved import load_resolved
+
     folder = find_run(name, runs_dir)
     if uri is None and not is_tracked(folder.path):
         raise RunError(f"run {folder.path} was trained with tracking=none; --uri sqlite:///mlflow.db records it, and serves it from there")
@@ -54,11 +57,26 @@ def logged_model(name: str, runs_dir: str = "runs", uri: str | None = None) -> L
     if "id" not in model:
         reason = done.trouble or f"a model is logged when its run has finished, and this one is {folder.status}"
         raise RunError(f"MLflow has no model of run {folder.path}: {reason}")
-    experiment = validate_experiment(folder.read_record()["settings"])
+    experiment = validate_experiment(load_resolved(folder.config / "resolved.yaml"))  # with a prompt from the data, where none was set
     task = task_of(experiment)
     row = {name: value for name, value in task.input_example(experiment).items() if isinstance(value, (str, int, float))}
     texts = [name for name, kind in task.interface(experiment).inputs.items() if kind == "string"]
     return LoggedModel(f"models:/{model['id']}", whole_address(uri or done.uri), row or dict.fromkeys(texts, "…"))
+
+
+def check_registered(address: str, uri: str | None = None) -> None:
+    """Makes sure that MLflow has a model before a server is started for it.
+
+    Args:
+        address: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS`` or ``models:/ID``.
+        uri: address of the store; what ``MLFLOW_TRACKING_URI`` says when not given.
+
+    Raises:
+        RunError: it has none, or cannot be asked; its own words are told.
+    """
+    trouble = model_trouble(address, uri)
+    if trouble is not None:
+        raise RunError(f"MLflow has no model {address}: {trouble}; tracking.register_as=NAME registers one, --uri names another store")
 
 
 def server_command(model: str, host: str, port: int) -> list[str]:

@@ -141,7 +141,7 @@ def _name_of(path: Path, backend: str) -> str:
 def _free_folder(experiment: Experiment) -> RunFolder:
     folder = RunFolder(expanded(experiment.paths.runs_dir).resolve() / experiment.recipe / str(experiment.name))
     if folder.path.exists():
-        raise RunError(f"{folder.path} is there already; give the new run another name with --name")
+        raise RunError(f"{folder.path} is there already; give the new run another name")
     return folder
 
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from framework.builder.planner import off_cudnn
+from framework.engine.run.digest import resolved
 from framework.engine.run.folder import RunFolder, remember_begun, remember_last
 from framework.engine.run.lock import RunLock
 from framework.engine.run.monitor import Prune
@@ -22,6 +23,7 @@ from framework.secrets import concealed
 from framework.spec.experiment import Experiment
 from framework.spec.problems import Locate, nowhere
 from framework.tracking.follow import Follower, follow
+from framework.tracking.sync import sync
 
 _EPOCHS = "trainer.max_epochs"
 
@@ -62,6 +64,7 @@ def train(
     over = None if fresh else _why_over(folder, experiment, apart)
     if over is not None:
         told.message(over)
+        _deliver_as_asked(folder, experiment, told)
         return folder
     with StopSignals() as signals, ExitStack() as after, _no_empty_folder(folder.path), RunLock(folder.path):
         if fresh and folder.exists():  # begun by another process in between
@@ -103,6 +106,24 @@ def _why_over(folder: RunFolder, experiment: Experiment, apart: Collection[str])
         return None
     longer = "" if _EPOCHS in apart else f", a larger {_EPOCHS} goes on"
     return f"run {folder.path} is finished already; {anew}{longer}"
+
+
+def _deliver_as_asked(folder: RunFolder, experiment: Experiment, reporter: Reporter) -> None:
+    """Registers a finished run's model under a name that is asked for only now."""
+    from framework.config.saved import load_resolved, save_resolved
+
+    settings = folder.read_record().get("settings") or {}
+    tracking = resolved(experiment)["tracking"]
+    name = tracking.get("register_as")
+    if name is None or (settings.get("tracking") or {}).get("register_as") == name:
+        return
+    with RunLock(folder.path):
+        file = folder.config / "resolved.yaml"
+        save_resolved(file, {**load_resolved(file), "tracking": tracking})
+        folder.update_record(settings={**settings, "tracking": tracking})
+        done = sync(folder.path)
+    if done.trouble is not None:
+        reporter.warn(f"the model could not be registered as {name}: {done.trouble}")
 
 
 def _train_locked(

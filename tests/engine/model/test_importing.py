@@ -156,7 +156,7 @@ def test_the_command(small: Small, sizes: dict[str, int], text: Path, tmp_path: 
     assert "outputs differ by at most" in said[4]
     assert said[5] == f"imported {tmp_path / 'runs' / 'text_generation' / 'mine-torch'}"
     assert main(["import", str(tmp_path / "mine.keras"), *words]) == 2
-    assert "is there already; give the new run another name with --name" in capsys.readouterr().err
+    assert "is there already; give the new run another name" in capsys.readouterr().err
     assert main(["import", str(tmp_path / "mine.keras"), *words, "--name", "two", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["layers"][0]["found"] == "characters" and found["difference"] < 1e-5
