@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from framework.config.compose import Composed, compose
 from framework.config.location import SCHEMA_FOLDER, SearchPath, display, own_folder, shipped_configs
 from framework.config.publication import for_other_data
 from framework.config.schema import WHOLE, schema_header, write_schemas
-from framework.config.yaml_edit import append_default, insert_before, replace_scalars
+from framework.config.yaml_edit import append_default, insert_before, replace_entry, replace_scalars
 from framework.config.yaml_file import read_text, read_yaml
 from framework.errors import InputError, nearest
 from framework.files import replace_text
@@ -52,6 +52,7 @@ class _Beginning(NamedTuple):
     files: Mapping[str, Any]
     composed: Composed
     training: Mapping[tuple[str, ...], str]
+    model: Mapping[tuple[str, ...], str]
 
 
 def new_experiment(name: str, source: str, into: Path | None = None, files: Sequence[str] = (), command: str = "gatework") -> Begun:
@@ -87,7 +88,8 @@ def new_experiment(name: str, source: str, into: Path | None = None, files: Sequ
     where = "" if into.resolve() == found.resolve() else f" --config-dir {shlex.quote(str(into))}"
     commands = [f"{command} {verb}{where} recipe={name}" for verb in ("check", "train")]
     spec = DATA_KINDS.get(_kind(composed), DataSpec)
-    beginning = _Beginning(name, commands, _given(files, spec), composed, _training_settings(sources["recipe"]))
+    training, model = _training_settings(sources["recipe"]), _model_settings(sources)
+    beginning = _Beginning(name, commands, _given(files, spec), composed, training, model)
     texts = {group: _copy(group, path, choices, beginning) for group, path in sources.items()}
     for group, text in texts.items():
         replace_text(targets[group], text)
@@ -173,6 +175,10 @@ def _copy(group: str, path: Path, choices: Mapping[str, str], beginning: _Beginn
     if group == "recipe":
         own = [own for own in _OWN if beginning.composed.choices.get(own)]
         text = _rewired(text, path, beginning.name, own)
+        for key in beginning.model:
+            text = replace_entry(text, ("model", *key), None)
+    if group == "model":
+        text = replace_scalars(text, beginning.model)
     if group == "data":
         text = replace_scalars(_with_files(_with_path(text, path), beginning.files), beginning.training)
     header, body = _parts(text)
@@ -220,6 +226,34 @@ def _training_settings(recipe: Path) -> dict[tuple[str, ...], str]:
         return {}
     settings = read_yaml(recipe).get("data") or {}
     return {(key,): _in_yaml(value) for key, value in settings.items() if not isinstance(value, Mapping)}
+
+
+def _model_settings(sources: Mapping[str, Path]) -> dict[tuple[str, ...], str]:
+    """Values that a shipped recipe gives settings which its model's file has: they go into the copy of that file.
+
+    A recipe's value would win over the one that its user finds, and changes, there.
+    """
+    if "model" not in sources or not all(sources[group].is_relative_to(shipped_configs()) for group in ("recipe", "model")):
+        return {}
+    model = read_yaml(sources["model"])
+    return {path: _in_yaml(value) for path, value in _leaves(read_yaml(sources["recipe"]).get("model") or {}) if _has(model, path)}
+
+
+def _leaves(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _leaves(value, (*path, str(key)))
+    else:
+        yield path, node
+
+
+def _has(node: Any, path: tuple[str, ...]) -> bool:
+    """Whether a value, and no section, stands at a path."""
+    for key in path:
+        if not isinstance(node, Mapping) or key not in node:
+            return False
+        node = node[key]
+    return not isinstance(node, Mapping)
 
 
 def _in_yaml(value: Any) -> str:

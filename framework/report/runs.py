@@ -112,7 +112,7 @@ def size(number: int) -> str:
 
 
 def _cells(row: RunRow) -> list[str]:
-    differs = " ".join(f"{key}={value}" for key, value in row.differs.items())
+    differs = " ".join(f"{key}={_written(value)}" for key, value in row.differs.items())
     return [f"{row.recipe}/{row.name}", row.status, row.backend or "", *_figures(row), differs]
 
 
@@ -135,6 +135,11 @@ def _folded(text: str, width: int) -> list[str]:
 def _end(value: str) -> str:
     """The end of a long value, which tells a path from others best."""
     return value if len(value) <= _LONGEST_VALUE else f"…{value[1 - _LONGEST_VALUE :]}"
+
+
+def _written(value: Any) -> str:
+    """A value as an override says it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _differing_lines(differs: Mapping[str, Any], width: int) -> list[str]:

@@ -41,6 +41,12 @@ FILES = {
 }
 
 
+def leaves(node, path=()):
+    if not isinstance(node, dict):
+        return [] if node is None else [path]
+    return [leaf for key, value in node.items() for leaf in leaves(value, (*path, key))]
+
+
 def training_settings(recipe):
     """What a recipe says of its data that is no part of a description of it."""
     settings = read_yaml(shipped_configs() / "recipe" / f"{recipe}.yaml").get("data") or {}
@@ -62,6 +68,8 @@ def test_a_new_recipe_is_valid_and_means_the_same(folder, recipe):
     decoding = {key: None if key in ("prompt", "max_length") else value for key, value in shipped["decoding"].items()}
     own = {**shipped, "recipe": "mine", "data": data, "decoding": decoding}
     assert composed.mapping == own
+    recipe_file, model_file = (read_yaml(CONFIGS / group / "mine.yaml") for group in ("recipe", "model"))
+    assert not {*leaves(recipe_file.get("model"))} & {*leaves(model_file)}, "what the model's file has is changed there alone"
     assert str(composed.locate(f"model.{first_leaf(read_yaml(CONFIGS / 'model/mine.yaml'))}")).startswith("configs/model/mine.yaml:")
 
 
