@@ -20,6 +20,11 @@ ESTIMATE_AFTER = 20
 ESTIMATE_SECONDS = 10.0
 """Seconds of training before which nobody needs an estimate."""
 
+LONGEST_WAIT = 60.0
+"""Seconds after which a few steps have to do for an estimate: who begins a training of hours wants to know it now."""
+
+FEWEST_STEPS = 3
+
 
 class Reporter(Protocol):
     """Told of everything a person watching may want to know."""
@@ -157,7 +162,7 @@ class ConsoleReporter:
             self._bar.add_task("train", total=self._total_steps, epoch=f"{position.epoch + 1}/{max_epochs}", loss="–", rate="–")
 
     def step(self, result: StepResult) -> None:
-        """Moves the bar on; after 20 steps and 10 seconds says how long the whole training will take."""
+        """Moves the bar on; after 20 steps and 10 seconds, or a minute, says how long the whole training will take."""
         self._steps += 1
         self._tokens += result.count or 0.0
         if result.loss is not None:
@@ -165,7 +170,8 @@ class ConsoleReporter:
         elapsed = time.perf_counter() - self._started
         if self._ends is not None:
             self._ends.append(elapsed)
-            if self._steps >= ESTIMATE_AFTER and elapsed >= ESTIMATE_SECONDS:
+            enough = self._steps >= ESTIMATE_AFTER and elapsed >= ESTIMATE_SECONDS
+            if enough or (self._steps >= FEWEST_STEPS and elapsed >= LONGEST_WAIT):
                 self._estimate(self._ends)
                 self._ends = None
         if self._bar is not None:

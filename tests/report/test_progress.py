@@ -56,3 +56,15 @@ def test_a_short_training_says_nothing_of_its_length(monkeypatch: pytest.MonkeyP
         now += 0.25
         reporter.step(StepResult(Position(0, step, step), None, 8.0, 4, 0.1))
     assert out.getvalue() == "", "less is to come than was"
+
+
+def test_slow_steps_are_told_of_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now)
+    out = StringIO()
+    reporter = ConsoleReporter(Console(file=out, width=200))
+    reporter.begin(Position(), 172, 10)
+    for step in range(1, 5):
+        now += 25.0
+        reporter.step(StepResult(Position(0, step, step), None, 6400.0, 64, 0.1))
+    assert out.getvalue() == "about 11 h 56 min in all: 25.000 s a step, 256 tokens a second\n"
