@@ -123,7 +123,7 @@ def _deliver_as_asked(folder: RunFolder, experiment: Experiment, reporter: Repor
         folder.update_record(settings={**settings, "tracking": tracking})
         done = sync(folder.path)
     if done.trouble is not None:
-        reporter.warn(f"the model could not be registered as {name}: {done.trouble}")
+        reporter.warn(f"the model could not be registered as {name} yet ({done.trouble}): gatework sync {folder.path}")
 
 
 def _train_locked(
