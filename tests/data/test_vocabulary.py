@@ -42,12 +42,16 @@ def test_words_come_back(text: str, unknown: bool) -> None:
 
 
 @given(TEXT, st.text(st.characters(), max_size=20))
+@example("0", "\r\n")
+@example("\n", "a\rb")
 def test_a_character_that_is_not_there_is_replaced_or_named(text: str, other: str) -> None:
-    known = set(text)
+    known, plain = set(text), other
+    if "\r" not in known:  # then the text had plain line ends, and those of others become such
+        plain = "\n".join(line for part in other.split("\r\n") for line in part.split("\r"))
     replaced = Vocabulary.of(text, unknown=True).encode(other)
-    assert [number == 0 for number in replaced] == [character not in known for character in other]
-    if set(other) <= known:
-        assert Vocabulary.of(text).decode(Vocabulary.of(text).encode(other)) == other
+    assert [number == 0 for number in replaced] == [character not in known for character in plain]
+    if set(plain) <= known:
+        assert Vocabulary.of(text).decode(Vocabulary.of(text).encode(other)) == plain
     else:
         with pytest.raises(DataError, match=r"that the vocabulary lacks: "):
             Vocabulary.of(text).encode(other)
