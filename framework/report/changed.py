@@ -21,9 +21,14 @@ def changed_text(changed: Mapping[str, object]) -> str:
     return ", ".join(f"{names[key]}={shown_value(value)}" if value != "" else names[key] for key, value in changed.items())
 
 
+def written_value(value: object) -> str:
+    """A setting's value as an override says it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def shown_value(value: object) -> str:
-    """A setting's value; a long number rounded."""
-    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    """The same; a long number rounded."""
+    text = written_value(value)
     if len(text) > _LONG and "." in text:
         with suppress(ValueError):
             return f"{float(text):.4g}"

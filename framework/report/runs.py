@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from framework.report.changed import short_keys, shown_value
+from framework.report.changed import short_keys, shown_value, written_value
 from framework.report.progress import duration
 from framework.report.tables import print_table, table_width
 from framework.secrets import concealed
@@ -112,7 +112,7 @@ def size(number: int) -> str:
 
 
 def _cells(row: RunRow) -> list[str]:
-    differs = " ".join(f"{key}={_written(value)}" for key, value in row.differs.items())
+    differs = " ".join(f"{key}={written_value(value)}" for key, value in row.differs.items())
     return [f"{row.recipe}/{row.name}", row.status, row.backend or "", *_figures(row), differs]
 
 
@@ -135,11 +135,6 @@ def _folded(text: str, width: int) -> list[str]:
 def _end(value: str) -> str:
     """The end of a long value, which tells a path from others best."""
     return value if len(value) <= _LONGEST_VALUE else f"…{value[1 - _LONGEST_VALUE :]}"
-
-
-def _written(value: Any) -> str:
-    """A value as an override says it."""
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _differing_lines(differs: Mapping[str, Any], width: int) -> list[str]:

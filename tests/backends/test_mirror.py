@@ -43,7 +43,7 @@ OWN = {
     "tensorflow": {
         "compiled": "the graphs of a model",
         "plain_keras": "a model without our layers, for Keras' files; torch's hold weights alone",
-        "whole_model": "a model in a file of Keras; torch's hold weights alone",
+        "whole_model": "anybody's Keras model, run; torch's files hold weights alone",
         "environment": "what TensorFlow reads before it is imported",
         "gru/compaction": "masks around cuDNN's kernel",
         "gru/errors": "what Keras raises",

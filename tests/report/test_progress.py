@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from io import StringIO
 
 import pytest
@@ -33,38 +34,33 @@ def test_both_perplexities_are_told_by_their_names(validation: Totals | None, me
     assert out.getvalue() == f"{line}\n"
 
 
-def test_the_whole_length_is_told_from_steps_after_the_first_slow_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr(progress.time, "perf_counter", lambda: now)
-    out = StringIO()
-    reporter = ConsoleReporter(Console(file=out, width=200))
-    reporter.begin(Position(), 500, 2)
-    for step in range(1, 41):
-        now += 0.5 if step <= 10 else 0.25
-        reporter.step(StepResult(Position(0, step, step), None, 8.0, 4, 0.1))
+@pytest.fixture
+def said_after(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What is said of a training's length, given its steps and epochs and how long each step took that was made."""
+
+    def say(steps_per_epoch: int, max_epochs: int, seconds: Sequence[float], tokens: float = 8.0) -> str:
+        now, out = 0.0, StringIO()
+        monkeypatch.setattr(progress.time, "perf_counter", lambda: now)
+        reporter = ConsoleReporter(Console(file=out, width=200))
+        reporter.begin(Position(), steps_per_epoch, max_epochs)
+        for step, one in enumerate(seconds, start=1):
+            now += one
+            reporter.step(StepResult(Position(0, step, step), None, tokens, 4, 0.1))
+        return out.getvalue()
+
+    return say
+
+
+def test_the_whole_length_is_told_from_steps_after_the_first_slow_ones(said_after: Callable[..., str]) -> None:
+    said = said_after(500, 2, [0.5] * 10 + [0.25] * 30)
     # 30 steps take 10 s; the later half of them a quarter of a second each, and so will the 970 that are left.
-    assert out.getvalue() == "about 4 min 12 s in all: 0.250 s a step, 32 tokens a second\n"
+    assert said == "about 4 min 12 s in all: 0.250 s a step, 32 tokens a second\n"
 
 
-def test_a_short_training_says_nothing_of_its_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr(progress.time, "perf_counter", lambda: now)
-    out = StringIO()
-    reporter = ConsoleReporter(Console(file=out, width=200))
-    reporter.begin(Position(), 30, 2)
-    for step in range(1, 61):
-        now += 0.25
-        reporter.step(StepResult(Position(0, step, step), None, 8.0, 4, 0.1))
-    assert out.getvalue() == "", "less is to come than was"
+def test_a_short_training_says_nothing_of_its_length(said_after: Callable[..., str]) -> None:
+    assert said_after(30, 2, [0.25] * 60) == "", "less is to come than was"
 
 
-def test_slow_steps_are_told_of_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr(progress.time, "perf_counter", lambda: now)
-    out = StringIO()
-    reporter = ConsoleReporter(Console(file=out, width=200))
-    reporter.begin(Position(), 172, 10)
-    for step in range(1, 5):
-        now += 25.0
-        reporter.step(StepResult(Position(0, step, step), None, 6400.0, 64, 0.1))
-    assert out.getvalue() == "about 11 h 56 min in all: 25.000 s a step, 256 tokens a second\n"
+def test_slow_steps_are_told_of_after_a_minute(said_after: Callable[..., str]) -> None:
+    said = said_after(172, 10, [25.0] * 4, tokens=6400.0)
+    assert said == "about 11 h 56 min in all: 25.000 s a step, 256 tokens a second\n"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
 _OURS = "gatework>"
 _HAVE_COUNTERPARTS = ("GRU", "Bidirectional", "Dropout")
@@ -31,29 +29,6 @@ def plain_model(model: keras.Model) -> tuple[keras.Model | None, list[str]]:
     plain = keras.saving.deserialize_keras_object(config)
     plain.set_weights(model.get_weights())
     return plain, []
-
-
-def outputs_of(model: keras.Model, inputs: Mapping[str, NDArray[np.generic]]) -> list[NDArray[np.generic]]:
-    """What a Keras model makes of a batch, in inference mode.
-
-    Args:
-        model: anybody's.
-        inputs: by name; the model's own names count where they are these, else the order.
-
-    Returns:
-        One array for each of its outputs.
-
-    Raises:
-        ValueError: it has another number of inputs.
-    """
-    names = [tensor.name.partition(":")[0] for tensor in model.inputs]
-    given = [inputs[name] for name in names] if set(names) == set(inputs) else list(inputs.values())
-    if len(given) != len(names):
-        raise ValueError(f"it has the inputs {', '.join(names)}, the recipe's model {', '.join(inputs)}")
-    outputs = model(keras.tree.pack_sequence_as(model.input, given) if len(given) > 1 else given[0], training=False)
-    if isinstance(outputs, dict):
-        outputs = [outputs[name] for name in model.output]  # in the model's order, which flattening does not keep
-    return [np.asarray(one) for one in keras.tree.flatten(outputs)]
 
 
 def _made_plain(node: Any, layer: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A model in a file of Keras, run as Keras itself runs it."""
+"""Anybody's Keras model, in memory or in a file, run as Keras itself runs it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,30 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from framework.backends.tensorflow.plain_keras import outputs_of
 from framework.errors import InputError
+
+
+def outputs_of(model: keras.Model, inputs: Mapping[str, NDArray[np.generic]]) -> list[NDArray[np.generic]]:
+    """What a Keras model makes of a batch, in inference mode.
+
+    Args:
+        model: anybody's.
+        inputs: by name; the model's own names count where they are these, else the order.
+
+    Returns:
+        One array for each of its outputs.
+
+    Raises:
+        ValueError: it has another number of inputs.
+    """
+    names = [tensor.name.partition(":")[0] for tensor in model.inputs]
+    given = [inputs[name] for name in names] if set(names) == set(inputs) else list(inputs.values())
+    if len(given) != len(names):
+        raise ValueError(f"it has the inputs {', '.join(names)}, the recipe's model {', '.join(inputs)}")
+    outputs = model(keras.tree.pack_sequence_as(model.input, given) if len(given) > 1 else given[0], training=False)
+    if isinstance(outputs, dict):
+        outputs = [outputs[name] for name in model.output]  # in the model's order, which flattening does not keep
+    return [np.asarray(one) for one in keras.tree.flatten(outputs)]
 
 
 def outputs_of_file(path: Path, inputs: Mapping[str, NDArray[np.generic]]) -> list[NDArray[np.generic]]:

@@ -128,7 +128,8 @@ def _expected(layer: PlannedLayer) -> ExpectedLayer:
 
 def _save_model(trainee: Trainee, plan: ModelPlan, path: Path) -> list[str]:
     """Writes the whole model, of Keras' own layers where they compute the same."""
-    from framework.backends.tensorflow.plain_keras import outputs_of, plain_model
+    from framework.backends.tensorflow.plain_keras import plain_model
+    from framework.backends.tensorflow.whole_model import outputs_of
 
     plain, obstacles = plain_model(trainee.native)
     if plain is not None:
