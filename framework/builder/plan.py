@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from framework.spec.layers.base import LayerSpec
 
@@ -57,9 +57,8 @@ class PlannedWeight:
         return count
 
 
-@dataclass(frozen=True)
-class Reference:
-    """One end of a wire: a layer's or a model input's output."""
+class Reference(NamedTuple):
+    """One end of a wire: a layer's or a model input's output. A tuple, since steps look wires up by it and a tuple's hash costs nothing."""
 
     node: str
     output: str = "output"

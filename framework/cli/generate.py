@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from framework.cli.trained import add_model_arguments, open_trained
+from framework.cli.trained import add_model_arguments, open_trained, tell_precision
 from framework.errors import EXIT_DONE, InputError
 
 
@@ -50,4 +50,5 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"--- {number}\n{text}")
     seconds = time.perf_counter() - started
     print(f"{tokens:,} tokens in {seconds:.2f} s, {tokens / seconds:,.0f} a second", file=sys.stderr)
+    tell_precision(arguments, model)
     return EXIT_DONE

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from framework.cli.lines import add_file_argument, given_lines
-from framework.cli.trained import add_model_arguments, open_trained
+from framework.cli.trained import add_model_arguments, open_trained, tell_precision
 from framework.errors import EXIT_DONE, InputError, nearest
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = dict(_setting(word, interface.settings) for word in arguments.set)
     for prediction in task.predict(model, rows, settings, arguments.seed):
         print(_shown(prediction, arguments.json))
+    tell_precision(arguments, model)
     return EXIT_DONE
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
-from framework.errors import InputError
+from framework.errors import GateworkError, InputError
 
 if TYPE_CHECKING:
     from framework.tasks.model import Model
@@ -16,6 +17,12 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Options beside RUN, which a verb puts first itself."""
     parser.add_argument("--seed", type=int, default=0, help="seed of the draws (%(default)s)")
     parser.add_argument("--backend", choices=("torch", "tensorflow"), help="backend to run on; the run's own when not given")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16", "int8"),
+        default="float32",
+        help="of large products: bfloat16 and int8 (torch only) read less memory; the loss they cost is told (%(default)s)",
+    )
     parser.add_argument("--runs-dir", default="runs", metavar="DIR", help="folder of all runs (%(default)s)")
 
 
@@ -33,5 +40,19 @@ def open_trained(arguments: argparse.Namespace) -> tuple[Model, Task]:
 
     if arguments.seed < 0:
         raise InputError(f"--seed is {arguments.seed}; expected 0 or more")
-    model = open_model(find_run(arguments.run, arguments.runs_dir), arguments.backend, warn)
+    model = open_model(find_run(arguments.run, arguments.runs_dir), arguments.backend, warn, arguments.precision)
     return model, task_of(model.experiment)
+
+
+def tell_precision(arguments: argparse.Namespace, model: Model) -> None:
+    """Says, of another precision than float32, what it costs: its loss beside float32's; or why that could not be measured."""
+    if arguments.precision == "float32":
+        return
+    from framework.engine.model.lower_precision import precision_loss
+    from framework.engine.run.folder import find_run
+
+    try:
+        found = str(precision_loss(model, find_run(arguments.run, arguments.runs_dir), arguments.runs_dir))
+    except GateworkError as error:
+        found = f"{arguments.precision}: its loss beside float32's could not be measured: {error}"
+    print(found, file=sys.stderr)

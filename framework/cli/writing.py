@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from framework.cli.trained import add_model_arguments, open_trained
+from framework.cli.trained import add_model_arguments, open_trained, tell_precision
 from framework.errors import EXIT_DONE, EXIT_FAILED, DataError, InputError
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def write_all(arguments: argparse.Namespace, job: Job) -> int:
         sys.stdout.flush()
         clock.tell(number)
     clock.finish(number - failed)
+    tell_precision(arguments, model)
     if failed:
         print(f"error: {failed:,} of {number:,} {job.unit} could not be used", file=sys.stderr)
     return EXIT_FAILED if failed else EXIT_DONE

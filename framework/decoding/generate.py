@@ -201,11 +201,12 @@ class _Steps:
             uniforms = self._draws.at(position)
             tokens = self._sampler.choose(logits, uniforms if self._whole else uniforms[self._rows])
             yield self._record(position, tokens, logits)
-            self._end_rows(position)
-            if not self._left:
-                return
-            tokens, state = self._leave(position, tokens, state)
-            fed = self._next_input(position, tokens)
+            if self._stop_ids or position + 1 >= self._first_end:
+                self._end_rows(position)
+                if not self._left:
+                    return
+                tokens, state = self._leave(position, tokens, state)
+            fed = tokens if position >= self._longest else self._next_input(position, tokens)
             logits, state, _ = self._stepper.step(fed, state)
             position += fed.shape[1] if fed.ndim == 2 else 1
 
@@ -231,10 +232,7 @@ class _Steps:
             for row, token in enumerate(self.emitted[-1].tolist()):
                 if token in self._stop_ids:
                     self.stopped[row], self._alive[row] = True, False
-        if position + 1 >= self._first_end:
-            self._alive &= self._ends > position + 1
-        elif not self._stop_ids:
-            return
+        self._alive &= self._ends > position + 1
         self._left = int(np.count_nonzero(self._alive))
 
     def _leave(self, position: int, tokens: NDArray[np.int32], state: State) -> tuple[NDArray[np.int32], State]:
@@ -250,8 +248,6 @@ class _Steps:
 
     def _next_input(self, position: int, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
         """Own tokens, or the prompt's where it goes on; ``(rows, time)`` where all rows only read."""
-        if position >= self._longest:
-            return tokens
         starts = self._starts[self._rows]
         if starts.min() > position:
             return self._padded[self._rows, position : starts.min()]

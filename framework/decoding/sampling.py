@@ -89,7 +89,7 @@ class Sampler:
         # No float32 logits divided by this overflow; far below it the draw is the most likely token anyway.
         self._temperature = max(sampling.temperature, 1e-200)
         self._shape: tuple[int, int] = (0, 0)
-        self._scores = np.zeros((0, 0))
+        self._scores = self._row = np.zeros((0, 0))
         self._bias: NDArray[np.float64] | None = None
 
     def choose(self, logits: NDArray[np.floating[Any]], uniforms: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -117,6 +117,7 @@ class Sampler:
     def _resize(self, rows: int, vocabulary: int) -> None:
         self._shape = (rows, vocabulary)
         self._scores = np.empty(self._shape)
+        self._row = self._scores[0] if rows else self._scores
         self._bias = None
         banned = self.sampling.banned
         if not banned:
@@ -135,7 +136,7 @@ class Sampler:
 
     def _draw_one(self, logits: NDArray[np.floating[Any]], uniform: float) -> NDArray[np.int32]:
         """What :meth:`_draw` does, for one row, in cheaper calls: at small vocabularies NumPy's calls are all that costs."""
-        scores = self._scores[0]
+        scores = self._row
         scores[:] = logits[0]
         if self._bias is not None:
             scores += self._bias
@@ -143,8 +144,8 @@ class Sampler:
         if not math.isfinite(largest):
             refuse_logits(0, largest)
         self._weigh(largest)
-        cumulative = np.add.accumulate(scores, 0, None, scores)
-        return np.array([cumulative.searchsorted(uniform * cumulative.item(-1), "right")], np.int32)
+        np.add.accumulate(scores, 0, None, scores)
+        return np.array([scores.searchsorted(uniform * scores.item(-1), "right")], np.int32)
 
     def _draw(self, logits: NDArray[np.floating[Any]], uniforms: NDArray[np.float64]) -> NDArray[np.int32]:
         """The first id whose cumulative probability is above the row's random number; an id of probability 0 never is.

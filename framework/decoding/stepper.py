@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,8 +14,7 @@ Tokens = NDArray[np.integer[Any]]
 """Token ids."""
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """What a step reads beside its tokens; its tensors are opaque to the caller.
 
     Rows come in groups of ``width``: the hypotheses of one input. What was made of the input itself is held once a group.

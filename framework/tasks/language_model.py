@@ -98,9 +98,8 @@ class LanguageModelTask(Task):
         """
         self.interface(model.experiment).check(rows)
         texts = [str(row["prompt"]) for row in rows]
-        for pieces in self.stream(model, texts, model.decoding(**settings), seed):
-            texts = [text + piece for text, piece in zip(texts, pieces, strict=True)]
-        return [{"text": text} for text in texts]
+        steps = list(self.stream(model, texts, model.decoding(**settings), seed))
+        return [{"text": text + "".join(pieces)} for text, *pieces in zip(texts, *steps, strict=True)]
 
     def stream(self, model: Model, prompts: Sequence[str], settings: DecodingSpec, seed: int = 0) -> Iterator[list[str]]:
         """The next token of each prompt as text, step by step, without the prompts.
@@ -113,8 +112,9 @@ class LanguageModelTask(Task):
         if not prompts or not all(prompts):
             raise InputError("a prompt is empty; the model needs at least one token to begin with")
         vocabulary = _vocabulary(model)
+        texts, size = vocabulary.tokens, vocabulary.size
         for tokens in self._generation(model, [vocabulary.encode(prompt) for prompt in prompts], settings, seed):
-            yield [vocabulary.decode([int(token)]) if token >= 0 else "" for token in tokens]
+            yield ["" if token < 0 else texts[token] if token < size else vocabulary.decode(token) for token in tokens.tolist()]
 
     def _generation(self, model: Model, prompts: Sequence[Any], settings: DecodingSpec, seed: int) -> Generation:
         from framework.decoding.generate import generate  # NumPy, which checking a config does not need

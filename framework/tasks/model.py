@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from framework.builder.plan import ModelPlan
     from framework.data.prepared import PreparedData
     from framework.data.processor import Processor
+    from framework.decoding.precision import Precision
     from framework.decoding.stepper import Stepper
     from framework.spec.decoding import DecodingSpec
     from framework.spec.experiment import Experiment
@@ -26,6 +27,7 @@ class Model:
         processor: of the data that it is, or was, trained on.
         trainee: the native model behind its backend's floor.
         decoded: the model input that its task decodes, or None.
+        precision: of large products when it decodes.
     """
 
     experiment: Experiment
@@ -33,15 +35,16 @@ class Model:
     processor: Processor
     trainee: Trainee
     decoded: str | None = None
+    precision: Precision = "float32"
 
     @cached_property
     def stepper(self) -> Stepper:
         """The decoding step, with the weights of the first use.
 
         Raises:
-            UnsupportedArgument: a layer cannot be decoded step by step; it is named.
+            UnsupportedArgument: a layer cannot be decoded step by step; it is named. Or the backend has no products of that precision.
         """
-        return self.trainee.stepper(self.decoded)
+        return self.trainee.stepper(self.decoded, self.precision)
 
     def knowing(self, data: PreparedData) -> Model:
         """The same model, whose processor knows what was computed for data that was prepared with it, such as what is seen of images."""

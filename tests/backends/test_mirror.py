@@ -28,6 +28,7 @@ OWN = {
         "counted": "which steps a CPU makes logits for; TensorFlow's graph has one shape for all",
         "logistic": "a faster tanh than torch's own on a CPU",
         "product": "products with prepared weights",
+        "quantized": "products in int8, which TensorFlow has no CPU kernels for",
         "large_product": "prepacked products with their gradients",
         "second_order": "gradients of gradients of what is written by hand",
         "inception_v3": "the network that Keras has itself",

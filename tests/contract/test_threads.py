@@ -108,7 +108,7 @@ def test_threads_on_one_run_get_their_own_texts(backend: str, small: Any, tmp_pa
 
     opened = []
     open_model = run_module.open_model
-    monkeypatch.setattr(run_module, "open_model", lambda folder: opened.append(folder) or open_model(folder))
+    monkeypatch.setattr(run_module, "open_model", lambda folder, precision="float32": opened.append(folder) or open_model(folder))
     fresh = Run(run.folder)
     found = at_once([partial(fresh.generate, prompt, length=30, seed=number) for number, prompt in enumerate(prompts)])
     assert found == alone

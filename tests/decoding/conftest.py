@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,7 +49,7 @@ class TinyStepper:
         if self.logits is not None:
             self.logits.fill(np.nan)
         self.logits = _product(hidden, self.dense).astype(np.float32)
-        return Stepped(self.logits, replace(state, carried={"gru/state": hidden}), {})
+        return Stepped(self.logits, state._replace(carried={"gru/state": hidden}), {})
 
     def select(self, state: State, rows: np.ndarray, width: int = 1) -> State:
         self.selected.append(rows.tolist())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class ScriptedStepper:
             key = code + 13 * (memory * np.arange(1, memory.shape[1] + 1)).sum(axis=1)
             weights = ((code[:, None] + 5 * memory + np.arange(memory.shape[1])) % 17 + 1) * (memory > 0)
             watched = {"attention": (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)}
-        return Stepped(self.table[key % 997], replace(state, carried={"code": code}), watched)
+        return Stepped(self.table[key % 997], state._replace(carried={"code": code}), watched)
 
     def select(self, state: State, rows: np.ndarray, width: int = 1) -> State:
         names = {id(value): name for name, value in {**state.constant, **state.carried}.items()}

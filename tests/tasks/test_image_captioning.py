@@ -116,7 +116,7 @@ class Counter:
     def __init__(self) -> None:
         self.started: list[int] = []
 
-    def stepper(self, decoded: str) -> Counter:
+    def stepper(self, decoded: str, precision: str) -> Counter:
         return self
 
     def start(self, inputs: Mapping[str, np.ndarray], rows: int) -> State:

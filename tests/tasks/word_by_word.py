@@ -67,7 +67,7 @@ class WordByWord:
         self.attending = attending
         self.started: list[tuple[int, ...]] = []
 
-    def stepper(self, decoded: str) -> WordByWord:
+    def stepper(self, decoded: str, precision: str) -> WordByWord:
         assert decoded == "target"
         return self
 

@@ -11,6 +11,7 @@ from framework.backends.base.objective import Objective, Totals
 from framework.backends.base.training import Arrays, Training, TrainingEvents
 from framework.builder.plan import ModelPlan
 from framework.data.batches import Batch, Batches
+from framework.decoding.precision import Precision
 from framework.decoding.stepper import Stepper
 from framework.spec.backend import BackendSpec
 from framework.spec.trainer import TrainerSpec
@@ -79,14 +80,15 @@ class Trainee(Protocol):
         """Model outputs by name for one batch, in inference mode."""
         ...
 
-    def stepper(self, decoded: str | None = None) -> Stepper:
+    def stepper(self, decoded: str | None = None, precision: Precision = "float32") -> Stepper:
         """The derived decoding step with the weights of now.
 
         Args:
             decoded: the model input that is decoded; the only one that can be, when not given.
+            precision: of large products.
 
         Raises:
-            UnsupportedArgument: a layer on the way has no step form; it is named.
+            UnsupportedArgument: a layer on the way has no step form; it is named. Or the backend has no products of that precision.
         """
         ...
 

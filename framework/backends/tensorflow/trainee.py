@@ -25,6 +25,7 @@ from framework.backends.tensorflow.optimizers import make_optimizer, optimizer_i
 from framework.backends.tensorflow.state import ModelVariables, read, shapes, write
 from framework.builder.plan import ModelPlan
 from framework.data.batches import Batch, Batches
+from framework.decoding.precision import Precision
 from framework.errors import TrainingError
 from framework.spec.backend import BackendSpec
 from framework.spec.trainer import TrainerSpec
@@ -164,9 +165,9 @@ class KerasTrainee:
         outputs = result if isinstance(result, dict) else {next(iter(self.plan.outputs)): result}
         return {name: (tf.cast(value, tf.float32) if value.dtype == tf.bfloat16 else value).numpy() for name, value in outputs.items()}
 
-    def stepper(self, decoded: str | None = None) -> KerasStepper:
+    def stepper(self, decoded: str | None = None, precision: Precision = "float32") -> KerasStepper:
         """The derived decoding step with the weights of now; see the protocol."""
-        return KerasStepper(self.plan, self.weights(), self.context, decoded)
+        return KerasStepper(self.plan, self.weights(), self.context, decoded, precision)
 
     def reset_states(self) -> None:
         """Puts the states of stateful layers to zeros."""

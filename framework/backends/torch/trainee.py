@@ -24,6 +24,7 @@ from framework.backends.torch.state import check_plan_weights, read_state, read_
 from framework.builder.plan import ModelPlan
 from framework.data.batches import Batch, Batches
 from framework.data.limit import limit as cut
+from framework.decoding.precision import Precision
 from framework.spec.optimizer import OptimizerSpec
 from framework.spec.trainer import TrainerSpec
 
@@ -115,10 +116,10 @@ class TorchTrainee:
             outputs = self.native.run({name: as_tensor(array, self.device) for name, array in inputs.items()})
         return {name: as_array(signal.value) for name, signal in outputs.items()}
 
-    def stepper(self, decoded: str | None = None) -> TorchStepper:
+    def stepper(self, decoded: str | None = None, precision: Precision = "float32") -> TorchStepper:
         """The derived decoding step with the weights of now; see the protocol."""
         self.native.to(self.device)
-        return TorchStepper(self.native.graph, decoded)
+        return TorchStepper(self.native.graph, decoded, precision)
 
     def reset_states(self) -> None:
         """Puts the states of stateful layers to zeros."""

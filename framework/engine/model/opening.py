@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 from framework.data.prepare import load_processor
+from framework.decoding.precision import Precision
 from framework.engine.run.building import build_on_backend
 from framework.engine.run.checkpoint import CheckpointStore
 from framework.engine.run.folder import RunFolder
 from framework.engine.run.portable import PortableModel, chosen_checkpoint, model_weights, portable_model, read_portable
-from framework.errors import CheckpointError, GateworkError
+from framework.errors import CheckpointError, GateworkError, InputError
 from framework.spec.backend import BackendSpec
 from framework.spec.validate import validate_experiment
 from framework.tasks.known import task_of
 from framework.tasks.model import Model
 
 
-def open_model(folder: RunFolder, backend: str | None = None, warn: Callable[[str], None] = warnings.warn) -> Model:
+def open_model(
+    folder: RunFolder,
+    backend: str | None = None,
+    warn: Callable[[str], None] = warnings.warn,
+    precision: Precision = "float32",
+) -> Model:
     """The model of a run, ready to predict: its portable one, or, while it still trains, that of its latest checkpoint.
 
     Args:
         folder: the run's.
         backend: to run on; the one it was trained on when not given.
         warn: told of damaged files that another one takes the place of.
+        precision: of large products when it decodes.
 
     Raises:
         RunError: the run has neither yet.
         CheckpointError: all that it has is damaged.
+        InputError: another precision than float32 is asked for, and the model computes in float64.
     """
-    return built(trained_model(folder, warn), backend)
+    found = trained_model(folder, warn)
+    if precision != "float32" and found.experiment.trainer.precision == "64-true":
+        raise InputError(f"precision {precision} is for models in float32; the model of {folder.path} computes in float64")
+    return replace(built(found, backend), precision=precision)
 
 
 def built(model: PortableModel, backend: str | None = None) -> Model:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from framework.backends.base.backend import Trainee
+from framework.decoding.precision import Precision
 from framework.engine.model.opening import open_model
 from framework.engine.run.folder import RunFolder, find_run
 from framework.engine.run.recorder import read_records
@@ -24,10 +25,11 @@ class Run:
     Args:
         folder: its folder.
         runs_dir: folder of all the user's runs; data beside it is the user's own.
+        precision: of large products when its model decodes.
     """
 
-    def __init__(self, folder: RunFolder, runs_dir: str = "runs") -> None:
-        self.folder = folder
+    def __init__(self, folder: RunFolder, runs_dir: str = "runs", precision: Precision = "float32") -> None:
+        self.folder, self.precision = folder, precision
         self._runs_dir = runs_dir
         self._model: Model | None = None
         self._opening = threading.Lock()
@@ -208,7 +210,7 @@ class Run:
         """This run's model with what belongs to it; loaded at first use, with its best weights where it was validated."""
         with self._opening:  # loaded once, whoever asks first
             if self._model is None:
-                self._model = open_model(self.folder)
+                self._model = open_model(self.folder, precision=self.precision)
             return self._model
 
     @property
@@ -224,10 +226,15 @@ class Run:
         return record
 
 
-def open_run(name: str, runs_dir: str = "runs") -> Run:
+def open_run(name: str, runs_dir: str = "runs", precision: Precision = "float32") -> Run:
     """A run by its folder, its name, ``<recipe>/<name>``, its MLflow run id, or ``last``.
+
+    Args:
+        name: of the run.
+        runs_dir: folder of all runs.
+        precision: of large products when its model decodes: ``float32``, ``bfloat16`` or, on torch, ``int8``.
 
     Raises:
         RunError: there is no such run.
     """
-    return Run(find_run(name, runs_dir), runs_dir)
+    return Run(find_run(name, runs_dir), runs_dir, precision)

@@ -12,12 +12,13 @@ from framework.backends.tensorflow.attention.heads import heads_memory, heads_ou
 from framework.backends.tensorflow.attention.loop import Decoder, DecoderCell, attend_rows, decode_step, vector_of
 from framework.backends.tensorflow.attention.memory import Memory
 from framework.backends.tensorflow.attention.scan import FreshStep
-from framework.backends.tensorflow.decoding.form import Constants, Form, Formed, Held
+from framework.backends.tensorflow.decoding.form import Constants, Form, Formed, Held, kept_in
 from framework.backends.tensorflow.gru.loop import carry
 from framework.backends.tensorflow.gru.step import Step
 from framework.backends.tensorflow.identifiers import activation
 from framework.builder.kinds.attention import cell_names, state_names
 from framework.builder.plan import PlannedLayer, PlannedTensor
+from framework.decoding.precision import Precision
 from framework.spec.layers.attention import AttentionDecoderSpec, AttentionSpec
 from framework.spec.layers.multi_head_attention import MultiHeadAttentionSpec
 
@@ -88,9 +89,11 @@ def attention_form(planned: PlannedLayer, spec: AttentionSpec, values: Values) -
     return form
 
 
-def attention_decoder_form(planned: PlannedLayer, spec: AttentionDecoderSpec, values: Values) -> Form:
-    """The step of an attending decoder."""
-    cells = [_cell(name, cell, values, spec.carry_state) for (_, name), cell in zip(cell_names(spec), spec.all_cells, strict=True)]
+def attention_decoder_form(planned: PlannedLayer, spec: AttentionDecoderSpec, values: Values, precision: Precision = "float32") -> Form:
+    """The step of an attending decoder; its cells' large kernels in ``precision``."""
+    cells = [
+        _cell(name, cell, values, spec.carry_state, precision) for (_, name), cell in zip(cell_names(spec), spec.all_cells, strict=True)
+    ]
     vector = _vector(spec, values)
     scoring, before_cell = _scoring(planned, spec, values), spec.attend == "before_cell"
     decoder = Decoder(scoring, cells, before_cell, spec.carry_state, vector, spec.input_feeding)
@@ -130,13 +133,14 @@ def _scoring(planned: PlannedLayer, spec: AttentionSpec | AttentionDecoderSpec, 
     return Scoring.of(spec.attention, own, int(_width(planned, spec)))
 
 
-def _cell(name: str, cell: Any, values: Values, carries: bool) -> DecoderCell:
+def _cell(name: str, cell: Any, values: Values, carries: bool, precision: Precision) -> DecoderCell:
     bias, recurrent_bias = values.get(f"{name}/bias"), None
     if bias is not None and cell.reset_after:
         bias, recurrent_bias = bias[0], bias[1]
     functions = activation(cell.activation), activation(cell.recurrent_activation)
-    step = (Step if carries else FreshStep)(values[f"{name}/recurrent_kernel"], recurrent_bias, *functions, cell.reset_after)
-    return DecoderCell(step, values[f"{name}/kernel"], bias)
+    kernel, recurrent_kernel = (kept_in(precision, values[f"{name}/{one}"]) for one in ("kernel", "recurrent_kernel"))
+    step = (Step if carries else FreshStep)(recurrent_kernel, recurrent_bias, *functions, cell.reset_after)
+    return DecoderCell(step, kernel, bias)
 
 
 def _vector(spec: AttentionDecoderSpec, values: Values) -> Any:

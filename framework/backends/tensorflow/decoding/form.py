@@ -7,6 +7,11 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from framework.decoding.precision import LARGE, Precision
+
+LOWER = {"bfloat16": tf.bfloat16}
+"""What large kernels can be kept in beside their own data type; TensorFlow's CPU kernels multiply no int8 with float32."""
+
 Held = Mapping[str, tf.Tensor]
 """A layer's states by name, each ``(rows, …)``; beside them its constants, if it has any, one row for each group of rows."""
 
@@ -32,3 +37,10 @@ class Constants(NamedTuple):
 
     specs: Mapping[str, tf.TensorSpec]
     make: Callable[[Mapping[str, Sequence[tf.Tensor]]], Held]
+
+
+def kept_in(precision: Precision, kernel: tf.Tensor) -> tf.Tensor:
+    """A kernel as a step of that precision keeps it: rounded where it is large and in float32."""
+    if precision == "float32" or kernel.dtype != tf.float32 or kernel.shape.num_elements() < LARGE:
+        return kernel
+    return tf.cast(kernel, LOWER[precision])

@@ -16,6 +16,7 @@ from framework.backends.tensorflow.layers import BuildContext, build_layer
 from framework.backends.tensorflow.model import call_layer, weights_at_zero
 from framework.builder.plan import ModelPlan, PlannedLayer, PlannedTensor, Reference
 from framework.builder.step import DecodingStep
+from framework.decoding.precision import Precision
 from framework.spec.layers.attention import AttentionDecoderSpec, AttentionSpec
 from framework.spec.layers.gru import GRUSpec
 from framework.spec.layers.merging import ConcatenateSpec
@@ -32,6 +33,7 @@ class StepGraph:
         derived: how it decodes.
         weights: by ``layer/weight``; copied.
         context: of the model; in bfloat16 training the step still computes in float32.
+        precision: of the large kernels of GRU cells.
 
     Attributes:
         dtype: what the step computes in.
@@ -40,8 +42,10 @@ class StepGraph:
         watched: the layers that tell their attention's weights.
     """
 
-    def __init__(self, plan: ModelPlan, derived: DecodingStep, weights: Arrays, context: BuildContext) -> None:
-        self.plan = plan
+    def __init__(
+        self, plan: ModelPlan, derived: DecodingStep, weights: Arrays, context: BuildContext, precision: Precision = "float32"
+    ) -> None:
+        self.plan, self.precision = plan, precision
         self.derived = derived
         double = context.policy == "float64" or any(layer.spec.dtype == "float64" for layer in derived.per_step)
         self.dtype = tf.float64 if double else tf.float32
@@ -122,9 +126,10 @@ class StepGraph:
         if isinstance(layer.spec, GRUSpec):
             source = self.derived.folded.get(layer.name)
             table = None if source is None else self.weights[f"{source.name}/embeddings"]
-            return gru_form(layer.spec, self._values(layer), table, source is not None and bool(getattr(source.spec, "mask_zero", False)))
+            mask_zero = source is not None and bool(getattr(source.spec, "mask_zero", False))
+            return gru_form(layer.spec, self._values(layer), table, mask_zero, self.precision)
         if isinstance(layer.spec, AttentionDecoderSpec):
-            return attention_decoder_form(layer, layer.spec, self._values(layer))
+            return attention_decoder_form(layer, layer.spec, self._values(layer), self.precision)
         if isinstance(layer.spec, MultiHeadAttentionSpec):
             return heads_form(self._values(layer))
         if isinstance(layer.spec, AttentionSpec):

@@ -11,11 +11,14 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from framework.backends.base.training import Arrays
+from framework.backends.tensorflow.decoding.form import LOWER
 from framework.backends.tensorflow.decoding.step import StepGraph
 from framework.backends.tensorflow.layers import BuildContext
 from framework.builder.plan import ModelPlan
 from framework.builder.step import derive_step
+from framework.decoding.precision import Precision
 from framework.decoding.stepper import State, Stepped, check_prompt, check_start
+from framework.errors import UnsupportedArgument
 
 
 class KerasStepper:
@@ -29,19 +32,28 @@ class KerasStepper:
         weights: by ``layer/weight``.
         context: of the model.
         decoded: the model input that is decoded; the only one that can be, when not given.
+        precision: of the large kernels of GRU cells.
 
     Raises:
-        UnsupportedArgument: something on the way has no step form; it is named.
+        UnsupportedArgument: something on the way has no step form; it is named. Or ``precision`` is int8.
     """
 
-    def __init__(self, plan: ModelPlan, weights: Arrays, context: BuildContext, decoded: str | None = None) -> None:
+    def __init__(
+        self, plan: ModelPlan, weights: Arrays, context: BuildContext, decoded: str | None = None, precision: Precision = "float32"
+    ) -> None:
+        if precision != "float32" and precision not in LOWER:
+            raise UnsupportedArgument(
+                f"precision {precision}: TensorFlow has no CPU product of it; expected float32 or {', '.join(LOWER)} (backend torch has it)"
+            )
         derived = derive_step(plan, decoded).require()
         self._others = [name for name in plan.inputs if name != derived.decoded]
-        self._graph = StepGraph(plan, derived, weights, context)
+        self._graph = StepGraph(plan, derived, weights, context, precision)
         self._start = tf.function(self._graph.start, reduce_retracing=True, autograph=False)
         self._names, self._constants = list(self._graph.state_shapes), list(self._graph.constant_specs)
         self._token = self._compile(self._graph.step, time=())
         self._prompt: Any = None
+        # A tensor of one token costs as much to make as a small product: each is made once.
+        self._single: dict[int, tf.Tensor] = {}
         self._making = threading.Lock()
 
     def start(self, inputs: Arrays, rows: int) -> State:
@@ -62,7 +74,7 @@ class KerasStepper:
         """
         run = self._token if tokens.ndim == 1 else self._prompt_graph(tokens)
         held = (*(state.constant[name] for name in self._constants), *(state.carried[name] for name in self._names))
-        logits, *rest = run(tf.constant(tokens, tf.int32), *held)
+        logits, *rest = run(self._tensor(tokens), *held)
         watched, states = rest[: len(self._graph.watched)], rest[len(self._graph.watched) :]
         told = {name: np.asarray(memoryview(weights)) for name, weights in zip(self._graph.watched, watched, strict=True)}
         carried = dict(zip(self._names, states, strict=True))
@@ -71,6 +83,15 @@ class KerasStepper:
     def select(self, state: State, rows: NDArray[np.integer[Any]], width: int = 1) -> State:
         """The state of ``rows`` in that order, in groups of ``width``."""
         return state.select(rows, width, lambda tensor, chosen: tf.gather(tensor, tf.constant(chosen, tf.int32)))
+
+    def _tensor(self, tokens: NDArray[np.integer[Any]]) -> tf.Tensor:
+        if tokens.shape != (1,):
+            return tf.constant(tokens, tf.int32)
+        token = tokens.item()
+        made = self._single.get(token)
+        if made is None:
+            made = self._single[token] = tf.constant(tokens, tf.int32)
+        return made
 
     def _prompt_graph(self, tokens: NDArray[np.integer[Any]]) -> Any:
         check_prompt(tokens.shape)

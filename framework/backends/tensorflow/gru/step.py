@@ -103,9 +103,9 @@ class Step:
             first: the gate that the columns begin with: 0 for z, 2 for n.
         """
         if len(self.masks) < 2:
-            return (state * self.masks[0] if self.masks else state) @ kernel
+            return multiplied(state * self.masks[0] if self.masks else state, kernel)
         parts = tf.split(kernel, kernel.shape[1] // self.units, axis=-1)
-        return tf.concat([(state * mask) @ part for mask, part in zip(self.masks[first:], parts, strict=False)], axis=-1)
+        return tf.concat([multiplied(state * mask, part) for mask, part in zip(self.masks[first:], parts, strict=False)], axis=-1)
 
 
 def mix(gates: Gates, state: tf.Tensor) -> tf.Tensor:
@@ -133,10 +133,15 @@ def project(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None, masks:
     return product if bias is None else product + bias
 
 
+def multiplied(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """``x kernel``; in the kernel's data type where that is another one, and back in that of ``x``."""
+    return x @ kernel if x.dtype == kernel.dtype else tf.cast(tf.cast(x, kernel.dtype) @ kernel, x.dtype)
+
+
 def _product(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """The product over the last axis, as one of matrices: a batched one is slower."""
     if inputs.shape.rank == 2:
-        return inputs @ kernel
+        return multiplied(inputs, kernel)
     shape = tf.shape(inputs)
     flat = tf.reshape(inputs, (-1, kernel.shape[0])) @ kernel
     product = tf.reshape(flat, tf.stack([shape[0], shape[1], kernel.shape[1]]))

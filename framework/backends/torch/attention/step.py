@@ -16,6 +16,7 @@ from framework.backends.torch.decoding.form import Formed, States
 from framework.backends.torch.logistic import fast_tanh
 from framework.backends.torch.product import PreparedProduct
 from framework.backends.torch.signal import Signal
+from framework.decoding.precision import Precision
 
 Vector = Callable[[Tensor], Tensor]
 
@@ -64,6 +65,7 @@ class AttendingDecoderStep(_Remembers):
         vector: gives attention vectors, or None.
         feeds: whether a step reads what the one before gave.
         zero_output_for_mask: whether masked steps put out zeros.
+        precision: of the query's product.
     """
 
     def __init__(
@@ -77,11 +79,12 @@ class AttendingDecoderStep(_Remembers):
         vector: Vector | None,
         feeds: bool,
         zero_output_for_mask: bool,
+        precision: Precision = "float32",
     ) -> None:
         super().__init__(scoring, mask_memory)
         self.state_names, self.vector, self.zero_output_for_mask = state_names, vector, zero_output_for_mask
         self.dtype = cells[0].dtype
-        query = None if scoring.query_kernel is None else PreparedProduct(scoring.query_kernel)
+        query = None if scoring.query_kernel is None else PreparedProduct(scoring.query_kernel, None, precision)
         steps: list[CellStep] = [_PreparedCell(cell) for cell in cells]
         self.decoder = Decoder(partial(_attend_prepared, scoring=scoring, query=query), steps, before_cell, carries, vector, feeds)
 

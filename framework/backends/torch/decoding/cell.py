@@ -15,6 +15,7 @@ from framework.backends.torch.gru.slopes import slope_of
 from framework.backends.torch.product import PreparedProduct
 from framework.backends.torch.signal import Signal
 from framework.backends.torch.weights import is_parameter
+from framework.decoding.precision import Precision
 
 _IN_PLACE: dict[Any, Any] = {torch.tanh: torch.tanh_, torch.sigmoid: torch.sigmoid_}
 
@@ -30,9 +31,17 @@ class DecodingCell:
         embeddings: ``(vocabulary, features)`` of the embedding that the layer reads, or None.
         mask_zero: whether token 0 is masked by that embedding.
         carries: whether a step's state may be other than zeros; if not, nothing is multiplied with it.
+        precision: of the products of a step; a prompt is read as it is.
     """
 
-    def __init__(self, gru: GRU, embeddings: Tensor | None = None, mask_zero: bool = False, carries: bool = True) -> None:
+    def __init__(
+        self,
+        gru: GRU,
+        embeddings: Tensor | None = None,
+        mask_zero: bool = False,
+        carries: bool = True,
+        precision: Precision = "float32",
+    ) -> None:
         assert gru.kernel is not None and gru.recurrent_kernel is not None
         self.units = gru.units
         self.dtype, self.device = gru.recurrent_kernel.dtype, gru.recurrent_kernel.device
@@ -50,10 +59,12 @@ class DecodingCell:
         self._own = threading.local()
         input_bias, recurrent_bias = (None, None) if gru.bias is None else gru.bias.detach()
         self.recurrent = (
-            PreparedProduct(gru.recurrent_kernel, recurrent_bias) if carries else _FromZeros(gru.recurrent_kernel, recurrent_bias)
+            PreparedProduct(gru.recurrent_kernel, recurrent_bias, precision)
+            if carries
+            else _FromZeros(gru.recurrent_kernel, recurrent_bias)
         )
         if self.table is None:
-            self.input = PreparedProduct(gru.kernel, input_bias)
+            self.input = PreparedProduct(gru.kernel, input_bias, precision)
         else:
             table = self.table.to(self.dtype) @ gru.kernel.detach()
             self.table = table if input_bias is None else table + input_bias
@@ -97,7 +108,7 @@ class DecodingCell:
             scratch.projected.copy_(self.input(inputs.to(self.dtype)))
         else:
             torch.index_select(self.table, 0, inputs, out=scratch.projected)
-        inner_gates, inner = torch.split(self.recurrent(state), self._widths, 1)
+        inner_gates, inner = self.recurrent(state).split_with_sizes(self._widths, 1)
         torch.add(scratch.projected_gates, inner_gates, out=scratch.gates)
         gates = self.recurrent_activation(scratch.gates)
         if gates is not scratch.gates:

@@ -21,48 +21,51 @@ class Held(NamedTuple):
     constant: Mapping[str, Tensor]
 
 
-class Part(NamedTuple):
-    """One layer's share of a step.
+class Part:
+    """One layer's share of a step. What does not change from step to step is looked up once: a step's products leave caches cold.
 
-    Attributes:
+    Args:
         planned: the layer.
         form: what it does.
         folded: whether it looks the tokens up itself in a step of one token.
-        states: the names of its states in the model, by their own.
     """
 
-    planned: PlannedLayer
-    form: StepForm
-    folded: bool
-    states: Mapping[str, str]
+    def __init__(self, planned: PlannedLayer, form: StepForm, folded: bool) -> None:
+        self.planned, self.form = planned, form
+        self._remembering = form if isinstance(form, Remembering) else None
+        self._inputs = planned.references["inputs"]
+        self._step_inputs = () if folded else self._inputs
+        self._states = [(name, f"{planned.name}/{name}") for name in planned.state]
+        self._outputs = [(name, Reference(planned.name, name)) for name in planned.outputs]
 
     def step(self, wires: Wires, tokens: Tensor, held: Held, new: dict[str, Tensor]) -> None:
         """A step of one token: the outputs go to ``wires``, the states to ``new``."""
-        read = () if self.folded else [wires[one] for one in self.planned.references["inputs"]]
-        self._write(self.form.step(read, tokens, self._own(held)), wires, new)
+        formed = self.form.step([wires[one] for one in self._step_inputs], tokens, self._own(held))
+        self._write(formed, wires, new)
 
     def read(self, wires: Wires, held: Held, new: dict[str, Tensor]) -> None:
         """All steps of a prompt; otherwise as :meth:`step`."""
-        read = [wires[one] for one in self.planned.references["inputs"]]
-        self._write(self.form.read(read, self._own(held)), wires, new)
+        self._write(self.form.read([wires[one] for one in self._inputs], self._own(held)), wires, new)
 
     def constants(self, wires: Wires, like: Tensor) -> Mapping[str, Tensor]:
         """What its steps read and what stays as it is, by its names in the model."""
-        if not isinstance(self.form, Remembering):
+        if self._remembering is None:
             return {}
         fields = {field: found for field, found in self.planned.references.items() if field not in ("inputs", "initial_state")}
-        made = self.form.constants({field: [wires[one] for one in found] for field, found in fields.items()}, like)
+        made = self._remembering.constants({field: [wires[one] for one in found] for field, found in fields.items()}, like)
         return {f"{self.planned.name}/{name}": value for name, value in made.items()}
 
     def _own(self, held: Held) -> Mapping[str, Tensor]:
-        own = {name: held.carried[key] for name, key in self.states.items()}
-        if isinstance(self.form, Remembering):
+        carried, constant = held
+        own = {name: carried[key] for name, key in self._states}
+        if self._remembering is not None:
             prefix = f"{self.planned.name}/"
-            own.update({key.removeprefix(prefix): value for key, value in held.constant.items() if key.startswith(prefix)})
+            own.update({key.removeprefix(prefix): value for key, value in constant.items() if key.startswith(prefix)})
         return own
 
     def _write(self, formed: Formed, wires: Wires, new: dict[str, Tensor]) -> None:
-        for name, signal in formed.outputs.items():
-            wires[Reference(self.planned.name, name)] = signal
-        for name, key in self.states.items():
-            new[key] = formed.states[name]
+        outputs, states = formed
+        for name, reference in self._outputs:
+            wires[reference] = outputs[name]
+        for name, key in self._states:
+            new[key] = states[name]

@@ -19,6 +19,7 @@ from framework.backends.torch.model import Graph, run_layer
 from framework.backends.torch.signal import Signal
 from framework.builder.plan import PlannedLayer, Reference
 from framework.builder.step import derive_step
+from framework.decoding.precision import Precision
 from framework.decoding.stepper import State, Stepped, check_prompt, check_start
 
 CHUNK = 256
@@ -34,14 +35,16 @@ class TorchStepper:
     Args:
         graph: the model.
         decoded: the model input that is decoded; the only one that can be, when not given.
+        precision: of large products.
 
     Raises:
-        UnsupportedArgument: something on the way has no step form; it is named.
+        UnsupportedArgument: something on the way has no step form; it is named. Or there is no int8 product here.
     """
 
-    def __init__(self, graph: Graph, decoded: str | None = None) -> None:
+    def __init__(self, graph: Graph, decoded: str | None = None, precision: Precision = "float32") -> None:
         self.derived = derived = derive_step(graph.plan, decoded).require()
         self.device = next(graph.parameters()).device
+        self._on_cpu = self.device.type == "cpu"
         self._others = [name for name in graph.plan.inputs if name != derived.decoded]
         layers = {planned.name: _apart(graph.layer(planned.name)) for planned in (*derived.once, *derived.per_step)}
         self._once = [(planned, layers[planned.name]) for planned in derived.once]
@@ -50,10 +53,14 @@ class TorchStepper:
             like = next(layers[planned.name].parameters(), torch.empty(0, device=self.device))
             self._zeros.update({f"{planned.name}/{name}": like.new_empty((0, *shape)) for name, shape in planned.state.items()})
         self._like = next(graph.parameters()).new_empty(0)
-        self._parts = parts = [self._part(planned, layers) for planned in derived.per_step]
+        self._parts = parts = [self._part(planned, layers, precision) for planned in derived.per_step]
         self._step_parts = [part for part in parts if part.planned.name not in derived.unread]
         last = max((place for place, planned in enumerate(derived.per_step) if planned.state), default=-1)
         self._read_parts, self._rest_parts = parts[: last + 1], parts[last + 1 :]
+        self._tokens, self._output = Reference(derived.decoded), derived.output
+        self._watched = [
+            (part.planned.name, Reference(part.planned.name, "attention")) for part in parts if "attention" in part.planned.outputs
+        ]
 
     def start(self, inputs: Arrays, rows: int) -> State:
         """The state before the first step; see the protocol."""
@@ -70,12 +77,14 @@ class TorchStepper:
 
     def step(self, tokens: NDArray[np.integer[Any]], state: State) -> Stepped:
         """One step, or a whole prompt; see the protocol."""
-        given = torch.from_numpy(np.ascontiguousarray(tokens)).to(self.device)
+        given = torch.from_numpy(tokens if tokens.flags.c_contiguous else np.ascontiguousarray(tokens))
+        if not self._on_cpu:
+            given = given.to(self.device)
         # A with statement: as a decorator, this mode takes longer to enter than the rest of a small step.
         with torch.inference_mode():
             if given.dim() != 1:
                 return self._read(given, state)
-            wires: Wires = {Reference(self.derived.decoded): Signal(given)}
+            wires: Wires = {self._tokens: Signal(given)}
             new: dict[str, Tensor] = {}
             held = Held(state.carried, state.constant)
             for part in self._step_parts:
@@ -99,7 +108,7 @@ class TorchStepper:
         new: dict[str, Tensor] = dict(state.carried)
         wires: Wires = {}
         for chunk in torch.split(tokens, CHUNK, dim=1):
-            wires = {Reference(self.derived.decoded): Signal(chunk)}
+            wires = {self._tokens: Signal(chunk)}
             before, new = new, {}
             for part in self._read_parts:
                 part.read(wires, Held(before, state.constant), new)
@@ -110,19 +119,20 @@ class TorchStepper:
         return self._stepped(wires, new, state)
 
     def _stepped(self, wires: Wires, carried: Mapping[str, Tensor], before: State) -> Stepped:
-        logits = _array(wires[self.derived.output].value)
-        attending = (part.planned.name for part in self._parts if "attention" in part.planned.outputs)
-        watched = {name: _array(wires[Reference(name, "attention")].value) for name in attending}
+        logits = _array(wires[self._output].value)
+        watched = {name: _array(wires[reference].value) for name, reference in self._watched}
         return Stepped(logits, State(before.constant, carried, before.rows, before.width), watched)
 
-    def _part(self, planned: PlannedLayer, layers: Mapping[str, Layer]) -> Part:
+    def _part(self, planned: PlannedLayer, layers: Mapping[str, Layer], precision: Precision) -> Part:
         source = self.derived.folded.get(planned.name)
-        form = layers[planned.name].step_form(None if source is None else layers[source.name])
-        return Part(planned, form, source is not None, {name: f"{planned.name}/{name}" for name in planned.state})
+        form = layers[planned.name].step_form(None if source is None else layers[source.name], precision)
+        return Part(planned, form, source is not None)
 
 
 def _array(value: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = value.to(device="cpu", dtype=torch.float32).numpy()
+    if value.dtype != torch.float32 or not value.is_cpu:
+        value = value.to(device="cpu", dtype=torch.float32)
+    array: NDArray[np.float32] = value.numpy()
     return array
 
 

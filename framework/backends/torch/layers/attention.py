@@ -18,6 +18,7 @@ from framework.backends.torch.layers.table import builds
 from framework.backends.torch.precision import autocasts
 from framework.backends.torch.signal import Signal
 from framework.builder.plan import PlannedLayer
+from framework.decoding.precision import Precision
 from framework.spec.layers.attention import AttentionDecoderSpec, AttentionSpec
 from framework.spec.layers.multi_head_attention import MultiHeadAttentionSpec
 
@@ -87,6 +88,6 @@ class Attention(AttendingLayer):
             contexts, weights = attend_whole(value.to(dtype), self.memory(references["memory"][0], scoring, dtype), scoring)
         return {"output": Signal(contexts, mask), "attention": Signal(weights, mask)}
 
-    def step_form(self, embedding: Layer | None) -> StepForm:
+    def step_form(self, embedding: Layer | None, precision: Precision) -> StepForm:
         """With the keys made once, before the first step."""
         return AttentionStep(self.scoring(self.values(), self.planned.inputs[0].shape[-1] or 0), self.spec.mask_memory)

@@ -34,6 +34,7 @@ from framework.backends.torch.signal import Signal
 from framework.backends.torch.tracing import ordinary
 from framework.builder.kinds.attention import cell_names, state_names
 from framework.builder.plan import PlannedLayer
+from framework.decoding.precision import Precision
 from framework.spec.layers.attention import AttentionDecoderSpec
 
 
@@ -101,20 +102,21 @@ class AttentionDecoder(AttendingLayer):
         """What places lack of an attention of 1 over all steps, squared and summed."""
         return self.spec.doubly_stochastic * (1 - attention.sum(dim=1)).square().sum()
 
-    def step_form(self, embedding: Layer | None) -> StepForm:
+    def step_form(self, embedding: Layer | None, precision: Precision) -> StepForm:
         """With keys, products and tables made once, before the first step."""
         spec, values = self.spec, self.values()
         cells = self.grus()
         return AttendingDecoderStep(
             self.scoring(values, cells[-1].units),
             spec.mask_memory,
-            [DecodingCell(cell, carries=spec.carry_state) for cell in cells],
+            [DecodingCell(cell, carries=spec.carry_state, precision=precision) for cell in cells],
             state_names(spec),
             spec.attend == "before_cell",
             spec.carry_state,
             self._vector(values),
             spec.input_feeding,
             spec.all_cells[-1].zero_output_for_mask,
+            precision,
         )
 
     def _first_states(self, given: Sequence[Signal], inputs: Tensor, dtype: torch.dtype) -> list[Tensor]:

@@ -17,6 +17,7 @@ from framework.backends.torch.precision import DTYPES, MIXED, autocasts
 from framework.backends.torch.signal import Signal
 from framework.backends.torch.weights import Place, read_weight, write_weights
 from framework.builder.plan import PlannedLayer
+from framework.decoding.precision import Precision
 from framework.errors import UnsupportedArgument, nearest
 
 
@@ -110,11 +111,12 @@ class Layer(nn.Module):
         """What :meth:`forward` does once data types are settled."""
         raise NotImplementedError
 
-    def step_form(self, embedding: Layer | None) -> StepForm:
+    def step_form(self, embedding: Layer | None, precision: Precision) -> StepForm:
         """What the layer does while a model decodes; the layer itself where it carries no state.
 
         Args:
             embedding: of the decoded tokens, where it is to become part of this layer; see :mod:`framework.builder.step`.
+            precision: of large products that are prepared.
         """
         return _Itself(self)
 

@@ -16,6 +16,7 @@ from framework.backends.torch.layers.table import builds
 from framework.backends.torch.product import PreparedProduct
 from framework.backends.torch.signal import Signal
 from framework.builder.plan import PlannedLayer
+from framework.decoding.precision import Precision
 from framework.spec.layers.dense import DenseSpec
 
 
@@ -44,9 +45,9 @@ class Dense(Layer):
             self.activity_penalties.record(self.activity_regularizer, [output], self.training, f"layer '{self.planned.name}'")
         return single(Signal(output, mask))
 
-    def step_form(self, embedding: Layer | None) -> StepForm:
+    def step_form(self, embedding: Layer | None, precision: Precision) -> StepForm:
         """With the product prepared once; a layer with a data type of its own stays as it is."""
-        return super().step_form(embedding) if self.planned.spec.dtype is not None else _Prepared(self)
+        return super().step_form(embedding, precision) if self.planned.spec.dtype is not None else _Prepared(self, precision)
 
     def losses(self) -> list[Tensor]:
         """Penalties of the weights, and of the outputs of all calls of the step (a mean over their batch)."""
@@ -56,14 +57,18 @@ class Dense(Layer):
 class _Prepared:
     """The step form: its kernel laid out once for products with a few rows."""
 
-    def __init__(self, layer: Dense) -> None:
+    def __init__(self, layer: Dense, precision: Precision) -> None:
         self.layer = layer
-        self.product = PreparedProduct(layer.kernel, layer.bias if layer.spec.use_bias else None)
+        self.product = PreparedProduct(layer.kernel, layer.bias if layer.spec.use_bias else None, precision)
+        # A module looks its members up slowly.
+        self.dtype, self.activation = layer.kernel.dtype, layer.activation
 
     def step(self, inputs: Sequence[Signal], tokens: Tensor, states: States) -> Formed:
         """One step."""
         value, mask = inputs[0]
-        return Formed(single(Signal(self.layer.activation(self.product(value.to(self.layer.kernel.dtype))), mask)), {})
+        if value.dtype != self.dtype:
+            value = value.to(self.dtype)
+        return Formed(single(Signal(self.activation(self.product(value)), mask)), {})
 
     def read(self, inputs: Sequence[Signal], states: States) -> Formed:
         """A whole prompt."""

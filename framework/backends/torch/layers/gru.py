@@ -14,6 +14,7 @@ from framework.backends.torch.layers.base import Layer, Setting
 from framework.backends.torch.layers.table import builds
 from framework.backends.torch.signal import Signal
 from framework.builder.plan import PlannedLayer
+from framework.decoding.precision import Precision
 from framework.spec.layers.gru import GRUSpec
 
 
@@ -55,11 +56,12 @@ class GRULayer(Layer):
             return {"output": Signal(results, through)}
         return {"output": Signal(results[0], through[0]), "state": Signal(results[1])}
 
-    def step_form(self, embedding: Layer | None) -> StepForm:
+    def step_form(self, embedding: Layer | None, precision: Precision) -> StepForm:
         """A cell with its weights prepared once; its input product with the embedding folded in, where there is one."""
         if embedding is None:
-            return DecodingCell(self.gru)
-        return DecodingCell(self.gru, dict(embedding.weights())["embeddings"], bool(getattr(embedding.planned.spec, "mask_zero", False)))
+            return DecodingCell(self.gru, precision=precision)
+        table, mask_zero = dict(embedding.weights())["embeddings"], bool(getattr(embedding.planned.spec, "mask_zero", False))
+        return DecodingCell(self.gru, table, mask_zero, precision=precision)
 
     def losses(self) -> list[Tensor]:
         """Penalties of the weights, and of the outputs of all calls of the step."""

@@ -17,6 +17,7 @@ from framework.backends.torch.recomputation import CallLog, CountsCalls, KeepsDr
 from framework.backends.torch.signal import Signal
 from framework.backends.torch.tracing import refuse_recording
 from framework.builder.plan import PlannedLayer
+from framework.decoding.precision import Precision
 from framework.spec.layers.multi_head_attention import MultiHeadAttentionSpec
 
 
@@ -45,7 +46,7 @@ class MultiHeadAttention(KeepsDraws, CountsCalls, AttendingLayer):
             output, weights = attend_heads(value.to(dtype), memory, values, self._keep(value.to(dtype), memory))
         return {"output": Signal(output, mask), "attention": Signal(weights, mask)}
 
-    def step_form(self, embedding: Layer | None) -> StepForm:
+    def step_form(self, embedding: Layer | None, precision: Precision) -> StepForm:
         """With keys and values made once, before the first step."""
         return _Step(self.values(), self.spec.mask_memory)
 
