@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks.alone import alone
 from framework.errors import GateworkError
@@ -41,7 +42,7 @@ def limit_seconds(products: Sequence[Product], dtype: str = "float32") -> float:
 
     Args:
         products: of one call of what is measured.
-        dtype: ``float32`` or ``bfloat16``.
+        dtype: ``float32``, ``bfloat16``, or ``int8`` with float32 around it.
     """
     shapes = [(one.rows, one.inner, one.columns) for one in products]
     seconds: dict[tuple[int, int, int], float] = alone(_measure, tuple(dict.fromkeys(shapes)), dtype)
@@ -85,10 +86,14 @@ def _least(call: Callable[[], object]) -> float:
 
 
 def _ways(rows: int, inner: int, columns: int, dtype: str) -> list[Callable[[], object]]:
-    """Torch's own product, oneDNN's prepacked one, and NumPy's."""
+    """Torch's own product, oneDNN's prepacked one, and NumPy's; in int8 torch's own."""
     import numpy as np
     import torch
 
+    if dtype == "int8":
+        from framework.backends.torch.quantized import Quantized
+
+        return [partial(Quantized(torch.randn(inner, columns), None), torch.randn(rows, inner))]
     kind = getattr(torch, dtype)
     state, weight = torch.randn(rows, inner, dtype=kind), torch.randn(columns, inner, dtype=kind)
     transposed = weight.t().contiguous()

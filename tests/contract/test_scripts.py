@@ -53,11 +53,16 @@ def test_a_benchmark_that_is_beyond_its_limit_fails(
     if subject == "gru":
         monkeypatch.setattr(module, "contestants", lambda shape, dtype, with_variants: {"it": (None, None)}.items())
     else:
-        trainee = SimpleNamespace(weights=lambda: {"logits/kernel": SimpleNamespace(shape=(2, 3))})
+        monkeypatch.setattr(module, "WRITERS", {"torch": {module.OWN: lambda *_: None}})
+        monkeypatch.setattr(module, "PRECISIONS", {"torch": ("float32",)})
+        monkeypatch.setattr(module, "alone", lambda function, *given: function(*given))
+        weights = {"logits/kernel": SimpleNamespace(shape=(2, 3))}
+        trainee = SimpleNamespace(weights=lambda: weights)
         task = SimpleNamespace(predict=lambda model, rows, settings: [], input_example=lambda experiment: {})
         model = SimpleNamespace(experiment=None, trainee=trainee)
         monkeypatch.setattr("framework.engine.run.folder.find_run", lambda run, runs: tmp_path)
-        monkeypatch.setattr("framework.engine.model.opening.open_model", lambda folder, backend: model)
+        monkeypatch.setattr("framework.engine.model.opening.open_model", lambda folder, backend, precision: model)
+        monkeypatch.setattr("framework.engine.model.opening.trained_model", lambda folder: SimpleNamespace(weights=weights))
         monkeypatch.setattr("framework.tasks.known.task_of", lambda experiment: task)
     words = ["benchmark.py", subject, "--busy", "--json", str(tmp_path / "it.json")]
     monkeypatch.setattr(sys, "argv", words)
