@@ -11,6 +11,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # Several test processes share the processors: threads that wait must not hold one.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# What is measured depends on what else the machine does.
+os.environ.setdefault("GATEWORK_TUNE", "0")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -20,3 +20,8 @@ class BackendSpec(Spec):
     """What every GRU that says ``auto`` itself does about cuDNN."""
     threads: int | None = Field(None, gt=0)
     """Processor threads; the backend's own choice when not given."""
+    tune: bool = True
+    """Whether a training on a CPU measures which of several ways to compute its products is the fastest here; rules decide where not.
+
+    Ways differ in their rounding. A run keeps what was chosen and goes on with it; runs on one machine share it.
+    """

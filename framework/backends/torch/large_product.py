@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from framework.backends.torch.gru.products import matmul, packs, packs_everything
+from framework.backends.torch.gru.products import matmul, matmul_packs, packs
 from framework.backends.torch.second_order import plain_gradients
 from framework.backends.torch.tracing import ordinary
 
@@ -25,11 +25,14 @@ def large_product(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tens
         bias: ``(units,)``, or None.
     """
     rows = x.numel() // max(1, x.shape[-1])
-    large = min(rows, *kernel.shape) >= SMALLEST and packs_everything()
+    large = min(rows, *kernel.shape) >= SMALLEST
     same = x.dtype == kernel.dtype and (bias is None or bias.dtype == x.dtype)
     if not large or not same or not packs(x) or torch.is_autocast_enabled(x.device.type) or not ordinary(x, kernel, bias):
         return functional.linear(x, kernel.t(), bias)
-    product: Tensor = _Product.apply(x.reshape(rows, -1), kernel, bias)  # type: ignore[no-untyped-call]
+    flat = x.reshape(rows, -1)
+    if not matmul_packs(flat, kernel):
+        return functional.linear(x, kernel.t(), bias)
+    product: Tensor = _Product.apply(flat, kernel, bias)  # type: ignore[no-untyped-call]
     return product.view(*x.shape[:-1], kernel.shape[1])
 
 

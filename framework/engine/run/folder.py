@@ -76,6 +76,11 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
+    def choices(self) -> Path:
+        """Which ways to compute were chosen for the run; it goes on with them."""
+        return self.path / "choices.json"
+
+    @property
     def environment(self) -> Path:
         """Where and with what the run was last gone on with: libraries, machine, code."""
         return self.path / ENVIRONMENT

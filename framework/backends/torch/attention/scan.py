@@ -173,7 +173,7 @@ def _gradients(
         d_inputs = project_back(first_last(of_cell[..., : 3 * units], units), kernel[features:], ())
     if needed[7]:
         d_query_kernel = query_kernel.new_empty(query_kernel.shape)
-        kernel_gradient(states[:-1], turned(of_query.flatten(0, 1)), (), d_query_kernel)
+        kernel_gradient(states[:-1], turned(of_query.flatten(0, 1), states[:-1].flatten(0, 1)), (), d_query_kernel)
     read = torch.cat([contexts if settings.context_mask is None else contexts * settings.context_mask, inputs], dim=-1)
     wanted = (False, False, needed[4], needed[5] and settings.carries, needed[6])
     _, _, d_kernel, d_recurrent, d_bias = weight_gradients(read, states, gates, weights, settings.scan, of_cell, None, wanted)

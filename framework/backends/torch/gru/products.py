@@ -1,11 +1,16 @@
-"""Matrix products of the scan: oneDNN's prepacked one where it is there and faster, the default one elsewhere."""
+"""Matrix products of the scan: oneDNN's prepacked one where it is there and faster, the default one elsewhere.
+
+Which is faster is measured where a run wants it (:mod:`framework.backends.base.choices`); the rules here decide elsewhere.
+"""
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor
+
+from framework.backends.base.choices import active, seconds_of, size_class
 
 PACKED_SIZE = 1 << 17
 """From how many weights on the prepacked product can be faster; below, its call costs more than it saves."""
@@ -19,6 +24,12 @@ AVX2 and more than half with AVX-512 (see :func:`packs_everything`)."""
 
 LARGE = 1 << 24
 """From how many multiplications on a single product is worth packing one side for."""
+
+SMALLEST_MEASURED = 1 << 14
+"""Weights below which nothing is measured: the calls are all that costs."""
+
+MEASURED = 1 << 30
+"""Multiplications that one product is measured with, at most."""
 
 FEW_ROWS = 4
 """Below so many rows, a product only reads the weights once: packing costs as much as 20 of them, and saves less of each."""
@@ -83,7 +94,7 @@ class Product:
     def __init__(self, weight: Tensor, bias: Tensor | None, rows: int, calls: int) -> None:
         self.weight, self.bias = weight, bias
         self.packed: Tensor | None = None
-        if rows and _packing_pays(weight.numel(), rows, calls) and packs(weight):
+        if rows and packs(weight) and self._way(rows, calls) == "packed":
             self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.t(), rows)
         else:
             self.out = weight.new_empty(rows, weight.shape[1])
@@ -91,36 +102,112 @@ class Product:
     def __call__(self, x: Tensor) -> Tensor:
         """``(rows, outputs)``."""
         if self.packed is not None:
-            result: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
-            return result
+            return _linear(x, self.packed, self.bias)
         if self.bias is None:
             return torch.mm(x, self.weight, out=self.out)
         return torch.addmm(self.bias, x, self.weight, out=self.out)
 
+    def _way(self, rows: int, calls: int) -> str:
+        rule = "packed" if _packing_pays(self.weight.numel(), rows, calls) else "default"
+        if calls < 2 or self.weight.numel() < SMALLEST_MEASURED:
+            return rule
+        weight, inputs, outputs = self.weight, *self.weight.shape
+
+        def default() -> float:
+            x, out = weight.new_ones(rows, inputs), weight.new_empty(rows, outputs)
+            return calls * seconds_of(lambda: torch.mm(x, weight, out=out))
+
+        def packed() -> float:
+            x, made = weight.new_ones(rows, inputs), torch.ops.mkldnn._reorder_linear_weight(weight.t(), rows)
+            return seconds_of(partial(_pack, weight, rows)) + calls * seconds_of(partial(_linear, x, made))
+
+        turned = "" if weight.is_contiguous() else " turned"
+        key = f"{size_class(calls)} products {rows} x {inputs} x {outputs}{turned} {_name(weight)}"
+        with torch.no_grad():
+            return active().choose(key, rule, {"default": default, "packed": packed})
+
 
 def matmul(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """One large product, ``a (rows, inner) @ b (inner, columns) + bias``."""
-    if _packs_large(a, a.shape[0] * b.numel()):
-        packed = torch.ops.mkldnn._reorder_linear_weight(b.t(), a.shape[0])
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(a, packed, bias, "none", [], "")
-        return result
+    if matmul_packs(a, b):
+        return _linear(a, _pack(b, a.shape[0]), bias)
     return torch.mm(a, b) if bias is None else torch.addmm(bias, a, b)
 
 
-def turned(a: Tensor) -> Tensor:
-    """``a (rows, columns)`` as ``(columns, rows)`` for :func:`matmul_turned`: in that order in memory where the product needs it so."""
-    return a.t().contiguous() if packs_everything() and packs(a) else a.t()
+def matmul_packs(a: Tensor, b: Tensor) -> bool:
+    """Whether :func:`matmul` packs ``b`` for one product: where that was measured to be faster, or by a rule."""
+    rows, inner, columns = *a.shape, b.shape[1]
+    if rows * inner * columns < LARGE or a.stride(-1) != 1 or not packs(a):
+        return False
+    some = a[: _measured_rows(rows, inner * columns)]
+
+    def default() -> float:
+        return seconds_of(lambda: torch.mm(some, b))
+
+    def packed() -> float:
+        return seconds_of(lambda: _linear(some, _pack(b, len(some))))
+
+    turned = "" if b.is_contiguous() else " turned"
+    key = f"product {size_class(rows)} x {inner} x {columns}{turned} {_name(a)}"
+    rule = "packed" if packs_everything() else "default"
+    with torch.no_grad():
+        return active().choose(key, rule, {"default": default, "packed": packed}) == "packed"
+
+
+def turned(a: Tensor, other: Tensor) -> Tensor:
+    """``a (rows, n)`` as ``(n, rows)`` for :func:`matmul_turned` with ``other (rows, m)``: in that order in memory where that pays."""
+    return a.t().contiguous() if _turning_pays(a, other) else a.t()
+
+
+def _turning_pays(a: Tensor, other: Tensor) -> bool:
+    rows, n, m = *a.shape, other.shape[1]
+    if not packs(a) or not rows:
+        return False
+    rule = "turned" if packs_everything() else "default"
+    if rows * n * m < LARGE:
+        return rule == "turned"
+    some = _measured_rows(rows, n * m)
+    a, other = a[:some], other[:some]
+
+    def default() -> float:
+        out = a.new_empty(m, n)
+        return seconds_of(lambda: torch.mm(other.t(), a, out=out))
+
+    def by_turning() -> float:
+        out = a.new_empty(m, n)
+        return seconds_of(lambda: out.copy_(_linear(a.t().contiguous(), _pack(other, n)).t()))
+
+    key = f"gradient {size_class(rows)} x {m} x {n} {_name(a)}"
+    with torch.no_grad():
+        return active().choose(key, rule, {"default": default, "turned": by_turning}) == "turned"
 
 
 def matmul_turned(a: Tensor, b_turned: Tensor, out: Tensor) -> Tensor:
     """Writes ``aᵀ @ b`` to ``out (m, n)``, for ``a (rows, m)`` and ``b_turned (n, rows)``, some of the rows of what :func:`turned` gave."""
-    if b_turned.is_contiguous() and _packs_large(a, a.numel() * b_turned.shape[0]):
-        packed = torch.ops.mkldnn._reorder_linear_weight(a.t(), b_turned.shape[0])
-        return out.copy_(torch.ops.mkldnn._linear_pointwise(b_turned, packed, None, "none", [], "").t())
+    large = a.numel() * b_turned.shape[0] >= LARGE
+    if large and b_turned.is_contiguous() and a.stride(-1) == 1 and packs(a):
+        return out.copy_(_linear(b_turned, _pack(a, b_turned.shape[0])).t())
     if len(a) == 1:  # a product over one row is none: 2.5 times as fast at 1024 units
         return torch.mul(a.t(), b_turned.t(), out=out)
     return torch.mm(a.t(), b_turned.t(), out=out)
 
 
-def _packs_large(a: Tensor, multiplications: int) -> bool:
-    return multiplications >= LARGE and a.stride(-1) == 1 and packs_everything() and packs(a)
+def _pack(b: Tensor, rows: int) -> Tensor:
+    """``b (inner, columns)`` laid out for products with so many rows."""
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(b.t(), rows)
+    return packed
+
+
+def _linear(x: Tensor, packed: Tensor, bias: Tensor | None = None) -> Tensor:
+    result: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
+    return result
+
+
+def _measured_rows(rows: int, each: int) -> int:
+    """How many rows are measured with, of ``each`` multiplications: some 10 milliseconds' worth."""
+    return min(rows, max(64, MEASURED // max(1, each)))
+
+
+def _name(tensor: Tensor) -> str:
+    """Data type and threads, which a choice holds for."""
+    return f"{str(tensor.dtype).removeprefix('torch.')} {torch.get_num_threads()} threads"

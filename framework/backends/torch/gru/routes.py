@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from framework.backends.base.choices import active, seconds_of, size_class
 from framework.backends.torch.gru.kernel import run_kernel
 from framework.backends.torch.gru.loop import Cell, Weights, loop
 from framework.backends.torch.gru.scan import scan, scannable
@@ -51,7 +53,8 @@ def choose(given: Sequences, weights: Weights, cell: Cell, use_cudnn: bool) -> R
     - ``cudnn``: on a GPU where cuDNN may and can run the layer.
     - ``loop``: activations whose derivatives are not written by hand (``softmax``, a function of one's own), dropout masks that are
       learned, empty batches, and whatever records or transforms the layer.
-    - ``kernel``: torch's own kernel for a CPU, for small layers without gradients; and what ``torch.jit.trace`` records of a plain layer
+    - ``kernel``: torch's own kernel for a CPU, for small layers without gradients, and in training where a run has measured that it is
+      the faster one; and what ``torch.jit.trace`` records of a plain layer
       without a mask, as it takes sequences of any length afterwards, where the loop has the length that was recorded.
     - ``scan``: everything else.
     """
@@ -65,9 +68,40 @@ def choose(given: Sequences, weights: Weights, cell: Cell, use_cudnn: bool) -> R
         return "cudnn" if use_cudnn else "scan"
     small = batch * weights.units <= KERNEL_SIZE and weights.recurrent_kernel.numel() + weights.kernel.numel() <= KERNEL_WEIGHTS
     wide = given.inputs.dtype in (torch.float32, torch.float64)
-    if small and wide and steps > 1 and fits_kernel(given, cell) and not _differentiated(given, weights):
-        return "kernel"
-    return "scan"
+    if not (small and wide and fits_kernel(given, cell)):
+        return "scan"
+    if not _differentiated(given, weights):
+        return "kernel" if steps > 1 else "scan"
+    return _measured(given, weights, cell)
+
+
+def _measured(given: Sequences, weights: Weights, cell: Cell) -> Route:
+    """The faster way to train a small layer on this machine; the scan where nothing is measured."""
+    masked, dropped = (", masked" if given.mask is not None else ""), (", dropout" if given.input_masks else "")
+    (steps, batch, features), threads = given.inputs.shape, torch.get_num_threads()
+    key = f"training {size_class(steps)} x {batch} x {features} x {weights.units}{masked}{dropped} {given.inputs.dtype} {threads} threads"
+    routes: tuple[Route, Route] = ("scan", "kernel")
+    found = active().choose(key, "scan", {route: partial(_seconds, route, given, weights, cell) for route in routes})
+    return "kernel" if found == "kernel" else "scan"
+
+
+def _seconds(route: Route, given: Sequences, weights: Weights, cell: Cell) -> float:
+    """Of a forward and a backward pass, on copies."""
+
+    def leaf(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.detach().clone().requires_grad_(tensor.requires_grad)
+
+    found = (leaf(one) for one in (given.inputs, given.state, weights.kernel, weights.recurrent_kernel, weights.bias))
+    inputs, state, kernel, recurrent_kernel, bias = found
+    assert inputs is not None and state is not None and kernel is not None and recurrent_kernel is not None
+    copied = replace(given, inputs=inputs, state=state)
+
+    def step() -> None:
+        states, _ = run_route(route, copied, Weights(kernel, recurrent_kernel, bias), cell)
+        states.sum().backward()  # type: ignore[no-untyped-call]
+
+    with torch.enable_grad():
+        return seconds_of(step)
 
 
 def _records_as_kernel(given: Sequences, cell: Cell, use_cudnn: bool) -> bool:
