@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.alone import alone
+from benchmarks.conditions import as_in_a_run
 
 CALLS = 2
 """Calls of a contestant: the second one meets what the first has left."""
@@ -44,13 +45,14 @@ def first_call(make: Callable[..., Callable[[], object]], *arguments: Any) -> Fi
 
 
 def _run(make: Callable[..., Callable[[], object]], arguments: tuple[Any, ...]) -> tuple[float, float, float]:
-    call = make(*arguments)
-    made, started = _peak(), time.perf_counter()
-    call()
-    seconds = time.perf_counter() - started
-    for _ in range(CALLS - 1):
+    with as_in_a_run():
+        call = make(*arguments)
+        made, started = _peak(), time.perf_counter()
         call()
-    return made, _peak(), seconds
+        seconds = time.perf_counter() - started
+        for _ in range(CALLS - 1):
+            call()
+        return made, _peak(), seconds
 
 
 def _peak() -> float:

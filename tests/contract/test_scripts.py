@@ -258,3 +258,35 @@ def test_a_training_step_is_measured_against_a_plain_loop(tmp_path: Path, recipe
     assert 0 < low <= row["ratio"] <= high
     assert row["gatework first s"] > 0 and 0 < row["products alone ms"] <= 1.05 * row["gatework ms"]
     assert "| torch | 30 | torch |" in done.stdout
+
+
+def test_medians_are_of_each_figure(scripts: Any) -> None:
+    runs = [
+        [{"layer": "a", "ms": 3.0, "share": "70%", "of": None}, {"layer": "b", "ms": 1.0, "share": "9%", "of": 2.0}],
+        [{"layer": "a", "ms": 1.0, "share": "90%", "of": None}, {"layer": "b", "ms": 5.0, "share": "7%", "of": 1.0}],
+        [{"layer": "a", "ms": 2.0, "share": "80%", "of": None}, {"layer": "b", "ms": 3.0, "share": "8%", "of": 9.0}],
+    ]
+    expected = [{"layer": "a", "ms": 2.0, "share": "80%", "of": None}, {"layer": "b", "ms": 3.0, "share": "8%", "of": 2.0}]
+    assert scripts("benchmarks.medians").medians(runs) == expected
+
+
+def test_the_work_that_costs_are_held_against_is_that_of_the_products(scripts: Any) -> None:
+    cost, gru = scripts("benchmarks.cost"), scripts("benchmarks.gru")
+    shape = (3, 5, 7, 11)
+    made = sum(one.rows * one.inner * one.columns * one.times for one in gru.products(shape, "training"))
+    of_the_first_state = 3 * 3 * 11 * 11
+    assert cost.work(shape) == made + of_the_first_state
+
+
+def test_costs_are_a_row_for_each_size_and_drawn(scripts: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cost = scripts("benchmarks.cost")
+    monkeypatch.setattr(cost, "CHANGED", {"time": (2, 4), "units": (3, 6)})
+    monkeypatch.setattr(cost, "contestants", lambda shape, *_: {"gatework torch": (lambda: None, None)})
+    monkeypatch.setattr(cost, "in_turns", lambda steps, rounds: {name: float(name) for name in steps})
+    monkeypatch.setattr(cost, "first_call", lambda make, shape, *_: SimpleNamespace(made=1.0, called=1.0 + shape[1]))
+    rows = cost.measure(SimpleNamespace(only="gatework torch", rounds=1))
+    told = [(row["changed"], row["to"], row["ms"], row["MiB"], row["ms grew"]) for row in rows]
+    assert told == [("time", 2, 2e3, 2, None), ("time", 4, 4e3, 4, 2.0), ("units", 3, 3e3, 100, None), ("units", 6, 6e3, 100, 2.0)]
+    assert rows[1]["work grew"] == 2.0
+    cost.draw(rows, tmp_path / "cost.png")
+    assert (tmp_path / "cost.png").read_bytes().startswith(b"\x89PNG")

@@ -29,7 +29,7 @@ def torch_writer(weights: Mapping[str, Any], rows: int, length: int) -> Callable
 
 
 def tensorflow_writer(weights: Mapping[str, Any], rows: int, length: int, compiled: bool) -> Callable[[], object]:
-    """Calls of a stateful Keras model, and ``tf.random.categorical``; in one ``tf.function`` where ``compiled``, as the tutorial has none."""
+    """Calls of a stateful Keras model and ``tf.random.categorical``; in one ``tf.function`` if ``compiled``, as the tutorial has none."""
     import keras
     import tensorflow as tf
 
