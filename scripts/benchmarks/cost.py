@@ -42,7 +42,7 @@ def _series(name: str, size: str, values: tuple[int, ...], rounds: int) -> list[
     for value, shape in shapes.items():
         found = first_call(training_step, shape, name, "float32")
         row: dict[str, Any] = {"layer": name, "changed": size, "to": value, "ms": seconds[str(value)] * 1e3}
-        row |= {"MiB": round(found.called - found.made), "work": work(shape)}
+        row |= {"MiB": round(found.grown), "work": work(shape)}
         before = rows[-1] if rows else None
         for figure in ("ms", "MiB", "work"):
             row[f"{figure} grew"] = row[figure] / before[figure] if before and before[figure] else None

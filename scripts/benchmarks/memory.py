@@ -21,7 +21,7 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         grown = {}
         for name in names:
             found = first_call(training_step, shape, name, arguments.dtype)
-            grown[name] = found.called - found.made
+            grown[name] = found.grown
         for name, value in grown.items():
             row: dict[str, Any] = {"batch, time, features, units": ", ".join(map(str, shape)), "layer": name, "MiB": round(value)}
             native = "torch.nn.GRU" if "torch" in name else "keras.layers.GRU"

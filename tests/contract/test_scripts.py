@@ -283,7 +283,7 @@ def test_costs_are_a_row_for_each_size_and_drawn(scripts: Any, monkeypatch: pyte
     monkeypatch.setattr(cost, "CHANGED", {"time": (2, 4), "units": (3, 6)})
     monkeypatch.setattr(cost, "contestants", lambda shape, *_: {"gatework torch": (lambda: None, None)})
     monkeypatch.setattr(cost, "in_turns", lambda steps, rounds: {name: float(name) for name in steps})
-    monkeypatch.setattr(cost, "first_call", lambda make, shape, *_: SimpleNamespace(made=1.0, called=1.0 + shape[1]))
+    monkeypatch.setattr(cost, "first_call", lambda make, shape, *_: SimpleNamespace(grown=float(shape[1])))
     rows = cost.measure(SimpleNamespace(only="gatework torch", rounds=1))
     told = [(row["changed"], row["to"], row["ms"], row["MiB"], row["ms grew"]) for row in rows]
     assert told == [("time", 2, 2e3, 2, None), ("time", 4, 4e3, 4, 2.0), ("units", 3, 3e3, 100, None), ("units", 6, 6e3, 100, 2.0)]

@@ -18,8 +18,7 @@ def small_counts_as_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes the prepacked product for small matrices too, on every processor."""
     monkeypatch.setattr(products, "SMALLEST", 4)
     monkeypatch.setattr(scans, "LARGE", 1)
-    for module in (products, scans):
-        monkeypatch.setattr(module, "packs_everything", lambda: True)
+    monkeypatch.setattr(scans, "packs_everything", lambda: True)
 
 
 def drawn(*shapes: tuple[int, ...], dtype: torch.dtype = torch.float32) -> list[Tensor]:

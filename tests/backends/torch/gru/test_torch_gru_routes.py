@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from framework.backends.base.choices import Choices, using
 from framework.backends.torch import GRU
 from framework.backends.torch.activations import FUNCTIONS
 from framework.backends.torch.gru import products, routes
@@ -286,7 +288,7 @@ def test_large_products_either_way(everything: bool, monkeypatch: pytest.MonkeyP
     a, b, bias = torch.randn(300, 500), torch.randn(500, 700), torch.randn(700)
     torch.testing.assert_close(matmul(a, b, bias), a @ b + bias, atol=1e-3, rtol=1e-4)
     torch.testing.assert_close(matmul(a, b), a @ b, atol=1e-3, rtol=1e-4)
-    gradients = turned(torch.randn(300, 700))
+    gradients = turned(torch.randn(300, 700), a)
     assert gradients.is_contiguous() is everything
     for part in (gradients, gradients[100:400]):
         out = torch.empty(500, 800)[:, : len(part)]
@@ -336,3 +338,44 @@ def test_gradients_lie_in_memory_as_their_weights_do() -> None:
     layer = GRU(6, input_shape=(3, 4))
     for weight in layer.parameters():
         assert weight.is_contiguous()
+
+
+class Always(Choices):
+    """Takes the first of all ways, or the last, once each has measured itself."""
+
+    def __init__(self, which: int) -> None:
+        super().__init__()
+        self.which, self.asked = which, set[str]()
+
+    def choose(self, key: str, rule: str, ways: Mapping[str, Callable[[], float]]) -> str:
+        assert rule in ways and all(measure() > 0 for measure in ways.values())
+        self.asked.add(key.split(" ")[0] if key[0].isalpha() else "steps")
+        return list(ways)[self.which]
+
+
+@pytest.mark.parametrize("which", [0, -1])
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_layer_trains_the_same_whatever_is_chosen(which: int, masked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "SMALLEST_MEASURED", 1)
+    monkeypatch.setattr(products, "LARGE", 1)
+    torch.manual_seed(0)
+    layer = GRU(11, return_sequences=True, input_shape=(6, 7), seed=1)
+    inputs, gradient = torch.randn(3, 6, 7), torch.randn(3, 6, 11)
+    mask = torch.rand(3, 6) > 0.3 if masked else None
+
+    def trained() -> list[torch.Tensor]:
+        given = inputs.detach().requires_grad_()
+        layer.zero_grad()
+        output = layer(given, mask=mask)
+        output.backward(gradient)
+        assert given.grad is not None
+        return [output.detach(), given.grad, *(weight.grad for weight in layer.parameters() if weight.grad is not None)]
+
+    expected, always = trained(), Always(which)
+    with using(always):
+        found = trained()
+    assert "training" in always.asked
+    if which == 0 and products.packs(inputs):
+        assert always.asked == {"training", "steps", "product", "gradient"}
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
