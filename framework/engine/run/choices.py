@@ -6,13 +6,15 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from framework.backends.base.choices import Choices
 from framework.data.download import cache_folder
+from framework.engine.run.files import write_json
 from framework.engine.run.folder import RunFolder
 from framework.errors import GateworkError
 from framework.files import read_plain, replace_text
@@ -31,14 +33,18 @@ class KeptChoices:
     Args:
         folder: of the run; its file is read if there is one.
         experiment: whether it measures, and where the machine's own file lies.
+        warn: told of a file of the run that is damaged.
     """
 
-    def __init__(self, folder: RunFolder, experiment: Experiment) -> None:
+    def __init__(self, folder: RunFolder, experiment: Experiment, warn: Callable[[str], None] = warnings.warn) -> None:
         self._file = folder.choices
         measuring = experiment.backend.tune and os.environ.get(SWITCH, "1") != "0"
         self._machine = _machine_file(experiment) if measuring else None
         self._begun = self._file.parent.is_dir()
-        known = {**_read(self._machine), **_read(self._file)}
+        own = _read(self._file)
+        if own is None and self._file.exists():
+            warn(f"{self._file} is damaged: what it chose is chosen anew, and the run's numbers may round otherwise from here on")
+        known = {**(_read(self._machine) or {}), **(own or {})}
         self.choices = Choices(known, measuring=measuring, told=self._write)
 
     def begin(self) -> None:
@@ -49,22 +55,22 @@ class KeptChoices:
 
     def _write(self, known: Mapping[str, str]) -> None:
         if self._begun:
-            replace_text(self._file, json.dumps(dict(sorted(known.items())), indent=1) + "\n")
+            write_json(self._file, dict(sorted(known.items())))
         if self._machine is not None:
-            merged = {**known, **_read(self._machine)}  # what another run was first with holds
+            merged = {**known, **(_read(self._machine) or {})}  # what another run was first with holds
             with suppress(OSError):  # it saves measuring again, no more
                 replace_text(self._machine, json.dumps(dict(sorted(merged.items())), indent=1) + "\n")
 
 
-def _read(file: Path | None) -> dict[str, str]:
-    """What a file has; nothing where it is missing or damaged."""
+def _read(file: Path | None) -> dict[str, str] | None:
+    """What a file has; None where it is missing or damaged."""
     if file is None:
-        return {}
+        return None
     try:
         found = json.loads(read_plain(file))
     except (OSError, ValueError):
-        return {}
-    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+        return None
+    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else None
 
 
 def _machine_file(experiment: Experiment) -> Path | None:

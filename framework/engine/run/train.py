@@ -76,7 +76,7 @@ def train(
         for line in (*prepared.task.hints(prepared.plan, experiment), *off_cudnn(prepared.plan, experiment.backend.name)):
             told.message(line)
         keep_freed_memory()
-        kept = KeptChoices(folder, experiment)
+        kept = KeptChoices(folder, experiment, told.warn)
         after.enter_context(using(kept.choices))
         session = Session(experiment, folder, prepared, signals, told, prune)
         session.try_out()

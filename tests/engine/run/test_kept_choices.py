@@ -11,6 +11,7 @@ import pytest
 import framework
 from framework.backends.torch.gru import products
 from framework.engine.run.choices import KeptChoices
+from framework.errors import RunError
 
 pytestmark = pytest.mark.torch
 
@@ -87,3 +88,22 @@ def test_a_damaged_file_of_the_machine_is_measured_anew(small: Any, measured: li
     second = framework.train(small("seed=5"))
     assert kept(second) == kept(first)
     assert json.loads(file.read_text()) == kept(first)
+
+
+def test_a_damaged_file_of_the_run_is_told_and_measured_anew(small: Any, measured: list[float]) -> None:
+    run = framework.train(small("trainer.max_epochs=1"))
+    (run.path / "choices.json").write_text("[")
+    with pytest.warns(UserWarning, match=r"choices\.json is damaged: what it chose is chosen anew"):
+        assert KeptChoices(run.folder, small()).choices.known
+    again = framework.train(small("trainer.max_epochs=2"))
+    assert again.path == run.path and kept(again)
+
+
+def test_a_full_disk_is_one_message(small: Any, measured: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, text: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    begun = KeptChoices(framework.train(small("trainer.max_epochs=1")).folder, small())
+    monkeypatch.setattr("framework.files.replace_text", full)
+    with pytest.raises(RunError, match=r"cannot write .*choices\.json: No space left on device"):
+        begun.choices.choose("another", "a", {"a": lambda: 1.0})

@@ -140,12 +140,14 @@ def matmul_packs(a: Tensor, b: Tensor) -> bool:
     if rows * inner * columns < LARGE or a.stride(-1) != 1 or not packs(a):
         return False
     some = a[: _measured_rows(rows, inner * columns)]
+    share = len(some) / rows
 
     def default() -> float:
-        return seconds_of(lambda: torch.mm(some, b))
+        return seconds_of(lambda: torch.mm(some, b)) / share
 
     def packed() -> float:
-        return seconds_of(lambda: _linear(some, _pack(b, len(some))))
+        made = _pack(b, rows)
+        return seconds_of(lambda: _pack(b, rows)) + seconds_of(lambda: _linear(some, made)) / share
 
     turned = "" if b.is_contiguous() else " turned"
     key = f"product {size_class(rows)} x {inner} x {columns}{turned} {_name(a)}"
@@ -167,15 +169,15 @@ def _turning_pays(a: Tensor, other: Tensor) -> bool:
     if rows * n * m < LARGE:
         return rule == "turned"
     some = _measured_rows(rows, n * m)
-    a, other = a[:some], other[:some]
+    a, other, share = a[:some], other[:some], some / rows
 
     def default() -> float:
         out = a.new_empty(m, n)
-        return seconds_of(lambda: torch.mm(other.t(), a, out=out))
+        return seconds_of(lambda: torch.mm(other.t(), a, out=out)) / share
 
     def by_turning() -> float:
-        out = a.new_empty(m, n)
-        return seconds_of(lambda: out.copy_(_linear(a.t().contiguous(), _pack(other, n)).t()))
+        out, found = a.new_empty(m, n), a.new_ones(n, m)
+        return seconds_of(lambda: _linear(a.t().contiguous(), _pack(other, n))) / share + seconds_of(lambda: out.copy_(found.t()))
 
     key = f"gradient {size_class(rows)} x {m} x {n} {_name(a)}"
     with torch.no_grad():
@@ -204,7 +206,7 @@ def _linear(x: Tensor, packed: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _measured_rows(rows: int, each: int) -> int:
-    """How many rows are measured with, of ``each`` multiplications: some 10 milliseconds' worth."""
+    """How many rows are measured with, of ``each`` multiplications: some 10 milliseconds' worth; the others take as long as these."""
     return min(rows, max(64, MEASURED // max(1, each)))
 
 

@@ -144,9 +144,8 @@ def weight_gradients(
         d_inputs = project_back(first_last(gradients[..., : 3 * units], units), weights.kernel, ())
     elif needed[0]:
         d_inputs = project_back(gradients[..., : 3 * units], last_first(weights.kernel, units), input_masks)
-    by_gate = (
-        turned(gradients.flatten(0, 1), before.flatten(0, 1)) if needed[2] or needed[3] else gradients
-    )  # n, z, r, and the product that r multiplied
+    # n, z, r, and the product that r multiplied.
+    by_gate = turned(gradients.flatten(0, 1), before.flatten(0, 1)) if needed[2] or needed[3] else gradients
     if needed[2]:
         d_kernel = weights.kernel.new_empty(weights.kernel.shape)
         kernel_gradient(inputs, by_gate[:units], input_masks[:1], d_kernel[:, 2 * units :])
