@@ -24,7 +24,7 @@ def test_the_fastest_is_taken_and_measured_once() -> None:
     choices = Choices(told=told.append)
     for _ in range(3):
         assert choices.choose("a product", "slow", ways(asked, slow=2.0, fast=1.0)) == "fast"
-    assert asked == ["slow", "fast"]
+    assert asked == ["slow", "fast"] * 2, "in turns"
     assert told == [{"a product": "fast"}] == [choices.known]
 
 
@@ -58,7 +58,7 @@ def test_threads_that_ask_at_once_measure_once() -> None:
         one.start()
     for one in threads:
         one.join()
-    assert found == ["fast"] * 4 and asked == ["slow", "fast"]
+    assert found == ["fast"] * 4 and asked == ["slow", "fast"] * 2
 
 
 def test_choices_are_in_use_for_a_block() -> None:
@@ -88,3 +88,13 @@ def test_measuring_one_thing_may_choose_another() -> None:
         return 1.0
 
     assert choices.choose("a layer", "only", {"only": layer}) == "only"
+
+
+@pytest.mark.parametrize(("other", "expected"), [(0.97, "rule"), (0.9, "other"), (1.2, "rule")])
+def test_the_rule_stays_unless_another_way_is_clearly_faster(other: float, expected: str) -> None:
+    assert Choices().choose("a product", "rule", ways([], rule=1.0, other=other)) == expected
+
+
+def test_a_moments_noise_decides_nothing() -> None:
+    seconds = {"rule": [9.0, 1.0], "other": [2.0, 2.0]}
+    assert Choices().choose("a product", "rule", {name: (lambda name=name: seconds[name].pop(0)) for name in seconds}) == "rule"

@@ -122,7 +122,7 @@ class Product:
             return seconds_of(partial(_pack, weight, rows)) + calls * seconds_of(partial(_linear, x, made))
 
         turned = "" if weight.is_contiguous() else " turned"
-        key = f"{size_class(calls)} products {rows} x {inputs} x {outputs}{turned} {_name(weight)}"
+        key = f"{size_class(calls)} products {size_class(rows)} x {inputs} x {outputs}{turned} {_name(weight)}"
         with torch.no_grad():
             return active().choose(key, rule, {"default": default, "packed": packed})
 
@@ -150,7 +150,8 @@ def matmul_packs(a: Tensor, b: Tensor) -> bool:
         return seconds_of(lambda: _pack(b, rows)) + seconds_of(lambda: _linear(some, made)) / share
 
     turned = "" if b.is_contiguous() else " turned"
-    key = f"product {size_class(rows)} x {inner} x {columns}{turned} {_name(a)}"
+    # Where it is the gradient of a weight, the inner size is that of the batch: with padding left out, another one at each step.
+    key = f"product {size_class(rows)} x {size_class(inner)} x {size_class(columns)}{turned} {_name(a)}"
     rule = "packed" if packs_everything() else "default"
     with torch.no_grad():
         return active().choose(key, rule, {"default": default, "packed": packed}) == "packed"

@@ -379,3 +379,18 @@ def test_a_layer_trains_the_same_whatever_is_chosen(which: int, masked: bool, mo
         assert always.asked == {"training", "steps", "product", "gradient"}
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+def test_batches_of_many_sizes_are_measured_for_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not products.packs(torch.ones(1)):
+        pytest.skip("there is one way alone")
+    monkeypatch.setattr(products, "LARGE", 1)
+    monkeypatch.setattr(products, "seconds_of", lambda call: 1.0)
+    choices = Choices()
+    with using(choices):
+        for counted in range(260, 500, 7):
+            gradient = torch.ones(counted, 11)
+            matmul(torch.ones(counted, 5), torch.ones(5, 11))
+            matmul(torch.ones(5, counted), gradient)
+            turned(gradient, torch.ones(counted, 5))
+    assert len(choices.known) == 3
