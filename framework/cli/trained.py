@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from framework.decoding.precision import PRECISIONS
 from framework.errors import GateworkError, InputError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", choices=("torch", "tensorflow"), help="backend to run on; the run's own when not given")
     parser.add_argument(
         "--precision",
-        choices=("float32", "bfloat16", "int8"),
+        choices=PRECISIONS,
         default="float32",
         help="of large products: bfloat16 and int8 (torch only) read less memory; the loss they cost is told (%(default)s)",
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from framework.backends.torch.gru.products import PACKED_SIZE, packs
+from framework.backends.torch.gru.products import PACKED_SIZE, pack, packed_product, packs
 from framework.backends.torch.quantized import Quantized
 from framework.decoding.precision import LARGE, Precision
 
@@ -56,6 +56,5 @@ class PreparedProduct:
         made_for = 1 if x.shape[0] == 1 else MANY
         packed = self._packed.get(made_for)
         if packed is None:
-            packed = self._packed[made_for] = torch.ops.mkldnn._reorder_linear_weight(self.kernel.t(), made_for)
-        result: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, packed, self.bias, "none", [], "")
-        return result
+            packed = self._packed[made_for] = pack(self.kernel, made_for)
+        return packed_product(x, packed, self.bias)

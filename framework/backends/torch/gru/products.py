@@ -95,14 +95,14 @@ class Product:
         self.weight, self.bias = weight, bias
         self.packed: Tensor | None = None
         if rows and packs(weight) and self._way(rows, calls) == "packed":
-            self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.t(), rows)
+            self.packed = pack(weight, rows)
         else:
             self.out = weight.new_empty(rows, weight.shape[1])
 
     def __call__(self, x: Tensor) -> Tensor:
         """``(rows, outputs)``."""
         if self.packed is not None:
-            return _linear(x, self.packed, self.bias)
+            return packed_product(x, self.packed, self.bias)
         if self.bias is None:
             return torch.mm(x, self.weight, out=self.out)
         return torch.addmm(self.bias, x, self.weight, out=self.out)
@@ -118,8 +118,8 @@ class Product:
             return calls * seconds_of(lambda: torch.mm(x, weight, out=out))
 
         def packed() -> float:
-            x, made = weight.new_ones(rows, inputs), torch.ops.mkldnn._reorder_linear_weight(weight.t(), rows)
-            return seconds_of(partial(_pack, weight, rows)) + calls * seconds_of(partial(_linear, x, made))
+            x, made = weight.new_ones(rows, inputs), pack(weight, rows)
+            return seconds_of(partial(pack, weight, rows)) + calls * seconds_of(partial(packed_product, x, made))
 
         turned = "" if weight.is_contiguous() else " turned"
         key = f"{size_class(calls)} products {size_class(rows)} x {inputs} x {outputs}{turned} {_name(weight)}"
@@ -130,7 +130,7 @@ class Product:
 def matmul(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """One large product, ``a (rows, inner) @ b (inner, columns) + bias``."""
     if matmul_packs(a, b):
-        return _linear(a, _pack(b, a.shape[0]), bias)
+        return packed_product(a, pack(b, a.shape[0]), bias)
     return torch.mm(a, b) if bias is None else torch.addmm(bias, a, b)
 
 
@@ -146,8 +146,8 @@ def matmul_packs(a: Tensor, b: Tensor) -> bool:
         return seconds_of(lambda: torch.mm(some, b)) / share
 
     def packed() -> float:
-        made = _pack(b, rows)
-        return seconds_of(lambda: _pack(b, rows)) + seconds_of(lambda: _linear(some, made)) / share
+        made = pack(b, rows)
+        return seconds_of(lambda: pack(b, rows)) + seconds_of(lambda: packed_product(some, made)) / share
 
     turned = "" if b.is_contiguous() else " turned"
     # Where it is the gradient of a weight, the inner size is that of the batch: with padding left out, another one at each step.
@@ -178,7 +178,7 @@ def _turning_pays(a: Tensor, other: Tensor) -> bool:
 
     def by_turning() -> float:
         out, found = a.new_empty(m, n), a.new_ones(n, m)
-        return seconds_of(lambda: _linear(a.t().contiguous(), _pack(other, n))) / share + seconds_of(lambda: out.copy_(found.t()))
+        return seconds_of(lambda: packed_product(a.t().contiguous(), pack(other, n))) / share + seconds_of(lambda: out.copy_(found.t()))
 
     key = f"gradient {size_class(rows)} x {m} x {n} {_name(a)}"
     with torch.no_grad():
@@ -189,20 +189,21 @@ def matmul_turned(a: Tensor, b_turned: Tensor, out: Tensor) -> Tensor:
     """Writes ``aᵀ @ b`` to ``out (m, n)``, for ``a (rows, m)`` and ``b_turned (n, rows)``, some of the rows of what :func:`turned` gave."""
     large = a.numel() * b_turned.shape[0] >= LARGE
     if large and b_turned.is_contiguous() and a.stride(-1) == 1 and packs(a):
-        return out.copy_(_linear(b_turned, _pack(a, b_turned.shape[0])).t())
+        return out.copy_(packed_product(b_turned, pack(a, b_turned.shape[0])).t())
     if len(a) == 1:  # a product over one row is none: 2.5 times as fast at 1024 units
         return torch.mul(a.t(), b_turned.t(), out=out)
     return torch.mm(a.t(), b_turned.t(), out=out)
 
 
-def _pack(b: Tensor, rows: int) -> Tensor:
+def pack(b: Tensor, rows: int) -> Tensor:
     """``b (inner, columns)`` laid out for products with so many rows."""
     packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(b.t(), rows)
     return packed
 
 
-def _linear(x: Tensor, packed: Tensor, bias: Tensor | None = None) -> Tensor:
-    result: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
+def packed_product(x: Tensor, packed: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``x (rows, inner)`` times what :func:`pack` made, with ``bias (columns,)``."""
+    result: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, packed, bias, "none", [], "")
     return result
 
 
