@@ -6,7 +6,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -109,12 +109,14 @@ class FileLock:
 
 
 @contextmanager
-def file_lock(path: Path, patience: float = math.inf) -> Iterator[None]:
+def file_lock(path: Path, patience: float = math.inf, waiting: Callable[[], None] | None = None, remove: bool = False) -> Iterator[None]:
     """Holds an exclusive lock on ``path``, which is made where there is none; waits for other processes.
 
     Args:
         path: the file to lock; it stays there, empty.
         patience: seconds to wait at most.
+        waiting: called once, if another holder has to be waited for.
+        remove: whether the file goes with the lock.
 
     Raises:
         RunError: see :meth:`FileLock.acquire`.
@@ -126,13 +128,16 @@ def file_lock(path: Path, patience: float = math.inf) -> Iterator[None]:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
     lock, since = FileLock(path), time.monotonic()
     while not lock.acquire():
+        if waiting is not None:
+            waiting()
+            waiting = None
         if time.monotonic() - since > patience:
             raise TimeoutError(f"another process has held {path} for {patience:.0f} seconds")
         time.sleep(_POLL)
     try:
         yield
     finally:
-        lock.release()
+        lock.release(remove)
 
 
 def is_locked(path: Path) -> bool:

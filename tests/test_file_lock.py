@@ -27,8 +27,13 @@ def test_another_process_holds_it_until_it_is_killed(tmp_path: Path) -> None:
         pass
     killer = threading.Timer(0.3, holder.kill)
     killer.start()
-    with file_lock(path):
+    told: list[str] = []
+    with file_lock(path, waiting=lambda: told.append("waiting"), remove=True):
         assert not killer.is_alive()
+    assert told == ["waiting"] and not path.exists()
+    with file_lock(path, waiting=lambda: told.append("for nobody")):
+        assert path.exists()
+    assert told == ["waiting"]
     holder.wait()
     assert not is_locked(path)
 

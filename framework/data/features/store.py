@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from framework.data.kept import HAS_ROOM, say_waiting
 from framework.errors import DataError, Problem, RunError
 from framework.file_lock import file_lock
 from framework.files import read_json, replace_text
@@ -47,6 +48,7 @@ class FeatureStore:
         self.folder = root / f"{spec.kind}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
         self.dtype = np.dtype("<f2" if spec.dtype == "float16" else "<f4")
         self._identity = identity
+        self._kind = spec.kind
         self._rows: dict[bytes, int] = {}
         self._read = 0
 
@@ -58,11 +60,10 @@ class FeatureStore:
             DataError: the folder cannot be written.
         """
         try:
-            with file_lock(self.folder / LOCK):
+            with file_lock(self.folder / LOCK, waiting=lambda: say_waiting(f"{self._kind} features")):
                 yield
         except RunError as error:
-            hint = "set paths.cache_dir to a folder that can be written and has room"
-            raise DataError(Problem("paths.cache_dir", str(error), hint=hint)) from error
+            raise DataError(Problem("paths.cache_dir", str(error), hint=HAS_ROOM)) from error
 
     @property
     def shape(self) -> tuple[int, int] | None:
@@ -114,8 +115,7 @@ class FeatureStore:
             _write_at(self.folder / VALUES, there * row_bytes, np.ascontiguousarray(values, self.dtype).tobytes())
             _write_at(self.folder / INDEX, there * DIGEST_BYTES, b"".join(digests))
         except OSError as error:
-            hint = "set paths.cache_dir to a folder that can be written and has room"
-            raise DataError(Problem("paths.cache_dir", f"'{self.folder}' cannot be written: {error.strerror}", hint=hint)) from error
+            raise DataError(Problem("paths.cache_dir", f"'{self.folder}' cannot be written: {error.strerror}", hint=HAS_ROOM)) from error
 
     def _check(self, values: NDArray[np.floating[Any]]) -> None:
         known = self.shape

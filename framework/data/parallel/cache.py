@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
-import os
-import secrets
-import shutil
-import time
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from framework.data.download import cache_folder, sha256_of
+from framework.data.kept import kept
 from framework.data.packed import PackedText
 from framework.data.parallel.build import PartText, build
 from framework.data.parallel.pairs_text import Columns
 from framework.data.parallel.processor import PairsProcessor
-from framework.data.parallel.store import STORE_VERSION, PairStore
-from framework.errors import DataError, Problem
-from framework.files import PART
+from framework.data.parallel.store import META, STORE_VERSION, PairStore
+from framework.errors import DataError
+from framework.files import read_json
 from framework.spec.experiment import PathsSpec
 from framework.spec.parallel_text import ParallelTextDataSpec
 
@@ -40,9 +37,6 @@ _SETTINGS = {
     "split",
 }
 """Settings that say what a store holds; the others say how it is put into batches."""
-
-_ABANDONED = 24 * 3600
-"""Seconds after which a half store is one that a killed process has left."""
 
 
 def stored(texts: Sequence[PartText], spec: ParallelTextDataSpec, paths: PathsSpec, processor: PairsProcessor | None) -> PairStore:
@@ -66,7 +60,10 @@ def stored(texts: Sequence[PartText], spec: ParallelTextDataSpec, paths: PathsSp
     if store is None and processor is not None:
         folder = root / _key(read, spec, processor)
         store = PairStore.open(folder)
-    return store or _made(folder, texts, spec, processor)
+    if store is not None:
+        return store
+    make = partial(_make, folder.name, texts, spec, processor)
+    return kept(root, folder.name, f"the pairs of {texts[0].text.name}", partial(PairStore.open, folder), make, PairStore.open)
 
 
 def _identity(one: PartText) -> dict[str, Any]:
@@ -101,43 +98,8 @@ def _key(read: list[dict[str, Any]], spec: ParallelTextDataSpec, processor: Pair
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode("ascii")).hexdigest()[:32]
 
 
-def _made(folder: Path, texts: Sequence[PartText], spec: ParallelTextDataSpec, processor: PairsProcessor | None) -> PairStore:
-    """A new store, which takes its name only when it is whole; of several makers at once the first one's is taken."""
-    part = folder.parent / f"{PART}{secrets.token_hex(6)}"
-    try:
-        part.mkdir(parents=True)
-        _remove_abandoned(folder.parent)
-        build(part, texts, spec, processor)
-        for file in part.iterdir():
-            _sync(file)
-        if folder.exists() and PairStore.open(folder) is None:
-            shutil.rmtree(folder)
-        with contextlib.suppress(OSError):
-            os.rename(part, folder)
-    except OSError as error:
-        hint = "set paths.cache_dir to a folder that can be written and has room"
-        raise DataError(Problem("paths.cache_dir", f"'{folder.parent}' cannot be written: {error.strerror}", hint=hint)) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    store = PairStore.open(folder)
-    if store is None:
-        raise DataError(Problem("paths.cache_dir", f"'{folder}' cannot be read once it is written", hint="set it to another folder"))
-    for note in store.about["left_out"]:
+def _make(name: str, texts: Sequence[PartText], spec: ParallelTextDataSpec, processor: PairsProcessor | None, folder: Path) -> str:
+    build(folder, texts, spec, processor)
+    for note in read_json(folder / META)["left_out"]:
         logging.getLogger("gatework").warning("left out, as they are no pairs: %s", note)
-    return store
-
-
-def _remove_abandoned(root: Path) -> None:
-    for one in root.glob(f"{PART}*"):
-        with contextlib.suppress(OSError):
-            if time.time() - one.stat().st_mtime > _ABANDONED:
-                shutil.rmtree(one, ignore_errors=True)
-
-
-def _sync(file: Path) -> None:
-    """Puts a file on the disk: a store whose sizes are right is taken for whole."""
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return name
