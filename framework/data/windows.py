@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +15,16 @@ from framework.data.batches import Batch
 from framework.data.stream import Tokens
 from framework.errors import DataError
 
+_DRAWN = 1 << 16
+"""Numbers that are drawn together; the same ones however many."""
+
 
 @dataclass(frozen=True, eq=False)
 class ShuffledWindows:
     """Windows of ``sequence_length + 1`` tokens that do not overlap, in a new random order each epoch.
 
     A window's inputs are all its tokens but the last, its targets all but the first. What is left at the stream's end, less
-    than a window, is not read. Nothing but the order, 8 bytes a window, is held in memory: a batch is made when it is asked for.
+    than a window, is not read. Nothing but the order, 4 bytes a window, is held in memory: a batch is made when it is asked for.
 
     The order of an epoch is one permutation of all windows, drawn from ``numpy.random.default_rng((seed, epoch))``; with a
     ``shuffle_buffer``, the one that :func:`buffered_order` draws from the same generator.
@@ -55,21 +61,29 @@ class ShuffledWindows:
         """Batches of one epoch from position ``start`` on; ``tokens``, targets ``(batch, sequence_length) int32``."""
         length = self.sequence_length + 1
         windows = self.stream[: self.windows * length].reshape(self.windows, length)
-        order = self._order(epoch)
 
-        def batch(step: int) -> Batch:
-            rows = windows[order[step * self.batch_size : (step + 1) * self.batch_size]]
+        def batch(_: int, numbers: NDArray[np.integer[Any]]) -> Batch:
+            rows = windows[numbers]
             return Batch({"tokens": rows[:, :-1].astype(np.int32)}, rows[:, 1:].astype(np.int32))
 
-        return map(batch, steps_from(start, self.steps))
+        return map(batch, steps_from(start, self.steps), self._numbers(epoch, start * self.batch_size))
 
-    def _order(self, epoch: int) -> NDArray[np.int64]:
+    def _numbers(self, epoch: int, start: int) -> Iterator[NDArray[np.integer[Any]]]:
+        """The windows of each batch, from the window at place ``start`` of the epoch's order on."""
+        places = range(start, self.windows, self.batch_size)
         if self.seed is None:
-            return np.arange(self.windows)
+            for place in places:
+                yield np.arange(place, min(place + self.batch_size, self.windows))
+            return
         generator = np.random.default_rng((self.seed, epoch))
         if self.shuffle_buffer is None:
-            return generator.permutation(self.windows)
-        return buffered_order(self.windows, self.shuffle_buffer, generator)
+            order = permutation(self.windows, generator)
+            for place in places:
+                yield order[place : place + self.batch_size]
+            return
+        drawn = islice(buffered_order(self.windows, self.shuffle_buffer, generator), start, None)
+        while numbers := list(islice(drawn, self.batch_size)):
+            yield np.array(numbers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,12 +124,19 @@ class ContiguousWindows:
         return map(batch, steps_from(start, self.steps))
 
 
-def buffered_order(count: int, buffer: int, generator: np.random.Generator) -> NDArray[np.int64]:
+def permutation(count: int, generator: np.random.Generator) -> NDArray[np.uint32] | NDArray[np.int64]:
+    """The numbers ``0 … count - 1`` as ``generator.permutation(count)`` orders them, in 4 bytes each where they fit."""
+    order = np.arange(count, dtype=np.uint32) if count <= 2**32 else np.arange(count, dtype=np.int64)
+    generator.shuffle(order)
+    return order
+
+
+def buffered_order(count: int, buffer: int, generator: np.random.Generator) -> Iterator[int]:
     """A shuffle of ``0 … count - 1`` through a buffer, as an input pipeline that reads its data in order has it.
 
     The buffer is filled with the first numbers. Then one of those in it is drawn, each with the same chance, and the next number
     takes its place, until none is left in the buffer. A number is therefore never drawn more than ``buffer - 1`` places before its
-    own; with a buffer for all of them, every order has the same chance.
+    own; with a buffer for all of them, every order has the same chance. Nothing but the buffer is held in memory.
 
     Args:
         count: numbers to shuffle.
@@ -123,24 +144,24 @@ def buffered_order(count: int, buffer: int, generator: np.random.Generator) -> N
         generator: gives the draws, one a number.
 
     Returns:
-        ``(count,) int64``, each number once.
+        Each number once.
 
     Source: ``tf.data.Dataset.shuffle(buffer_size)``, as TensorFlow documents it.
     """
     size = min(buffer, count)
-    held = list(range(size))
-    order = np.empty(count, np.int64)
-    slots = generator.integers(np.minimum(size, count - np.arange(count)))
-    for place, slot in enumerate(slots.tolist()):
-        order[place] = held[slot]
-        following = size + place
-        if following < count:
-            held[slot] = following
-        else:  # nothing left to read: the last of the buffer fills the gap
-            last = held.pop()
-            if slot < len(held):
-                held[slot] = last
-    return order
+    held = array("q", range(size))
+    following = size
+    for start in range(0, count, _DRAWN):
+        left = count - np.arange(start, min(start + _DRAWN, count))
+        for slot in generator.integers(np.minimum(size, left)).tolist():
+            yield held[slot]
+            if following < count:
+                held[slot] = following
+                following += 1
+            else:  # nothing left to read: the last of the buffer fills the gap
+                last = held.pop()
+                if slot < len(held):
+                    held[slot] = last
 
 
 def steps_from(start: int, steps: int) -> range:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from unittest import mock
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framework.data.windows import ShuffledWindows, buffered_order
+from framework.data import windows as windows_module
+from framework.data.windows import ShuffledWindows, buffered_order, permutation
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -67,7 +69,7 @@ def reference_order(count: int, draws: list[int], buffer: int) -> list[int]:
 
 @given(st.integers(0, 60), st.integers(1, 70), SEEDS)
 def test_a_buffer_is_filled_drawn_from_and_filled_again(count: int, buffer: int, seed: int) -> None:
-    order = buffered_order(count, buffer, np.random.default_rng(seed)).tolist()
+    order = list(buffered_order(count, buffer, np.random.default_rng(seed)))
     sizes = [min(buffer, count - place) for place in range(count)]
     draws = np.random.default_rng(seed).integers(sizes).tolist() if count else []
     assert order == reference_order(count, draws, buffer)
@@ -75,11 +77,25 @@ def test_a_buffer_is_filled_drawn_from_and_filled_again(count: int, buffer: int,
     assert all(window < place + buffer for place, window in enumerate(order)), "nothing is drawn before it is read"
 
 
+@given(st.integers(0, 300), st.integers(1, 310), SEEDS, st.integers(1, 40))
+def test_draws_are_the_same_however_many_are_made_together(count: int, buffer: int, seed: int, together: int) -> None:
+    draws = np.random.default_rng(seed).integers(np.minimum(min(buffer, count), count - np.arange(count))).tolist() if count else []
+    with mock.patch.object(windows_module, "_DRAWN", together):
+        assert list(buffered_order(count, buffer, np.random.default_rng(seed))) == reference_order(count, draws, buffer)
+
+
+@given(st.integers(0, 5000), SEEDS)
+def test_a_permutation_of_small_numbers_is_that_of_numpy(count: int, seed: int) -> None:
+    order = permutation(count, np.random.default_rng(seed))
+    assert order.dtype == np.uint32
+    np.testing.assert_array_equal(order, np.random.default_rng(seed).permutation(count))
+
+
 def test_a_buffer_of_one_keeps_the_order_and_one_for_all_gives_every_order_its_chance() -> None:
-    assert buffered_order(9, 1, np.random.default_rng(3)).tolist() == list(range(9))
+    assert list(buffered_order(9, 1, np.random.default_rng(3))) == list(range(9))
     generator = np.random.default_rng(0)
-    drawn = Counter(tuple(buffered_order(4, 4, generator).tolist()) for _ in range(24 * 200))
+    drawn = Counter(tuple(buffered_order(4, 4, generator)) for _ in range(24 * 200))
     assert len(drawn) == 24
     assert sum((seen - 200) ** 2 / 200 for seen in drawn.values()) < 49.7  # chi-squared with 23 degrees of freedom: p > 0.001
-    whole = [buffered_order(50, buffer, np.random.default_rng(1)).tolist() for buffer in (50, 51, 10**30)]
+    whole = [list(buffered_order(50, buffer, np.random.default_rng(1))) for buffer in (50, 51, 10**30)]
     assert whole[0] == whole[1] == whole[2]

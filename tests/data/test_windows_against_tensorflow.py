@@ -20,6 +20,6 @@ def test_a_buffer_mixes_as_tensorflows_does() -> None:
     generator = np.random.default_rng(2)
     for order in theirs.as_numpy_iterator():
         found[0, np.arange(count), order] += 1 / times
-        found[1, np.arange(count), buffered_order(count, buffer, generator)] += 1 / times
+        found[1, np.arange(count), list(buffered_order(count, buffer, generator))] += 1 / times
     assert np.abs(found[0] - found[1]).max() < 5 * np.sqrt(2 * 0.25 / times)
     assert np.array_equal(found[0] == 0, found[1] == 0), "the same places are out of reach"
