@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from encodings.aliases import aliases
 from itertools import chain
 from pathlib import Path
+from typing import Protocol
 
-from framework.data.packed import PackedText
 from framework.errors import DataError, Problem, nearest
 
 PIECE = 1 << 18
@@ -23,7 +23,15 @@ _MARKS = (
 )
 
 
-def read_files(files: Iterable[Path | PackedText], encoding: str) -> Iterator[str]:
+class Blocks(Protocol):
+    """What gives a text's bytes itself, such as one within an archive; messages call it what ``str`` does."""
+
+    def blocks(self, size: int) -> Iterator[bytes]:
+        """The text in blocks of at most ``size`` bytes."""
+        ...
+
+
+def read_files(files: Iterable[Path | Blocks], encoding: str) -> Iterator[str]:
     r"""The files' text, one after the other, in pieces.
 
     A byte-order mark at a file's start is left out. Line ends become ``\n``, whether they were ``\n``, ``\r\n`` or ``\r``.
@@ -65,7 +73,7 @@ def even_pieces(pieces: Iterable[str]) -> Iterator[str]:
         yield "".join(held)
 
 
-def read_lines(file: Path | PackedText, encoding: str) -> Iterator[str]:
+def read_lines(file: Path | Blocks, encoding: str) -> Iterator[str]:
     """A file's lines without their ends; a last line end begins no further line.
 
     Raises:
@@ -106,7 +114,7 @@ def _decoder_name(encoding: str) -> str:
     return "utf-8-sig" if name == "utf-8" else name
 
 
-def _read_file(file: Path | PackedText, decoder_name: str, encoding: str) -> Iterator[str]:
+def _read_file(file: Path | Blocks, decoder_name: str, encoding: str) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder(decoder_name)()
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     wide = decoder_name.startswith(("utf-16", "utf-32"))
@@ -128,8 +136,8 @@ def _read_file(file: Path | PackedText, decoder_name: str, encoding: str) -> Ite
         raise DataError(f"'{file}' cannot be read: {error.strerror or error}") from error
 
 
-def _blocks(file: Path | PackedText, size: int) -> Iterator[bytes]:
-    if isinstance(file, PackedText):
+def _blocks(file: Path | Blocks, size: int) -> Iterator[bytes]:
+    if not isinstance(file, Path):
         yield from file.blocks(size)
         return
     with file.open("rb") as stream:
@@ -137,12 +145,12 @@ def _blocks(file: Path | PackedText, size: int) -> Iterator[bytes]:
             yield block
 
 
-def _no_text(file: Path | PackedText, encoding: str, offset: int, what: str, hint: str) -> DataError:
+def _no_text(file: Path | Blocks, encoding: str, offset: int, what: str, hint: str) -> DataError:
     message = f"'{file}' is no {encoding} text: the byte at offset {offset:,} {what}"
     return DataError(Problem("", message, hint=hint))
 
 
-def _mark_hint(file: Path | PackedText) -> str:
+def _mark_hint(file: Path | Blocks) -> str:
     head = next(_blocks(file, 4), b"")
     for mark, name in _MARKS:
         if head.startswith(mark):

@@ -1,9 +1,11 @@
-"""From pieces of text to one array of token numbers and their vocabulary, in one pass."""
+"""From pieces of text to one array or file of token numbers and their vocabulary, in one pass."""
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Iterable, Iterator
-from typing import Protocol, cast
+from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,10 @@ from framework.data.vocabulary import UnknownTokens, Vocabulary
 from framework.errors import DataError, Problem
 from framework.spec.data import TextDataSpec
 
-Tokens = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.int32]
+Tokens = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32]
 """Token numbers in the smallest type that holds them, ``(tokens,)``."""
+
+_TYPES: tuple[np.dtype[Any], ...] = (np.dtype("u1"), np.dtype("<u2"), np.dtype("<u4"))
 
 _UNICODE = 0x110000
 
@@ -23,19 +27,44 @@ _UNICODE = 0x110000
 def read_tokens(pieces: Iterable[str], spec: TextDataSpec, vocabulary: Vocabulary | None = None) -> tuple[Vocabulary, Tokens]:
     """The vocabulary of the whole text, and its first ``spec.max_tokens`` tokens.
 
+    Memory: the array of tokens, plus a few MB.
+
+    Args:
+        pieces: see :func:`write_tokens`.
+        spec: likewise.
+        vocabulary: likewise.
+
+    Returns:
+        The vocabulary, and the tokens ``(tokens,)``, read-only.
+
+    Raises:
+        UnknownTokens: see :func:`write_tokens`.
+        DataError: likewise.
+    """
+    file = io.BytesIO()
+    vocabulary, dtype = write_tokens(pieces, spec, vocabulary, file)
+    return vocabulary, np.frombuffer(file.getvalue(), dtype)
+
+
+def write_tokens(
+    pieces: Iterable[str], spec: TextDataSpec, vocabulary: Vocabulary | None, file: IO[bytes]
+) -> tuple[Vocabulary, np.dtype[Any]]:
+    """Numbers the first ``spec.max_tokens`` tokens of a text, by the vocabulary of the whole text.
+
     The vocabulary is that of the whole text, whatever ``max_tokens`` says, so that a short trial has the same model as the
     whole run, and that of all parts, held-out ones included, as in the tutorials.
 
-    Memory: the array of tokens, plus a few MB.
+    Memory: a few MB, and the different tokens.
 
     Args:
         pieces: the text, in pieces of any length.
         spec: ``level``, ``lowercase``, ``unknown``, ``max_vocabulary`` and ``max_tokens`` count here.
         vocabulary: numbers the tokens, in place of one made of this text, such as that of a trained model.
+        file: empty, to be written to and read; it holds nothing but the tokens in the end, one after the other.
 
     Returns:
-        The vocabulary, and the tokens ``(tokens,)``, read-only, as uint8, uint16 or int32. The same text with its own vocabulary
-        gives the same array, given or made.
+        The vocabulary, and the tokens' type: uint8, uint16 or uint32 with the lowest byte first. The same text with its own vocabulary
+        gives the same tokens, given or made.
 
     Raises:
         UnknownTokens: ``vocabulary`` lacks some of the text's tokens, and has no ``[UNK]``.
@@ -46,17 +75,19 @@ def read_tokens(pieces: Iterable[str], spec: TextDataSpec, vocabulary: Vocabular
         raise DataError(Problem("data.max_vocabulary", "leaves tokens out, but data.unknown is 'error'", hint=hint))
     numbering: _Numbering = _Characters() if spec.level == "character" else _Words()
     counts = np.zeros(0, np.int64)
-    kept = _Growing()
+    kept = _Growing(file)
     for piece in _prepared(pieces, spec):
         ids = numbering.number(piece)
-        counts = _add(counts, np.bincount(ids))
+        if spec.max_vocabulary is not None:
+            counts = _add(counts, np.bincount(ids))
         room = ids.size if spec.max_tokens is None else spec.max_tokens - kept.size
         kept.append(ids[:room])
     if not kept.size:
         raise DataError("the text is empty: there is no token to train on")
     tokens = numbering.tokens()
     vocabulary = vocabulary or _vocabulary_of(tokens, counts[1:], spec)
-    return vocabulary, kept.finish(_final_numbers(tokens, vocabulary))
+    kept.finish(_final_numbers(tokens, vocabulary))
+    return vocabulary, kept.dtype
 
 
 def _prepared(pieces: Iterable[str], spec: TextDataSpec) -> Iterator[str]:
@@ -141,11 +172,16 @@ class _Words(dict[str, int]):
 
 
 class _Growing:
-    """An array that grows in place, so that the tokens are never held twice."""
+    """Numbers in a file that grows, in the smallest type that holds all of them, so that they are never held twice.
 
-    def __init__(self) -> None:
-        self._array: Tokens = np.empty(0, np.uint8)
+    Args:
+        file: empty, to be written to and read.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
         self._largest = 0
+        self.dtype = _TYPES[0]
         self.size = 0
 
     def append(self, ids: NDArray[np.int32]) -> None:
@@ -153,28 +189,34 @@ class _Growing:
             return
         self._largest = max(self._largest, int(ids.max()))
         self._make_room_for(self._largest)
-        end = self.size + ids.size
-        if end > self._array.size:
-            self._array.resize(end + end // 8 + PIECE, refcheck=False)
-        self._array[self.size : end] = ids
-        self.size = end
+        self._file.write(ids.astype(self.dtype).data)
+        self.size += ids.size
 
-    def finish(self, final: NDArray[np.int32]) -> Tokens:
-        """The array with every number ``n`` replaced by ``final[n]``, cut to its size and closed."""
-        self._array.resize(self.size, refcheck=False)
+    def finish(self, final: NDArray[np.int32]) -> None:
+        """Replaces every number ``n`` by ``final[n]``, in the file itself."""
         self._make_room_for(int(final[: self._largest + 1].max()))  # the first few tokens may have large numbers
         for start in range(0, self.size, PIECE):
-            self._array[start : start + PIECE] = final[self._array[start : start + PIECE]]
-        self._array.flags.writeable = False
-        return self._array
+            self._write(start, final[self._read(start)].astype(self.dtype))
+        self._file.flush()
 
     def _make_room_for(self, number: int) -> None:
-        needed = _smallest(number)
-        if np.dtype(needed).itemsize > self._array.dtype.itemsize:
-            self._array = cast(Tokens, self._array.astype(needed))
+        narrow, self.dtype = self.dtype, max(self.dtype, _smallest(number), key=lambda dtype: dtype.itemsize)
+        if self.dtype == narrow:
+            return
+        # The last block first: none is written over before it is read.
+        for start in reversed(range(0, self.size, PIECE)):
+            self._write(start, self._read(start, narrow).astype(self.dtype))
+        self._file.seek(0, os.SEEK_END)
+
+    def _read(self, start: int, dtype: np.dtype[Any] | None = None) -> NDArray[Any]:
+        dtype = dtype or self.dtype
+        self._file.seek(start * dtype.itemsize)
+        return np.frombuffer(self._file.read(min(PIECE, self.size - start) * dtype.itemsize), dtype)
+
+    def _write(self, start: int, numbers: NDArray[Any]) -> None:
+        self._file.seek(start * self.dtype.itemsize)
+        self._file.write(numbers.data)
 
 
-def _smallest(largest: int) -> type[np.uint8] | type[np.uint16] | type[np.int32]:
-    if largest <= np.iinfo(np.uint8).max:
-        return np.uint8
-    return np.uint16 if largest <= np.iinfo(np.uint16).max else np.int32
+def _smallest(largest: int) -> np.dtype[Any]:
+    return next(dtype for dtype in _TYPES if largest <= np.iinfo(dtype).max)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-
-import numpy as np
+from typing import cast
 
 from framework.data.batches import Batches
 from framework.data.corpus import CORPORA
 from framework.data.download import find_download
 from framework.data.files import find_files
+from framework.data.numbered_text import NumberedText
 from framework.data.places import first_places
 from framework.data.prepared import PreparedData, check_declared_sizes
 from framework.data.processor import TextProcessor
-from framework.data.reading import read_files
 from framework.data.stream import Tokens, read_tokens
+from framework.data.text_source import CorpusText, FileText, TextSource
+from framework.data.token_file import kept_tokens
 from framework.data.vocabulary import UnknownTokens, Vocabulary
 from framework.data.windows import ContiguousWindows, ShuffledWindows
 from framework.errors import DataError, Problem
@@ -27,6 +27,9 @@ from framework.spec.experiment import PathsSpec
 
 OFFLINE = "data=python_source"
 """Override that chooses a text without download."""
+
+IN_MEMORY = 2**25
+"""Bytes of a text (characters, if it is in no file) whose tokens are held in memory; those of a longer one lie in a file in the cache."""
 
 _LOOKED_AT = 1000
 _LONGEST_OPENING = 30
@@ -39,7 +42,8 @@ _DIGEST_VERSION = 1
 def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int | None, processor: TextProcessor | None = None) -> PreparedData:
     """Read the text, number its tokens and cut it into windows.
 
-    The text is held once, as token numbers of 1, 2 or 4 bytes; windows are views of it, and batches are made when asked for.
+    The text is held once, as token numbers of 1, 2 or 4 bytes, in memory or, where it is long, in a file that is made in one pass over
+    the text and kept in the cache; windows are views of it, and batches are made when asked for.
 
     Args:
         spec: what to read and how to cut it.
@@ -54,15 +58,16 @@ def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int | None, process
     Raises:
         UnknownTokens: ``processor`` lacks tokens of the text; they and their places are named.
         DataError: the text is missing, unreadable, empty or too short, has nothing but one token again and again, or has another vocabulary
-            than the config declares.
+            than the config declares; or it is long, and the cache cannot be written.
     """
-    text, source = _find_text(spec, paths)
+    text = _find_text(spec, paths)
     known = None if processor is None else processor.vocabulary
     try:
-        vocabulary, stream = read_tokens(read_files(text, spec.encoding) if isinstance(text, list) else text, spec, known)
+        numbered = _numbered(text, spec, paths, known)
     except UnknownTokens as error:
-        places = first_places(_parts(spec, paths), error.tokens, spec.level, spec.lowercase)
+        places = first_places(text.parts(), error.tokens, spec.level, spec.lowercase)
         raise UnknownTokens(error.tokens, error.vocabulary, places) from error
+    vocabulary, stream = numbered.vocabulary, numbered.tokens
     _check_choice(vocabulary)
     sizes = {"tokens": vocabulary.size}
     check_declared_sizes(spec, sizes)
@@ -73,42 +78,46 @@ def prepare_text(spec: TextDataSpec, paths: PathsSpec, seed: int | None, process
         _check_length(validation, "validation", spec)
     return PreparedData(
         sizes=sizes,
-        digest=_digest(spec, vocabulary, stream),
+        digest=numbered.digest(_head(spec, vocabulary)),
         processor=TextProcessor(vocabulary),
         splits={
             "train": _batches(train, spec, seed),
             **({"validation": _batches(validation, spec, None)} if spec.validation_fraction > 0 else {}),
         },
         tokens=int(stream.size),
-        source=source,
-        figures={"characters_per_token": _characters_per_token(vocabulary, stream)},
+        source=text.name,
+        figures={"characters_per_token": numbered.characters / stream.size},
         opening=_opening(vocabulary, train),
     )
 
 
-def _find_text(spec: TextDataSpec, paths: PathsSpec) -> tuple[list[Path] | Iterable[str], str]:
-    """The files with the text, or the text itself in pieces; and where it comes from, for people.
+def _find_text(spec: TextDataSpec, paths: PathsSpec) -> TextSource:
+    """Where the text is.
 
     Raises:
-        DataError: nothing says where the text is, or it is not there.
+        DataError: nothing says where, or it is not there.
     """
     if spec.path is not None:
         files = find_files(spec.path)
-        return files, _describe(files)
-    if spec.corpus is not None:
-        text = CORPORA.named(spec.corpus)()
-        return find_files(text) if isinstance(text, Path) else text, f"corpus {spec.corpus}"
-    if spec.download is not None:
-        file = find_download(spec.download, paths, OFFLINE)
-        return [file], str(file)
-    hint = f"set data.path=FILE, or choose {OFFLINE}"
-    raise DataError(Problem("data.path", "is missing", expected="a file, folder or glob of text files", hint=hint))
+    elif spec.corpus is not None:
+        read = CORPORA.named(spec.corpus)
+        given = read()
+        if not isinstance(given, Path):
+            return CorpusText(spec.corpus, cast(Callable[[], Iterable[str]], read), given)
+        return FileText(find_files(given), spec.encoding, paths, f"corpus {spec.corpus}")
+    elif spec.download is not None:
+        files = [find_download(spec.download, paths, OFFLINE)]
+    else:
+        hint = f"set data.path=FILE, or choose {OFFLINE}"
+        raise DataError(Problem("data.path", "is missing", expected="a file, folder or glob of text files", hint=hint))
+    return FileText(files, spec.encoding, paths)
 
 
-def _parts(spec: TextDataSpec, paths: PathsSpec) -> list[tuple[str, Iterable[str]]]:
-    """Each file's name and its text; an empty name for a text that is in no file."""
-    text, _ = _find_text(spec, paths)
-    return [(str(file), read_files([file], spec.encoding)) for file in text] if isinstance(text, list) else [("", text)]
+def _numbered(text: TextSource, spec: TextDataSpec, paths: PathsSpec, vocabulary: Vocabulary | None) -> NumberedText:
+    held = text.held(IN_MEMORY)
+    if held is None:
+        return kept_tokens(text, spec, paths, vocabulary)
+    return NumberedText(*read_tokens(held, spec, vocabulary))
 
 
 def _opening(vocabulary: Vocabulary, stream: Tokens) -> str:
@@ -119,18 +128,6 @@ def _opening(vocabulary: Vocabulary, stream: Tokens) -> str:
     line = next((line.strip() for line in lines if line.strip()), "")
     words = re.match(r"\S+(?: +\S+){0,2}", line)
     return words[0][:_LONGEST_OPENING].rstrip() if words else ""
-
-
-def _characters_per_token(vocabulary: Vocabulary, stream: Tokens) -> float:
-    """``[UNK]`` counts as one character: what it stands for is not known any more."""
-    if vocabulary.level == "character":
-        return 1.0
-    lengths = [1 if number == vocabulary.unknown_id else len(token) for number, token in enumerate(vocabulary.tokens)]
-    return float(np.bincount(stream, minlength=vocabulary.size) @ np.array(lengths)) / stream.size
-
-
-def _describe(files: list[Path]) -> str:
-    return str(files[0]) if len(files) == 1 else f"{len(files):,} files, {files[0]} to {files[-1]}"
 
 
 def _batches(stream: Tokens, spec: TextDataSpec, seed: int | None) -> Batches:
@@ -167,12 +164,10 @@ def _check_length(stream: Tokens, part: str, spec: TextDataSpec) -> None:
     raise DataError(problem)
 
 
-def _digest(spec: TextDataSpec, vocabulary: Vocabulary, stream: Tokens) -> str:
+def _head(spec: TextDataSpec, vocabulary: Vocabulary) -> bytes:
+    """All but the tokens that the data's digest is made of."""
     settings = spec.model_dump(include={"batch_size", "drop_remainder", "validation_fraction", "sequence_length", "order"})
     if spec.shuffle_buffer is not None:
         settings["shuffle_buffer"] = spec.shuffle_buffer
     head = {"version": _DIGEST_VERSION, "tokens": vocabulary.tokens, "level": vocabulary.level, "settings": settings}
-    digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode("ascii"))
-    # The type follows from the number of different tokens, so the same text gives the same bytes.
-    digest.update(np.ascontiguousarray(stream, stream.dtype.newbyteorder("<")).data)
-    return digest.hexdigest()
+    return json.dumps(head, sort_keys=True).encode("ascii")

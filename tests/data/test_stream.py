@@ -52,7 +52,7 @@ def test_tokens_are_those_of_a_plain_loop(
 
 @pytest.mark.parametrize(
     ("different", "replace", "dtype"),
-    [(254, True, np.uint8), (255, False, np.uint8), (256, True, np.uint16), (256, False, np.uint16), (70_000, True, np.int32)],
+    [(254, True, np.uint8), (255, False, np.uint8), (256, True, np.uint16), (256, False, np.uint16), (70_000, True, np.uint32)],
 )
 def test_tokens_lie_in_the_smallest_type_that_holds_them(different: int, replace: bool, dtype: type[np.generic]) -> None:
     text = "".join(chr(0x10000 + number) for number in range(different))
