@@ -8,6 +8,7 @@
     .venv/bin/python scripts/benchmark.py generate --run last    # tokens a second, one prompt and many at once
     .venv/bin/python scripts/benchmark.py translate --run last   # sentences a second, greedily and by beam search
     .venv/bin/python scripts/benchmark.py features               # features of images: speed, memory, and what a kill costs
+    .venv/bin/python scripts/benchmark.py corpus                 # a text of 2 GB: memory, and time of the first and second start
 
 Nothing is measured while the machine is busy with something else; what it is busy with is named. Memory that is freed is kept by the
 process, and ways to compute are chosen by measuring, as in a run of Gatework; the former holds for all that is measured.
@@ -21,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from benchmarks import cost, features, generate, gru, memory, step, translate
+from benchmarks import corpus, cost, features, generate, gru, memory, step, translate
 from benchmarks.conditions import as_in_a_run
 from benchmarks.medians import medians
 from benchmarks.quiet import require_quiet
@@ -35,6 +36,7 @@ SUBJECTS = {
     "generate": generate,
     "translate": translate,
     "features": features,
+    "corpus": corpus,
 }
 
 
@@ -50,7 +52,10 @@ def main() -> int:
     )
     parser.add_argument("--only", help="gru, memory, cost, step, translate: contestants, separated by commas")
     parser.add_argument("--recipe", default="text_generation", help="step: the recipe (%(default)s)")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="key=value", help="step, features: an override")
+    parser.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="key=value", help="step, features, corpus: an override"
+    )
+    parser.add_argument("--megabytes", type=int, default=2000, help="corpus: size of the long text (%(default)s)")
     parser.add_argument("--run", default="last", help="generate, translate: the run to write with")
     parser.add_argument("--runs-dir", default="runs", help="generate, translate: folder of all runs")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")

@@ -29,10 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
+    from rich.console import Console
+
     from framework.cli.warning import warn
     from framework.engine.model.evaluate import evaluate_run
+    from framework.report.preparing import preparation_progress
 
-    result = evaluate_run(arguments.run, arguments.split, arguments.runs_dir, warn, arguments.overrides, not arguments.no_scores)
+    with preparation_progress(Console(stderr=True)):
+        result = evaluate_run(arguments.run, arguments.split, arguments.runs_dir, warn, arguments.overrides, not arguments.no_scores)
     if arguments.json:
         print(json.dumps(result, indent=2))
     else:

@@ -25,12 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
+    from rich.console import Console
+
     from framework.engine.run.planning import plan_only, with_lengths, with_sizes
     from framework.engine.run.prepare import known_data
     from framework.report.explain import explain_json, print_explanation
+    from framework.report.preparing import preparation_progress
 
     loaded = load(arguments.overrides, arguments.config_dir)
-    known = known_data(loaded.experiment)
+    with preparation_progress(Console(stderr=True)):
+        known = known_data(loaded.experiment)
     missing = [name for name in loaded.experiment.data.size_names if name not in known.sizes]
     if missing:
         names = ", ".join(missing)
