@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -46,6 +46,7 @@ class ShuffledWindows:
     drop_remainder: bool
     seed: int | None
     shuffle_buffer: int | None = None
+    _orders: dict[int, NDArray[np.integer[Any]]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def windows(self) -> int:
@@ -75,15 +76,21 @@ class ShuffledWindows:
             for place in places:
                 yield np.arange(place, min(place + self.batch_size, self.windows))
             return
-        generator = np.random.default_rng((self.seed, epoch))
         if self.shuffle_buffer is None:
-            order = permutation(self.windows, generator)
+            order = self._order(self.seed, epoch)
             for place in places:
                 yield order[place : place + self.batch_size]
             return
-        drawn = islice(buffered_order(self.windows, self.shuffle_buffer, generator), start, None)
+        drawn = islice(buffered_order(self.windows, self.shuffle_buffer, np.random.default_rng((self.seed, epoch))), start, None)
         while numbers := list(islice(drawn, self.batch_size)):
             yield np.array(numbers)
+
+    def _order(self, seed: int, epoch: int) -> NDArray[np.integer[Any]]:
+        """Kept for the latest epoch: an epoch is begun several times, and twenty million windows take more than a second each time."""
+        if epoch not in self._orders:
+            self._orders.clear()
+            self._orders[epoch] = permutation(self.windows, np.random.default_rng((seed, epoch)))
+        return self._orders[epoch]
 
 
 @dataclass(frozen=True, eq=False)

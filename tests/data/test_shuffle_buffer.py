@@ -77,6 +77,15 @@ def test_a_buffer_is_filled_drawn_from_and_filled_again(count: int, buffer: int,
     assert all(window < place + buffer for place, window in enumerate(order)), "nothing is drawn before it is read"
 
 
+def test_the_order_of_an_epoch_is_drawn_once_and_that_of_one_epoch_is_held() -> None:
+    batches = windows(40, 4, True, 3, None)
+    with mock.patch.object(windows_module, "permutation", wraps=permutation) as drawn:
+        first = [order_of(batches, 0), order_of(batches, 0, 3), order_of(batches, 1), order_of(batches, 1)]
+        assert drawn.call_count == 2
+        assert order_of(batches, 0) == first[0] and drawn.call_count == 3
+    assert first[1] == first[0][12:] and first[2] == first[3] != first[0]
+
+
 @given(st.integers(0, 300), st.integers(1, 310), SEEDS, st.integers(1, 40))
 def test_draws_are_the_same_however_many_are_made_together(count: int, buffer: int, seed: int, together: int) -> None:
     draws = np.random.default_rng(seed).integers(np.minimum(min(buffer, count), count - np.arange(count))).tolist() if count else []
