@@ -45,6 +45,7 @@ NEIGHBOURS: frozenset[tuple[str, str]] = frozenset(
         ("registry", "plugins"),  # what is missed may be theirs
         ("spec", "registry"),
         ("backends.base", "builder.plan"),  # a backend builds what was planned
+        ("backends.base", "builder.step"),  # a backend exports what was derived
         ("tasks", "builder.plan"),  # a task checks what was planned
         ("tasks", "builder.step"),
         ("tasks", "backends.base"),  # a task says what is trained, and is given what was built
@@ -60,6 +61,9 @@ HOMES: dict[str, frozenset[str]] = {
     "pytorch_lightning": frozenset({"backends.torch"}),
     "lightning": frozenset({"backends.torch"}),
     "torchmetrics": frozenset({"backends.torch"}),
+    "onnx": frozenset({"backends.base", "backends.torch", "backends.tensorflow"}),
+    "onnxruntime": frozenset({"backends.base"}),
+    "onnxscript": frozenset({"backends.torch"}),
     "safetensors.torch": frozenset({"backends.torch"}),
     "mlflow": frozenset({"tracking", "tracking.served"}),
     "hydra": frozenset({"config"}),

@@ -1,6 +1,8 @@
-"""A model that keeps nothing between calls: what its stateful layers would keep is given and taken instead, and cuDNN is not asked for."""
+"""The model of a run as it is taken elsewhere: on plain operations, and with nothing that layers keep between calls."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from framework.spec.layers.attention import AttentionDecoderSpec
 from framework.spec.layers.base import LayerSpec
@@ -8,51 +10,58 @@ from framework.spec.layers.bidirectional import BidirectionalSpec
 from framework.spec.layers.gru import GRUSpec
 from framework.spec.model import InputSpec, ModelSpec
 
-_PORTABLE = {"stateful": False, "use_cudnn": False, "unroll": False}
+
+def plain_model(model: ModelSpec) -> ModelSpec:
+    """The same model off cuDNN, its loops over time left as loops."""
+    return _changed(model, lambda gru: gru.model_copy(update={"use_cudnn": False, "unroll": False}))
 
 
-def stateless_model(model: ModelSpec, dtype: str, continued: str) -> ModelSpec:
-    """The same model with the same weights, in which each stateful layer's first state is a model input and its last one an output.
+def stateless_model(model: ModelSpec) -> ModelSpec:
+    """The same model with no stateful layer and batches of any size: it starts from zeros at each call."""
+    inputs = {name: one.model_copy(update={"batch_size": None}) for name, one in model.inputs.items()}
+    changed = _changed(model, lambda gru: gru.model_copy(update={"stateful": False}))
+    return changed.model_copy(update={"inputs": inputs})
+
+
+def carried_model(model: ModelSpec, dtype: str, continued: str) -> ModelSpec:
+    """The model without stateful layers whose inputs and outputs have beside them what such layers keep.
+
+    A layer that reads its first state from another layer keeps nothing that counts, and has neither.
 
     Args:
         model: valid, its sizes filled in.
         dtype: what it computes in.
-        continued: begins the names of these outputs; the rest is the input's name, ``<layer>_state``. A layer that reads its first
-            state from another layer has neither, as what it keeps never counts.
+        continued: begins the names of the last states; the rest is the name of the first one, ``<layer>_state``.
     """
-    inputs = {name: one.model_copy(update={"batch_size": None}) for name, one in model.inputs.items()}
-    outputs, layers = model.output_references(), dict[str, LayerSpec]()
+    changed = stateless_model(model)
+    inputs, outputs, layers = dict(changed.inputs), changed.output_references(), dict(changed.layers)
+    # A layer may leave out what it reads where there is one model input; there may be more now.
+    first = next(iter(layers))
+    if layers[first].inputs is None:
+        layers[first] = layers[first].model_copy(update={"inputs": next(iter(inputs))})
     for name, layer in model.layers.items():
-        portable = _portable(layer)
-        if isinstance(layer, GRUSpec) and isinstance(portable, GRUSpec) and layer.stateful and layer.initial_state is None:
-            state = _free(f"{name}_state", {*inputs, *model.layers, *outputs})
+        if isinstance(layer, GRUSpec) and layer.stateful and layer.initial_state is None:
+            state = _free(f"{name}_state", {*inputs, *layers, *outputs})
             inputs[state] = InputSpec(dtype=layer.dtype or dtype, shape=[layer.units])  # type: ignore[arg-type]
             outputs[f"{continued}{state}"] = f"{name}.state"
-            portable = portable.model_copy(update={"return_state": True, "initial_state": state})
-        layers[name] = portable
-    before = dict(zip(layers, [None, *layers], strict=False))
-    # The layer after the only model input may leave out what it reads; there may be more inputs now.
-    for name, read in before.items():
-        if layers[name].inputs is None and read is None:
-            layers[name] = layers[name].model_copy(update={"inputs": next(iter(model.inputs))})
-    return model.model_copy(update={"inputs": inputs, "layers": layers, "outputs": outputs})
+            layers[name] = layers[name].model_copy(update={"return_state": True, "initial_state": state})
+    return changed.model_copy(update={"inputs": inputs, "layers": layers, "outputs": outputs})
 
 
-def _portable(layer: LayerSpec) -> LayerSpec:
+def _changed(model: ModelSpec, change: Callable[[GRUSpec], GRUSpec]) -> ModelSpec:
+    return model.model_copy(update={"layers": {name: _layer(layer, change) for name, layer in model.layers.items()}})
+
+
+def _layer(layer: LayerSpec, change: Callable[[GRUSpec], GRUSpec]) -> LayerSpec:
+    """A layer with every GRU within it changed."""
     if isinstance(layer, GRUSpec):
-        return layer.model_copy(update=_PORTABLE)
+        return change(layer)
     if isinstance(layer, BidirectionalSpec):
         backward = layer.backward_layer
-        inner = {"layer": _portable(layer.layer), "backward_layer": None if backward is None else _portable(backward)}
-        return layer.model_copy(update=inner)
+        return layer.model_copy(update={"layer": change(layer.layer), "backward_layer": None if backward is None else change(backward)})
     if isinstance(layer, AttentionDecoderSpec):
-        cell, cells = layer.cell, layer.cells
-        return layer.model_copy(
-            update={
-                "cell": None if cell is None else cell.model_copy(update={"use_cudnn": False}),
-                "cells": None if cells is None else [one.model_copy(update={"use_cudnn": False}) for one in cells],
-            }
-        )
+        cells = None if layer.cells is None else [change(one) for one in layer.cells]
+        return layer.model_copy(update={"cell": None if layer.cell is None else change(layer.cell), "cells": cells})
     return layer
 
 

@@ -63,6 +63,10 @@ def _values(option: str, action: argparse.Action) -> Iterator[str]:
     yield from map(str, action.choices or ())
     if option in _RECIPES:
         yield from SearchPath.of().options("recipe")
+    if option == "--format":
+        from framework.backends.base.exporting import FORMATS  # NumPy, which completing a word otherwise does without
+
+        yield from FORMATS
     if option in ("--to", "--backend"):
         yield from SearchPath.of().options("backend")
 

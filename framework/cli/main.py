@@ -26,6 +26,7 @@ VERBS = {
     "features": "compute what a model sees of a data set's images",
     "evaluate": "measure a trained model's loss on its held-out (or training) data",
     "convert": "make a run of the other backend from a trained run, or write its weights to a file",
+    "export": "write a trained model in a format that is used without Gatework: ONNX, safetensors, …",
     "import": "make a run of a model that was trained elsewhere, from a file of Keras or torch",
     "serve": "answer over HTTP with a trained model",
     "runs": "list all runs with status, loss, time and size; --prune frees disk space",

@@ -13,6 +13,7 @@ from framework.spec.experiment import Experiment
 from framework.spec.problems import ProblemCollector
 from framework.spec.task import LanguageModelTaskSpec
 from framework.tasks.model import Model
+from framework.tasks.spelling import Spelling
 from framework.tasks.task import Interface, Row, Task, task
 from framework.tasks.tokens import check_embeddings, check_logits, check_token_inputs
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from framework.data.vocabulary import Vocabulary
     from framework.decoding.generate import Generation
     from framework.spec.decoding import DecodingSpec
+
+_SPELLED = 100
+"""Tokens that an exported model's example writes behind the prompt."""
 
 
 @task(LanguageModelTaskSpec)
@@ -54,6 +58,15 @@ class LanguageModelTask(Task):
     def decoded(self, plan: ModelPlan) -> str:
         """The tokens."""
         return next(iter(plan.inputs))
+
+    def spelling(self, model: Model) -> Spelling:
+        """The vocabulary's tokens, from the configured prompt on; from its first token where the prompt has unknown ones."""
+        vocabulary = _vocabulary(model)
+        try:
+            first = vocabulary.encode(model.experiment.decoding.prompt or "\n").tolist()
+        except DataError:
+            first = [len(model.processor.banned)]
+        return Spelling(vocabulary.tokens, first, None, model.processor.banned, len(first) + _SPELLED - 1)
 
     def reset_states_each_epoch(self, experiment: Experiment) -> bool:
         """As ``task.reset_states`` says; ``auto`` is at each epoch where batches go on from one another."""

@@ -16,6 +16,7 @@ from framework.spec.problems import ProblemCollector
 from framework.spec.task import TASK_KINDS, TaskSpec
 from framework.tasks.attended import Attended
 from framework.tasks.model import Model
+from framework.tasks.spelling import Spelling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,6 +110,10 @@ class Task:
 
     def decoded(self, plan: ModelPlan) -> str | None:
         """The model input that is decoded token by token; None for a task that decodes nothing."""
+        return None
+
+    def spelling(self, model: Model) -> Spelling | None:
+        """How what the model decodes becomes text; None for a task that decodes nothing, or no text."""
         return None
 
     def reset_states_each_epoch(self, experiment: Experiment) -> bool:

@@ -12,17 +12,21 @@ from framework.spec.experiment import Experiment
 from framework.spec.task import WritingTaskSpec
 from framework.tasks.attended import Attended
 from framework.tasks.model import Model
+from framework.tasks.spelling import Spelling
 from framework.tasks.task import Interface, Row, Task
 
 if TYPE_CHECKING:
     from framework.data.prepared import Example, PreparedData
     from framework.spec.decoding import DecodingSpec
+    from framework.tasks.writing_processor import WritingProcessor
     from framework.tasks.written import Written
 
 TARGET = "target"
 """The model input that is decoded, and the size of its vocabulary."""
 
 _SAMPLES = 4
+_LONGEST = 50
+"""Tokens that an exported model's example writes at most."""
 _SETTINGS = {
     "strategy": "string",
     "beam_width": "long",
@@ -76,6 +80,13 @@ class WritingTask(Task):
     def decoded(self, plan: ModelPlan) -> str:
         """The target."""
         return TARGET
+
+    def spelling(self, model: Model) -> Spelling:
+        """The target's tokens, from the start marker to the end marker."""
+        processor = cast("WritingProcessor", model.processor)
+        markers = (0, processor.start_id, processor.end_id)
+        tokens = ["" if number in markers else processor.target_text(number) for number in range(processor.sizes[TARGET])]
+        return Spelling(tokens, [processor.start_id], processor.end_id, processor.banned, _LONGEST)
 
     def describe(self, totals: Totals, data: PreparedData) -> dict[str, float]:
         """Perplexity, the share of tokens that are the most likely ones, and ``tutorial_loss``.

@@ -33,6 +33,10 @@ class WritingProcessor(Processor, Protocol):
         """Each token as people read it."""
         ...
 
+    def target_text(self, number: int) -> str:
+        """What a token adds to the text, with the space before it where it has one."""
+        ...
+
     def decode_target(self, ids: Iterable[int]) -> str:
         """The text of tokens, up to the first end marker."""
         ...

@@ -33,6 +33,8 @@ OWN = {
         "second_order": "gradients of gradients of what is written by hand",
         "inception_v3": "the network that Keras has itself",
         "tracing": "what records a layer",
+        "recorded_loop": "loops in what is recorded; TensorFlow's graphs have loops",
+        "exporting/graphs": "modules that record", "exporting/onnx": "torch's own converter", "exporting/torch_export": "torch's own format",
         "gru/settings": "the attributes that Keras' GRU has itself",
         "gru/state": "states, which Keras' RNN keeps itself",
         "gru/weights": "weights as Keras has them",

@@ -36,6 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("gatework train --mult", ["--multirun"]),
         ("gatework new mine --from first", ["first_text"]),
         ("gatework convert last --to ", ["tensorflow", "torch"]),
+        ("gatework export last --format o", ["onnx"]),
         ("gatework completion z", ["zsh"]),
         ('gatework train "recipe=text_generation_', ["recipe=text_generation_stateless"]),
         ("gatework generate ", []),

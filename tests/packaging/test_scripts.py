@@ -234,7 +234,7 @@ def test_the_test_script_installs_everything_and_runs_all_even_if_one_fails(chec
     assert finished.returncode == 1
     assert finished.stdout.splitlines() == ["-m ruff check .", "-m ruff format --check .", "-m mypy", f"{PYTEST} -k one"]
     assert "failed: ruff format, mypy\n" in finished.stderr
-    assert checkout.notes() == ["venv", "pip .[captioning,dev,efficientnet,mlflow,sweep,tensorflow,torch,translation]"]
+    assert checkout.notes() == ["venv", "pip .[captioning,dev,efficientnet,export,mlflow,sweep,tensorflow,torch,translation]"]
     assert checkout.start("test").returncode == 0
 
 
@@ -260,7 +260,7 @@ def test_everything_is_what_the_project_calls_all() -> None:
         ["bash", "-c", 'source "$1"/environment; echo $every_extra', "-", str(ROOT / "scripts")], capture_output=True, text=True, check=True
     ).stdout.split()
     assert sorted(extras) == sorted([*listed, "all", "dev", "tensorflow-cuda"])
-    assert extras["all"] == ["gatework[torch,tensorflow,mlflow,translation,captioning,efficientnet,sweep]"]
+    assert extras["all"] == ["gatework[torch,tensorflow,mlflow,translation,captioning,efficientnet,export,sweep]"]
 
 
 @pytest.mark.parametrize(
@@ -313,6 +313,9 @@ def test_everything_is_what_the_project_calls_all() -> None:
         ("import w.pt recipe=text_generation backend=tensorflow", "tensorflow torch"),
         ("convert first --export w.keras", "tensorflow torch translation"),
         ("convert last --export=w.pt", "tensorflow torch"),
+        ("export last --format onnx", "export tensorflow"),
+        ("export last --format=torch_export", "tensorflow torch"),
+        ("export first --format saved_model", "tensorflow torch translation"),
     ],
 )
 def test_extras_that_a_command_needs(checkout: Checkout, line: str, extras: str) -> None:

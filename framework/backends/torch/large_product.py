@@ -24,10 +24,12 @@ def large_product(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tens
         kernel: ``(features, units)``.
         bias: ``(units,)``, or None.
     """
+    if not ordinary(x, kernel, bias):
+        return functional.linear(x, kernel.t(), bias)  # and nothing is asked of the number of rows, which may vary in what is recorded
     rows = x.numel() // max(1, x.shape[-1])
     large = min(rows, *kernel.shape) >= SMALLEST
     same = x.dtype == kernel.dtype and (bias is None or bias.dtype == x.dtype)
-    if not large or not same or not packs(x) or torch.is_autocast_enabled(x.device.type) or not ordinary(x, kernel, bias):
+    if not large or not same or not packs(x) or torch.is_autocast_enabled(x.device.type):
         return functional.linear(x, kernel.t(), bias)
     flat = x.reshape(rows, -1)
     if not matmul_packs(flat, kernel):

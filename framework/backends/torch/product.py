@@ -9,6 +9,7 @@ from torch import Tensor
 
 from framework.backends.torch.gru.products import PACKED_SIZE, pack, packed_product, packs
 from framework.backends.torch.quantized import Quantized
+from framework.backends.torch.tracing import made_plainly
 from framework.decoding.precision import LARGE, Precision
 
 MANY = 16
@@ -39,7 +40,7 @@ class PreparedProduct:
         self.kernel = kernel.detach().to(self.dtype)
         self.bias = None if bias is None else bias.detach().to(self.dtype)
         self.quantized: Callable[[Tensor], Tensor] | None = Quantized(kernel.detach(), bias) if precision == "int8" else None
-        self.packing = kernel.numel() >= PACKED_SIZE and packs(self.kernel)
+        self.packing = kernel.numel() >= PACKED_SIZE and packs(self.kernel) and not made_plainly()
         # oneDNN lays the kernel out for a product with a vector otherwise than for one with several rows. Two threads may both make
         # the same layout at first; either serves both.
         self._packed: dict[int, Tensor] = {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +35,24 @@ def ordinary(*tensors: Tensor | None) -> bool:
         if forwards and forward_ad.unpack_dual(one).tangent is not None:  # type: ignore[no-untyped-call]
             return False
     return True
+
+
+_MADE_PLAINLY: ContextVar[bool] = ContextVar("made_plainly", default=False)
+
+
+@contextmanager
+def plainly_made() -> Iterator[None]:
+    """Within, steps are prepared for plain operations on the weights as they are, which any runtime has, and not for speed here."""
+    token = _MADE_PLAINLY.set(True)
+    try:
+        yield
+    finally:
+        _MADE_PLAINLY.reset(token)
+
+
+def made_plainly() -> bool:
+    """Whether that is so here."""
+    return _MADE_PLAINLY.get()
 
 
 def jit_traced() -> bool:

@@ -102,6 +102,10 @@ class SubwordVocabulary:
         """A subword, or a special token's name."""
         return str(self._processor.id_to_piece(number))
 
+    def text_of(self, number: int) -> str:
+        """What one subword adds to those before it."""
+        return self.name(number).replace("\N{LOWER ONE EIGHTH BLOCK}", " ")
+
     def text(self, numbers: Sequence[int]) -> str:
         """The words that subwords make."""
         return " ".join(str(self._processor.decode(list(numbers))).split())

@@ -78,6 +78,10 @@ class WordVocabulary:
             return self.words[number - self._first]
         return UNKNOWN_TOKEN if number == UNKNOWN else MARKERS[number]
 
+    def text_of(self, number: int) -> str:
+        """What one token adds to the words before it."""
+        return f" {self.name(number)}"
+
     def text(self, numbers: Sequence[int]) -> str:
         """The words with a space between them."""
         return " ".join(map(self.name, numbers))

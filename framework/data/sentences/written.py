@@ -49,6 +49,10 @@ class WritesSentences:
         """A raw sentence as it is before it is numbered."""
         return self.target.clean(text)
 
+    def target_text(self, number: int) -> str:
+        """What a token adds to the text, with the space before it where it has one."""
+        return self.target.vocabulary.text_of(number)
+
     def target_tokens(self, ids: Iterable[int]) -> list[str]:
         """Each token as people read it."""
         return [self.target.vocabulary.name(int(number)) for number in ids]

@@ -205,6 +205,23 @@ class Run:
 
         return Run(convert_run(str(self.path), backend, name, self._runs_dir, overrides=overrides).folder, self._runs_dir)
 
+    def export(self, format_name: str, output: str | Path | None = None, overrides: Sequence[str] = ()) -> Path:
+        """Writes the model in a format that is used without Gatework, its outputs compared first; the folder that it lies in.
+
+        Args:
+            format_name: ``onnx``, ``torch_export``, ``safetensors`` …, as ``gatework export --help`` lists them.
+            output: folder to write; ``<run>/exports/<format>`` when not given.
+            overrides: where the run's data lies now, such as ``data.path=my.txt``.
+
+        Raises:
+            InputError: there is no such format, it needs a library that is not installed, or the run's data is not at hand.
+            UnsupportedArgument: the format cannot hold a layer or an argument; it is named.
+            ParityError: the written file computes something else; nothing is left of it.
+        """
+        from framework.engine.model.exporting import export_model
+
+        return export_model(str(self.path), format_name, output, self._runs_dir, overrides=overrides).folder
+
     @property
     def model(self) -> Model:
         """This run's model with what belongs to it; loaded at first use, with its best weights where it was validated."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from framework.backends.torch.attention.memory import Memory
 from framework.backends.torch.gru.loop import Cell, Masks, Weights, project, step
+from framework.backends.torch.recorded_loop import over_time, varying
 
 
 class CellStep(Protocol):
@@ -117,7 +118,7 @@ def decode_step(read: Tensor, before: DecoderState, memory: Memory, decoder: Dec
     elif before.fed is not None:
         read = torch.cat([before.fed, read], dim=-1)
     states = []
-    starts = before.states if decoder.carries else [read.new_zeros(len(read), cell.units) for cell in decoder.cells]
+    starts = before.states if decoder.carries else [read.new_zeros(read.shape[0], cell.units) for cell in decoder.cells]
     for cell, start in zip(decoder.cells, starts, strict=True):
         read = cell(read, start)
         states.append(read)
@@ -130,7 +131,7 @@ def decode_step(read: Tensor, before: DecoderState, memory: Memory, decoder: Dec
 
 
 def _attend(query: Tensor, memory: Memory, decoder: Decoder) -> tuple[Tensor, Tensor]:
-    context, weights = decoder.attend(query.reshape(len(memory.keys), -1, query.shape[1]), memory)
+    context, weights = decoder.attend(query.reshape(memory.keys.shape[0], -1, query.shape[1]), memory)
     return context.flatten(0, 1), weights.flatten(0, 1)
 
 
@@ -144,6 +145,8 @@ def loop(inputs: Tensor, first: DecoderState, memory: Memory, decoder: Decoder, 
         decoder: of the layer.
         mask: ``(time, batch) bool``; a step that is False carries all states on.
     """
+    if varying(inputs):
+        return _recorded(inputs, first, memory, decoder, mask)
     counts = None if mask is None else mask[:, :, None].unbind(0)
     state, every, vectors = first, [], list[Tensor]()
     for t, read in enumerate(inputs.unbind(0)):
@@ -154,6 +157,22 @@ def loop(inputs: Tensor, first: DecoderState, memory: Memory, decoder: Decoder, 
             vectors.append(state.fed)
     outputs, contexts, all_weights = (torch.stack([one[part] for one in every]) for part in range(3))
     return Decoded(outputs, contexts, all_weights, state.states, torch.stack(vectors) if vectors else None)
+
+
+def _recorded(inputs: Tensor, first: DecoderState, memory: Memory, decoder: Decoder, mask: Tensor | None) -> Decoded:
+    """The same as one node of a graph that is recorded for any number of steps."""
+    count, masked = len(first.states), mask is not None
+
+    def body(held: list[Tensor], read: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        before = DecoderState(held[:count], held[count] if len(held) > count else None)
+        new, context, weights = decode_step(read[0], before, memory, decoder)
+        state = carried(read[1], new, before) if masked else new
+        after = [*state.states, *([] if state.fed is None else [state.fed])]
+        return after, [state.states[-1], context, weights, *([] if state.fed is None or decoder.vector is None else [state.fed])]
+
+    start = [*first.states, *([] if first.fed is None else [first.fed])]
+    last, (outputs, contexts, weights, *vectors) = over_time(body, start, [inputs] if mask is None else [inputs, mask[:, :, None]])
+    return Decoded(outputs, contexts, weights, last[:count], vectors[0] if vectors else None)
 
 
 def carried(counts: Tensor, new: DecoderState, before: DecoderState) -> DecoderState:

@@ -16,6 +16,7 @@ from framework.backends.torch.decoding.form import Formed, States
 from framework.backends.torch.logistic import fast_tanh
 from framework.backends.torch.product import PreparedProduct
 from framework.backends.torch.signal import Signal
+from framework.backends.torch.tracing import made_plainly
 from framework.decoding.precision import Precision
 
 Vector = Callable[[Tensor], Tensor]
@@ -40,14 +41,14 @@ class AttentionStep(_Remembers):
         """One query a row."""
         value, mask = inputs[0]
         memory = Memory.held(states)
-        contexts, weights = attend(value.to(memory.keys.dtype).reshape(len(memory.keys), -1, value.shape[-1]), memory, self.scoring)
+        contexts, weights = attend(value.to(memory.keys.dtype).reshape(memory.keys.shape[0], -1, value.shape[-1]), memory, self.scoring)
         return Formed({"output": Signal(contexts.flatten(0, 1), mask), "attention": Signal(weights.flatten(0, 1), mask)}, {})
 
     def read(self, inputs: Sequence[Signal], states: States) -> Formed:
         """A whole prompt, ``(rows, time, width)``."""
         value, mask = inputs[0]
         memory, (rows, time, width) = Memory.held(states), value.shape
-        contexts, weights = attend(value.to(memory.keys.dtype).reshape(len(memory.keys), -1, width), memory, self.scoring)
+        contexts, weights = attend(value.to(memory.keys.dtype).reshape(memory.keys.shape[0], -1, width), memory, self.scoring)
         shaped = (one.reshape(rows, time, one.shape[-1]) for one in (contexts, weights))
         return Formed(dict(zip(("output", "attention"), (Signal(one, mask) for one in shaped), strict=True)), {})
 
@@ -85,8 +86,11 @@ class AttendingDecoderStep(_Remembers):
         self.state_names, self.vector, self.zero_output_for_mask = state_names, vector, zero_output_for_mask
         self.dtype = cells[0].dtype
         query = None if scoring.query_kernel is None else PreparedProduct(scoring.query_kernel, None, precision)
+        tanh = torch.tanh if made_plainly() else fast_tanh
         steps: list[CellStep] = [_PreparedCell(cell) for cell in cells]
-        self.decoder = Decoder(partial(_attend_prepared, scoring=scoring, query=query), steps, before_cell, carries, vector, feeds)
+        self.decoder = Decoder(
+            partial(_attend_prepared, scoring=scoring, query=query, tanh=tanh), steps, before_cell, carries, vector, feeds
+        )
 
     def step(self, inputs: Sequence[Signal], tokens: Tensor, states: States) -> Formed:
         """One step: ``(rows, features)`` with the mask ``(rows,)``; the memory has one row a group."""
@@ -136,6 +140,8 @@ class _PreparedCell:
         return self.cell.step([Signal(read)], read, {"state": state}).states["state"]
 
 
-def _attend_prepared(queries: Tensor, memory: Memory, scoring: Scoring, query: PreparedProduct | None) -> tuple[Tensor, Tensor]:
+def _attend_prepared(
+    queries: Tensor, memory: Memory, scoring: Scoring, query: PreparedProduct | None, tanh: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
     asked = queries if query is None else query(queries.flatten(0, 1)).view(*queries.shape[:2], -1)
-    return attend_projected(asked, memory, scoring, fast_tanh)
+    return attend_projected(asked, memory, scoring, tanh)

@@ -14,6 +14,7 @@ from framework.backends.torch.gru.layer import GRU
 from framework.backends.torch.gru.slopes import slope_of
 from framework.backends.torch.product import PreparedProduct
 from framework.backends.torch.signal import Signal
+from framework.backends.torch.tracing import made_plainly
 from framework.backends.torch.weights import is_parameter
 from framework.decoding.precision import Precision
 
@@ -72,7 +73,7 @@ class DecodingCell:
     @staticmethod
     def _can_prepare(gru: GRU) -> bool:
         """Whether both gates may be activated at once, the reset one only after the product: the function must look at each value alone."""
-        return gru.reset_after and slope_of(gru.recurrent_activation) is not None
+        return gru.reset_after and slope_of(gru.recurrent_activation) is not None and not made_plainly()
 
     def step(self, inputs: Sequence[Signal], tokens: Tensor, states: States) -> Formed:
         """One step.

@@ -36,7 +36,7 @@ def read_inputs(layer: GRUSettings, inputs: Any, initial_state: Any) -> tuple[Te
     if not tensor.is_floating_point():
         raise InputError(f"{layer.label}: inputs has the data type {tensor.dtype}; it must be a floating-point type such as float32")
     sequence = tensor if layer.time_major else tensor.transpose(0, 1)
-    if not len(sequence):
+    if not sequence.shape[0]:  # and not its len(), which a recorder would take for a constant
         raise InputError(f"{layer.label}: inputs has no time steps, its shape is {tuple(tensor.shape)}")
     return sequence, initial_state
 

@@ -161,7 +161,7 @@ class GRU(GRUSettings):
         if not self.built:
             self.build(sequence.shape[-1], sequence.device)
         sequence = calls.in_compute_type(self, sequence)
-        time_mask = read_mask(mask, sequence.shape[1], len(sequence), self.time_major, sequence.device)
+        time_mask = read_mask(mask, sequence.shape[1], sequence.shape[0], self.time_major, sequence.device)
         training = self.training if training is None else training
         call = calls.enter(self, training)
         first = state.first_state(self, initial_state, sequence, call)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from framework.backends.torch.activations import Activation
+from framework.backends.torch.recorded_loop import over_time, varying
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,9 @@ def loop(
     Returns:
         ``(time, batch, units)``, the state after each step.
     """
-    if not len(inputs):
+    if varying(inputs):
+        return _recorded(project(inputs, weights, input_masks), state, weights, cell, mask, recurrent_masks)
+    if not inputs.shape[0]:
         return inputs.new_zeros(0, *state.shape)
     # Taken apart as a whole: a recorded loop then refuses a sequence of another length, where steps taken one by one would leave some out.
     counts = None if mask is None else mask[:, :, None].unbind(0)
@@ -139,3 +142,16 @@ def loop(
         state = new if counts is None else torch.where(counts[t], new, state)
         states.append(state)
     return torch.stack(states)
+
+
+def _recorded(projected: Tensor, state: Tensor, weights: Weights, cell: Cell, mask: Tensor | None, recurrent_masks: Masks) -> Tensor:
+    """The same as one node of a graph that is recorded for any number of steps."""
+    masked = mask is not None
+
+    def body(held: list[Tensor], read: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        new = step(read[0], held[0], weights, cell, recurrent_masks)
+        after = torch.where(read[1], new, held[0]) if masked else new
+        return [after], [after]
+
+    _, (states,) = over_time(body, [state], [projected] if mask is None else [projected, mask[:, :, None]])
+    return states

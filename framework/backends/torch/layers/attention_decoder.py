@@ -122,7 +122,7 @@ class AttentionDecoder(AttendingLayer):
     def _first_states(self, given: Sequence[Signal], inputs: Tensor, dtype: torch.dtype) -> list[Tensor]:
         widths = [shape[0] for name, shape in self.planned.state.items() if name.startswith("state")]
         if not given:
-            return [inputs.new_zeros(len(inputs), width, dtype=dtype) for width in widths]
+            return [inputs.new_zeros(inputs.shape[0], width, dtype=dtype) for width in widths]
         each = list(given) * (len(widths) if len(given) == 1 else 1)
         return [one.value.to(dtype) for one in each]
 

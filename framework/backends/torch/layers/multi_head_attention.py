@@ -88,4 +88,4 @@ class _Step:
 
     def _attended(self, queries: Tensor, states: States) -> tuple[Tensor, Tensor]:
         memory = Memory.held(states)
-        return attend_heads(queries.to(memory.keys.dtype).reshape(len(memory.keys), -1, queries.shape[-1]), memory, self.values)
+        return attend_heads(queries.to(memory.keys.dtype).reshape(memory.keys.shape[0], -1, queries.shape[-1]), memory, self.values)

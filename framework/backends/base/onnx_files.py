@@ -1,0 +1,71 @@
+"""Exported ONNX files, one a graph: what both backends finish, and run, in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+
+from framework.backends.base.exporting import Port, Signature
+from framework.backends.base.training import Arrays
+
+OPSET = 18
+"""Version of ONNX's operators."""
+
+PACKAGES = "numpy onnxruntime"
+
+LOADING = """\
+import onnxruntime
+
+sessions = {}
+
+
+def run(graph, **inputs):
+    if graph not in sessions:
+        sessions[graph] = onnxruntime.InferenceSession(f"{graph}.onnx")
+    names = [output.name for output in sessions[graph].get_outputs()]
+    return dict(zip(names, sessions[graph].run(names, inputs)))
+"""
+"""Lines that define ``run(graph, **inputs)``; see :class:`framework.backends.base.exporting.Exporter`."""
+
+
+def save_onnx(model: Any, signature: Signature, folder: Path) -> None:
+    """Writes a checked model as ``<graph>.onnx``, its lengths that vary named as in the signature."""
+    graph = model.graph
+    for ports, values in ((signature.inputs, graph.input), (signature.outputs, graph.output)):
+        found = {value.name: value for value in values}
+        for port in ports:
+            _name_lengths(found[port.name], port)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(folder / f"{signature.name}.onnx"))
+
+
+def _name_lengths(value: Any, port: Port) -> None:
+    shape = value.type.tensor_type.shape
+    del shape.dim[:]
+    for size in port.shape:
+        shape.dim.add(**({"dim_param": size} if isinstance(size, str) else {"dim_value": size}))
+
+
+class OnnxRunner:
+    """Runs the graphs of a folder with ONNX Runtime.
+
+    Args:
+        folder: of the files.
+        signatures: by graph.
+    """
+
+    def __init__(self, folder: Path, signatures: Mapping[str, Signature]) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors
+        self._sessions = {name: onnxruntime.InferenceSession(str(folder / f"{name}.onnx"), options) for name in signatures}
+
+    def __call__(self, graph: str, inputs: Arrays) -> Mapping[str, NDArray[np.generic]]:
+        """What a graph makes of its inputs, both by name."""
+        names = [output.name for output in self._sessions[graph].get_outputs()]
+        return dict(zip(names, self._sessions[graph].run(names, dict(inputs)), strict=True))
