@@ -134,6 +134,10 @@ class TrainingError(GateworkError):
     """Training cannot go on: the loss is not finite, or memory ran out."""
 
 
+class LostProcess(TrainingError):
+    """Another process of the training is gone, so that this one cannot go on."""
+
+
 class BackendUnavailable(InputError):
     """A backend, or a device of it, is not there; the message says how to get it."""
 

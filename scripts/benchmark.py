@@ -7,6 +7,7 @@
     .venv/bin/python scripts/benchmark.py step                   # a recipe's training step against plain loops by hand
     .venv/bin/python scripts/benchmark.py generate --run last    # tokens a second, one prompt and many at once
     .venv/bin/python scripts/benchmark.py translate --run last   # sentences a second, greedily and by beam search
+    .venv/bin/python scripts/benchmark.py processes              # a training step of two processes against one of as many threads
     .venv/bin/python scripts/benchmark.py features               # features of images: speed, memory, and what a kill costs
     .venv/bin/python scripts/benchmark.py corpus                 # a text of 2 GB: memory, and time of the first and second start
 
@@ -22,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from benchmarks import corpus, cost, features, generate, gru, memory, step, translate
+from benchmarks import corpus, cost, features, generate, gru, memory, processes, step, translate
 from benchmarks.conditions import as_in_a_run
 from benchmarks.medians import medians
 from benchmarks.quiet import require_quiet
@@ -35,6 +36,7 @@ SUBJECTS = {
     "step": step,
     "generate": generate,
     "translate": translate,
+    "processes": processes,
     "features": features,
     "corpus": corpus,
 }
@@ -51,9 +53,9 @@ def main() -> int:
         "--dtype", default="float32", choices=("float32", "bfloat16"), help="gru, memory: data type (torch only for bfloat16)"
     )
     parser.add_argument("--only", help="gru, memory, cost, step, translate: contestants, separated by commas")
-    parser.add_argument("--recipe", default="text_generation", help="step: the recipe (%(default)s)")
+    parser.add_argument("--recipe", default="text_generation", help="step, processes: the recipe (%(default)s)")
     parser.add_argument(
-        "--set", dest="overrides", action="append", default=[], metavar="key=value", help="step, features, corpus: an override"
+        "--set", dest="overrides", action="append", default=[], metavar="key=value", help="step, processes, features, corpus: an override"
     )
     parser.add_argument("--megabytes", type=int, default=2000, help="corpus: size of the long text (%(default)s)")
     parser.add_argument("--run", default="last", help="generate, translate: the run to write with")

@@ -22,7 +22,8 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"builder", "tasks", "backends.base"}),
     frozenset({"backends.tensorflow", "backends.torch"}),
     frozenset({"tracking", "report"}),
-    frozenset({"engine.run"}),  # the engine's rooms, in order
+    frozenset({"engine.processes"}),  # the engine's rooms, in order
+    frozenset({"engine.run"}),
     frozenset({"engine.model"}),
     frozenset({"engine.many"}),
     frozenset({"engine.compare"}),

@@ -61,11 +61,13 @@ def train_composed(composed: Composed) -> dict[str, Any]:
     from rich.console import Console
 
     from framework.cli.next_steps import next_lines
+    from framework.engine.processes.found import is_member
     from framework.engine.run.train import train
     from framework.report.preparing import preparation_progress
     from framework.report.progress import ConsoleReporter
 
-    experiment, console = composed.experiment(), Console()
+    experiment = composed.experiment()
+    console = Console(quiet=is_member(experiment.trainer))  # process 0 tells what there is to tell
     with showing(display=True), preparation_progress(console):
         done = train(
             experiment,

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+class Part(NamedTuple):
+    """Which rows of a whole batch a process has.
+
+    Attributes:
+        first: number of its first row.
+        rows: how many count; none where the batch has fewer rows than there are processes.
+        whole: rows of the whole batch.
+    """
+
+    first: int
+    rows: int
+    whole: int
 
 
 @dataclass(frozen=True)
@@ -18,11 +32,13 @@ class Batch:
         inputs: by model input's name, such as ``tokens: (batch, time) int32``.
         targets: ``(batch, time) int32`` or ``(batch,) int32``, or floating-point numbers.
         weights: how much each target counts, float32 in the targets' shape; None: all count alike.
+        part: which rows of a whole batch these are; None: it is whole.
     """
 
     inputs: Mapping[str, NDArray[np.generic]]
     targets: NDArray[np.generic]
     weights: NDArray[np.float32] | None = None
+    part: Part | None = None
 
     @property
     def rows(self) -> int:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from framework.builder.costs import layer_cost, model_cost
 from framework.builder.cudnn import CudnnVerdict
+from framework.builder.exchange import exchange_of
 from framework.builder.plan import ModelPlan, PlannedLayer, PlannedTensor
 from framework.spec.experiment import Experiment
 from framework.tasks.decoding import obstacles
@@ -43,6 +44,15 @@ def print_explanation(
         highlight=False,
         soft_wrap=True,
     )
+    shares = exchange_of(experiment, plan, costs)
+    if shares is not None:
+        out.print(
+            f"{shares.processes} processes of {shares.rows} rows: each {_flops(shares.cost.flops)} a step, activations "
+            f"{_bytes(shares.cost.activation_bytes)}, weights and optimizer {_bytes(shares.kept_bytes)}; exchanged a step: "
+            f"{_bytes(shares.gradient_bytes)} of gradients, of which each sends {_bytes(shares.sent_bytes)}",
+            highlight=False,
+            soft_wrap=True,
+        )
     found = obstacles(experiment, plan)
     decoding = (
         "none, the task decodes nothing" if found is None else "; ".join(f"{name}: {why}" for name, why in found.items()) or "derived"
@@ -66,6 +76,7 @@ def explain_json(experiment: Experiment, plan: ModelPlan, costs: ModelPlan, size
     """The plan for programs; see :func:`print_explanation`."""
     batch_size = experiment.data.batch_size
     cost = model_cost(costs, batch_size, _OPEN)
+    shares = exchange_of(experiment, plan, costs)
     return {
         "recipe": experiment.recipe,
         "backend": experiment.backend.name,
@@ -77,6 +88,17 @@ def explain_json(experiment: Experiment, plan: ModelPlan, costs: ModelPlan, size
             "lengths": _lengths(costs),
             "flops": cost.flops,
             "activation_bytes": cost.activation_bytes,
+        },
+        "processes": None
+        if shares is None
+        else {
+            "count": shares.processes,
+            "rows": shares.rows,
+            "flops": shares.cost.flops,
+            "activation_bytes": shares.cost.activation_bytes,
+            "kept_bytes": shares.kept_bytes,
+            "gradient_bytes": shares.gradient_bytes,
+            "sent_bytes": shares.sent_bytes,
         },
         "decoding_obstacles": obstacles(experiment, plan),
         "layers": [_layer_json(layer, costs.layer(layer.name), batch_size) for layer in plan.layers],

@@ -19,6 +19,7 @@ def check_experiment(collector: ProblemCollector, experiment: Experiment) -> Non
     """Adds a problem for each rule between sections that ``experiment`` breaks."""
     experiment.data.check(collector)
     _check_batches(collector, experiment)
+    _check_processes(collector, experiment)
     _check_sizes(collector, experiment)
     _check_validation(collector, experiment)
     _check_search(collector, experiment.decoding)
@@ -65,6 +66,12 @@ def _check_batches(collector: ProblemCollector, experiment: Experiment) -> None:
                     value="true",
                     hint=f"set model.inputs.{loose}.batch_size to ${{data.batch_size}}",
                 )
+
+
+def _check_processes(collector: ProblemCollector, experiment: Experiment) -> None:
+    processes, rows = experiment.trainer.devices * experiment.trainer.num_nodes, experiment.data.batch_size
+    if processes > rows:
+        collector.add("trainer.devices", f"{processes} processes share batches of {rows} rows", expected=f"{rows} processes at most")
 
 
 def _check_sizes(collector: ProblemCollector, experiment: Experiment) -> None:

@@ -37,6 +37,13 @@ class TrainerSpec(Spec):
 
     max_epochs: int = Field(10, gt=0)
     """Passes over the training data."""
+    devices: int = Field(1, gt=0)
+    """Processes on each machine: GPUs where it computes on these. Each takes its rows of every batch; ``data.batch_size`` is all rows."""
+    num_nodes: int = Field(1, gt=0)
+    """Machines; more than one needs what starts the processes there: torchrun, Slurm, or TF_CONFIG."""
+    strategy: Literal["auto", "ddp"] = "auto"
+    """How several processes train together: ddp, data parallel, of torch's DistributedDataParallel or TensorFlow's collectives. auto:
+    that, where there are several."""
     precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true"
     """Number format; bf16-mixed keeps float32 weights and computes in bfloat16."""
     gradient_clip_val: float | None = Field(None, gt=0.0)

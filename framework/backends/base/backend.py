@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framework.backends.base.objective import Objective, Totals
+from framework.backends.base.processes import Processes, World
 from framework.backends.base.training import Arrays, Training, TrainingEvents
 from framework.builder.plan import ModelPlan
 from framework.data.batches import Batch, Batches
@@ -124,6 +125,14 @@ class Backend(Protocol):
 
         Raises:
             UnsupportedArgument: this backend cannot honour an argument; layer and argument are named.
+        """
+        ...
+
+    def join(self, world: World, spec: BackendSpec) -> Processes:
+        """Meets the other processes of a training; before anything is built, and left before the next.
+
+        Raises:
+            BackendUnavailable: they cannot be reached, or this process has computed something already where it must not have.
         """
         ...
 

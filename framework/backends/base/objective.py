@@ -36,6 +36,11 @@ class Objective:
             raise InputError(f"the model has no output '{self.output}' to train, only {', '.join(outputs)}")
         return self.output or ("output" if "output" in outputs else next(iter(outputs)))
 
+    @property
+    def sums(self) -> tuple[str, ...]:
+        """Names of what is added up to measure it; see :class:`Totals`."""
+        return ("loss", "correct") if self.kind == "cross_entropy" else ("loss",)
+
     def optimized(self, mean: Any, weight: Any, rows: Any) -> Any:
         """What the gradient of a batch is taken of; tensors of a backend.
 
@@ -45,6 +50,17 @@ class Objective:
             rows: of the batch.
         """
         return mean if self.normalization == "per_token" else mean * weight / rows
+
+    def share(self, mean: Any, weight: Any, whole_weight: Any, whole_rows: Any) -> Any:
+        """A process's share of what the gradient of a whole batch is taken of; tensors of a backend. All shares add up to that.
+
+        Args:
+            mean: weighted mean of the losses of this process's rows.
+            weight: sum of their weights.
+            whole_weight: sum of the weights of all rows, more than zero.
+            whole_rows: rows of the whole batch.
+        """
+        return self.optimized(mean * (weight / whole_weight), whole_weight, whole_rows)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from framework.backends.base.processes import Processes
 from framework.backends.base.training import Arrays
+from framework.data.batches import Part
 from framework.errors import CheckpointError
 
 PARTS: Mapping[str, str] = {
@@ -63,3 +65,26 @@ def current_name(name: str) -> str:
     if name.startswith("states/") and name.endswith("/state"):
         return f"{name.removesuffix('state')}0"
     return _FORMER.get(name, name)
+
+
+def rows_of(state: Arrays, part: Callable[[int], Part]) -> State:
+    """A process's share of a whole state: its rows of what stateful layers keep, and all else.
+
+    Args:
+        state: of a whole training.
+        part: tells the rows of a process, of so many.
+    """
+    return {name: _rows(value, part(len(value))) if _has_rows(name) else np.asarray(value) for name, value in state.items()}
+
+
+def gathered_rows(state: Arrays, processes: Processes) -> State:
+    """The whole state out of the shares of all processes; each has to call it."""
+    return {name: processes.gathered(value) if _has_rows(name) else np.asarray(value) for name, value in state.items()}
+
+
+def _has_rows(name: str) -> bool:
+    return current_name(name).startswith("states/")
+
+
+def _rows(value: NDArray[np.generic], part: Part) -> NDArray[np.generic]:
+    return value[part.first : part.first + part.rows]

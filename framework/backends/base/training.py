@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from framework.backends.base.objective import Totals
+from framework.backends.base.processes import Alone, Processes
 from framework.data.batches import Batches
 from framework.spec.optimizer import OptimizerSpec
 from framework.spec.trainer import TrainerSpec
@@ -115,6 +116,7 @@ class Training:
         start: where to begin.
         reset_states_each_epoch: whether stateful layers start each epoch from zeros. Validation always runs from zeros and
             leaves the training states as they were.
+        processes: that train together; ``train`` and ``validation`` are this one's rows then.
     """
 
     trainer: TrainerSpec
@@ -124,3 +126,4 @@ class Training:
     validation: Batches | None
     start: Position
     reset_states_each_epoch: bool
+    processes: Processes = field(default_factory=Alone)

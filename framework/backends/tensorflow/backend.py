@@ -10,7 +10,9 @@ import keras  # noqa: E402 - the environment decides what Keras runs on
 import tensorflow as tf  # noqa: E402
 
 from framework.backends.base.objective import Objective  # noqa: E402
+from framework.backends.base.processes import World  # noqa: E402
 from framework.backends.base.training import Arrays  # noqa: E402
+from framework.backends.tensorflow.processes import TensorFlowProcesses  # noqa: E402
 from framework.backends.tensorflow.trainee import KerasTrainee  # noqa: E402
 from framework.builder.plan import ModelPlan  # noqa: E402
 from framework.errors import BackendUnavailable, UnsupportedArgument  # noqa: E402
@@ -46,6 +48,16 @@ class TensorFlowBackend:
         """
         _require_cudnn(plan, backend)
         return KerasTrainee(plan, weights, trainer, backend, objective)
+
+    def join(self, world: World, spec: BackendSpec) -> TensorFlowProcesses:
+        """Meets the other processes of a training over TensorFlow's own cluster.
+
+        Raises:
+            BackendUnavailable: they cannot be reached, or TensorFlow already runs in this process.
+        """
+        _choose_device(spec.device)
+        _set_threads(spec.threads or world.threads)
+        return TensorFlowProcesses(world)
 
     def versions(self) -> dict[str, str]:
         """Names and versions of the libraries in use."""

@@ -11,13 +11,15 @@ import tensorflow as tf
 
 from framework.backends.base.objective import Objective
 from framework.backends.tensorflow.loss import Loss, batch_loss, batch_sums
+from framework.backends.tensorflow.processes import TensorFlowProcesses
 from framework.data.batches import Batch
 
 Shape = tuple[int | None, ...]
 Shapes = tuple[Shape | None, ...]
 """Of each tensor of a batch: inputs, targets, weights; None where there is none."""
 
-TrainStep = Callable[[Shapes, Any, tf.Tensor, tf.Tensor | None, tf.Tensor], Loss]
+TrainStep = Callable[..., Any]
+"""Called with usual shapes, inputs, targets, weights and learning rate; see :class:`CompiledModel` for what it takes and gives."""
 
 
 class BatchGraph:
@@ -99,6 +101,36 @@ class CompiledModel:
             loss, gradients = self._loss_and_gradients(inputs, targets, weights, training=True)
             optimizer.apply_gradients(zip(gradients, self.native.trainable_variables, strict=True))
             return loss
+
+        return BatchGraph(step, self.native)
+
+    def shared_step(self, optimizer: keras.optimizers.Optimizer, processes: TensorFlowProcesses) -> TrainStep:
+        """The same for a process's rows of a whole batch, whose loss it gives, and how many wish to stop.
+
+        It takes three numbers more: how many of the whole batch's rows this process has, how many that has, and this process's own wish.
+        """
+
+        def step(
+            inputs: Any,
+            targets: tf.Tensor,
+            weights: tf.Tensor | None,
+            rate: tf.Tensor,
+            rows: tf.Tensor,
+            whole_rows: tf.Tensor,
+            wish: tf.Tensor,
+        ) -> tuple[Loss, tf.Tensor]:
+            optimizer.learning_rate.assign(rate)
+            with tf.GradientTape() as tape:
+                loss = batch_loss(self.objective, self._output(inputs, training=True), targets, weights, self.dtype, smooth=True)
+                with tape.stop_recording():
+                    whole, wishes = processes.whole_loss(loss, wish)
+                    weight = tf.cast(tf.where(whole.weight > 0, whole.weight, tf.ones_like(whole.weight)), self.dtype)
+                part = tf.cast(rows / whole_rows, self.dtype)
+                optimized = self.objective.share(loss.mean, loss.weight, weight, tf.cast(whole_rows, self.dtype))
+                optimized = tf.add_n([optimized, *(tf.cast(tf.reduce_sum(penalty), self.dtype) * part for penalty in self.native.losses)])
+            gradients = processes.added_gradients(_dense(tape.gradient(optimized, self.native.trainable_variables)))
+            optimizer.apply_gradients(zip(gradients, self.native.trainable_variables, strict=True))
+            return whole, wishes
 
         return BatchGraph(step, self.native)
 

@@ -13,7 +13,7 @@ def dropout_masks(key: tf.Tensor, stream: int, count: int, rate: float, like: tf
     """What values are multiplied by: 0, or ``1 / (1 - rate)``.
 
     Args:
-        key: ``(2,) int64``, the seed and the number of the call: what a ``keras.random.SeedGenerator`` gives.
+        key: ``(2,) int64``, the seed and :func:`numbered_call`: what a ``keras.random.SeedGenerator`` gives.
         stream: tells apart what a layer makes masks for.
         count: masks, such as one for each gate.
         rate: fraction to drop.
@@ -25,16 +25,22 @@ def dropout_masks(key: tf.Tensor, stream: int, count: int, rate: float, like: tf
     if rate >= 1.0:
         return [tf.zeros_like(like)] * count
     shape = tf.shape(like)
-    rows = tf.cast(tf.range(shape[0]), tf.uint32)
     places = tf.cast(tf.range(tf.reduce_prod(shape[1:])), tf.uint32) * SPREAD
-    seed, number = tf.unstack(key)
-    words = [*_halves(seed), _halves(number)[0], tf.constant(0, tf.uint32), tf.constant(stream, tf.uint32)]
+    seed, numbered = tf.unstack(key)
+    number, first_row = _halves(numbered)
+    rows = tf.cast(tf.range(shape[0]), tf.uint32) + first_row
+    words = [*_halves(seed), number, tf.constant(0, tf.uint32), tf.constant(stream, tf.uint32)]
     masks = []
     for gate in range(count):
         one, two = (_folded([*words, tf.constant(gate, tf.uint32), rows], start)[:, None] for start in STARTS)
         kept = _mixed(places ^ one, two) ^ 2**31 >= threshold(rate) + 2**31  # as signed numbers
         masks.append(tf.reshape(tf.cast(kept, like.dtype), shape) * tf.constant(1.0 / (1.0 - rate), like.dtype))
     return masks
+
+
+def numbered_call(number: int, first_row: int = 0) -> int:
+    """A call's number, counted by the layer from there on, and the number of this process's first row within the whole batch."""
+    return number | first_row << 32
 
 
 def _halves(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -10,10 +10,13 @@ import keras
 import tensorflow as tf
 
 from framework.backends.base.ledger import Ledger
-from framework.backends.base.objective import Totals
+from framework.backends.base.objective import Objective, Totals
 from framework.backends.base.training import Training, TrainingEvents
 from framework.backends.tensorflow.compiled import Shapes, TrainStep, batch_shapes, batch_tensors
-from framework.data.batches import Batch, Batches
+from framework.backends.tensorflow.loss import Loss
+from framework.backends.tensorflow.processes import lost
+from framework.backends.tensorflow.state import ModelVariables
+from framework.data.batches import Batch, Batches, Part
 from framework.errors import TrainingError
 
 
@@ -22,6 +25,8 @@ class Trained(Protocol):
 
     native: keras.Model
     ledger: Ledger
+    objective: Objective
+    variables: ModelVariables
 
     def reset_states(self) -> None:
         """Puts the states of stateful layers to zeros."""
@@ -92,7 +97,11 @@ class Fitting:
         every = self.training.trainer.check_val_every_n_epoch
         if self.training.validation is None or (self.ledger.position.epoch + 1) % every:
             return None
-        return self.trainee.evaluate(self.training.validation)
+        batches, processes = self.training.validation, self.training.processes
+        if processes.size == 1:
+            return self.trainee.evaluate(batches)
+        has_rows = next(batches.epoch(0), None) is not None
+        return processes.added(self.trainee.evaluate(batches) if has_rows else Totals(), self.trainee.objective.sums)
 
 
 class _Epoch(keras.callbacks.Callback):  # type: ignore[misc]
@@ -131,9 +140,24 @@ class _Epoch(keras.callbacks.Callback):  # type: ignore[misc]
         if batch is None:
             raise TrainingError(f"epoch {position.epoch + 1} ended after {position.batch} of {fitting.steps} batches")
         rate = fitting.training.learning_rate(position.step)
-        loss = fitting.train_step(fitting.usual(batch), *batch_tensors(fitting.native, batch), tf.constant(rate, fitting.rate_dtype))
-        self.done = partial(fitting.ledger.add, loss.mean, loss.weight, batch.rows, rate)
+        step = partial(
+            fitting.train_step, fitting.usual(batch), *batch_tensors(fitting.native, batch), tf.constant(rate, fitting.rate_dtype)
+        )
+        loss = step() if batch.part is None else self._shared(step, batch.part)
+        self.done = partial(fitting.ledger.add, loss.mean, loss.weight, batch.rows if batch.part is None else batch.part.whole, rate)
         return {}
+
+    def _shared(self, step: Callable[..., Any], part: Part) -> Loss:
+        """One step together with other processes; the loss is that of all."""
+        fitting, processes = self.fitting, self.fitting.training.processes
+        fitting.trainee.variables.start_step(fitting.ledger.position.step, part.first)
+        try:
+            loss, wishes = step(*(tf.constant(number, tf.float64) for number in (part.rows, part.whole, float(processes.wish()))))
+        except tf.errors.UnavailableError as error:
+            raise lost(error) from error
+        processes.hear(wishes)
+        whole: Loss = loss
+        return whole
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Tells of the step. An error is kept until Keras' loop is over, because ``fit`` would cut off where it came from."""

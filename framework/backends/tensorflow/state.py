@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framework.backends.base.training import Arrays
+from framework.backends.tensorflow.dropout_masks import numbered_call
 from framework.backends.tensorflow.model import parts_of
 from framework.backends.tensorflow.recomputation import CountsCalls
 from framework.builder.plan import ModelPlan, PlannedLayer
@@ -50,10 +51,10 @@ class ModelVariables:
         names = {id(weight): name for name, weight in self.weights.items()}
         return {names[id(weight)]: weight for weight in self._native.trainable_variables}
 
-    def start_step(self, step: int) -> None:
-        """Tells all dropout which training step is coming."""
+    def start_step(self, step: int, first_row: int = 0) -> None:
+        """Tells all dropout which training step is coming, and which row of the whole batch is this process's first."""
         for generator in self._dropout:
-            generator.state.assign([generator.state[0], step])
+            generator.state.assign([generator.state[0], numbered_call(step, first_row)])
 
 
 def _named_weights(planned: PlannedLayer, layer: keras.layers.Layer) -> Iterator[tuple[str, keras.Variable]]:

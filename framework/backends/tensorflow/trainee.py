@@ -22,6 +22,7 @@ from framework.backends.tensorflow.layers import BuildContext
 from framework.backends.tensorflow.loss import keras_loss, loss_dtype
 from framework.backends.tensorflow.model import build_model
 from framework.backends.tensorflow.optimizers import make_optimizer, optimizer_identity, optimizer_variables
+from framework.backends.tensorflow.processes import TensorFlowProcesses
 from framework.backends.tensorflow.state import ModelVariables, read, shapes, write
 from framework.builder.plan import ModelPlan
 from framework.data.batches import Batch, Batches
@@ -131,6 +132,8 @@ class KerasTrainee:
             raise TrainingError("no layer of the model is trainable")
         train_step = self._prepare(training)
         self.variables.start_step(training.start.step)
+        if isinstance(training.processes, TensorFlowProcesses):
+            train_step = self.compiled.shared_step(self.native.optimizer, training.processes)
         Fitting(self, train_step, training, events).run()
 
     def evaluate(self, batches: Batches, limit: int | None = None) -> Totals:

@@ -7,9 +7,11 @@ from importlib.metadata import version
 import torch
 
 from framework.backends.base.objective import Objective
+from framework.backends.base.processes import World
 from framework.backends.base.training import Arrays
 from framework.backends.torch.layers.base import Setting
 from framework.backends.torch.module import GraphModule
+from framework.backends.torch.processes import TorchProcesses
 from framework.backends.torch.state import check_plan_weights
 from framework.backends.torch.trainee import TorchTrainee
 from framework.builder.plan import ModelPlan
@@ -58,6 +60,21 @@ class TorchBackend:
         module.set_weights(weights)
         return TorchTrainee(module.to(device), trainer, device)
 
+    def join(self, world: World, spec: BackendSpec) -> TorchProcesses:
+        """Meets the other processes of a training over torch's own process group.
+
+        Raises:
+            BackendUnavailable: they cannot be reached, or the device is not there.
+        """
+        if choose_device(spec).type == "cuda":
+            if world.local_size > torch.cuda.device_count():
+                raise BackendUnavailable(
+                    f"trainer.devices={world.local_size}: torch sees {torch.cuda.device_count()} CUDA GPUs; lower it, or backend.device=cpu"
+                )
+            torch.cuda.set_device(world.local_rank)
+        torch.set_num_threads(spec.threads or world.threads)
+        return TorchProcesses(world, choose_device(spec))
+
     def versions(self) -> dict[str, str]:
         """Names and versions of the libraries in use."""
         return {"torch": torch.__version__, "pytorch-lightning": version("pytorch-lightning")}
@@ -74,4 +91,4 @@ def choose_device(spec: BackendSpec) -> torch.device:
     if not torch.cuda.is_available():
         built = "this torch is built without CUDA" if torch.version.cuda is None else "no driver or no device was found"
         raise BackendUnavailable(f"backend.device=gpu: torch sees no CUDA GPU ({built}); backend.device=cpu or auto runs on the processor")
-    return torch.device("cuda", 0)
+    return torch.device("cuda", torch.cuda.current_device())

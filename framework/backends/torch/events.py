@@ -44,7 +44,7 @@ class EventTeller(lightning.Callback):
     def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Tells of a step."""
         rate = float(trainer.optimizers[0].param_groups[0]["lr"])
-        self.ledger.add(outputs["mean"], outputs["weight"], len(batch[1]), rate)
+        self.ledger.add(outputs["mean"], outputs["weight"], batch[3].whole if len(batch) > 3 else len(batch[1]), rate)
         if self.events.should_stop:
             self._stop(trainer)
 
@@ -66,7 +66,8 @@ class EventTeller(lightning.Callback):
 
     def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Keeps the sums for the epoch's end."""
-        self.validation = self._running.value()
+        assert isinstance(module, GraphModule)
+        self.validation = self.training.processes.added(self._running.value(), module.objective.sums)
 
     def on_exception(self, trainer: lightning.Trainer, module: lightning.LightningModule, exception: BaseException) -> None:
         """Puts the states of the training back where a validation was broken off."""

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 import pytorch_lightning as lightning
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.strategies import DDPStrategy
 
 from framework.backends.base.ledger import Ledger
 from framework.backends.base.training import Training, TrainingEvents
 from framework.backends.torch.events import EventTeller
 from framework.backends.torch.loader import BatchLoader
 from framework.backends.torch.module import GraphModule
+from framework.backends.torch.processes import StartedProcesses, TorchProcesses, is_lost, lost
 from framework.backends.torch.quiet import interrupts_pass, quiet_lightning
 from framework.errors import InputError, TrainingError
 from framework.spec.trainer import TrainerSpec
@@ -37,19 +39,21 @@ def fit(module: GraphModule, training: Training, events: TrainingEvents, ledger:
     if loader.steps == 0:
         raise InputError("there is not a single batch to train on; lower data.batch_size or data.sequence_length, or give more data")
     module.steps, module.learning_rate, module.quiet = training.start.step, training.learning_rate, True
+    processes = training.processes
+    module.processes = processes if isinstance(processes, TorchProcesses) else None
     # On a GPU a loss is read only now and then, since reading it waits for the device.
     ledger.begin(events, training.start, loader.steps, 1 if device.type == "cpu" else training.trainer.log_every_n_steps)
     if training.start.epoch >= training.trainer.max_epochs:
         return
     teller = EventTeller(training, events, ledger)
     validation = None if training.validation is None else BatchLoader(training.validation)
-    with quiet_lightning(), interrupts_pass(), _memory(ledger, training):
-        trainer = make_trainer(training.trainer, device, [teller])
+    with quiet_lightning(), interrupts_pass(), _losses(), _memory(ledger, training):
+        trainer = make_trainer(training.trainer, device, [teller], module.processes)
         if ledger.epoch_complete:
             _finish_epoch(module, trainer, teller, validation)
             if events.should_stop or ledger.position.epoch >= training.trainer.max_epochs:
                 return
-            trainer = make_trainer(training.trainer, device, [teller])
+            trainer = make_trainer(training.trainer, device, [teller], module.processes)
         # The only state of the Trainer that is set from outside, as a checkpoint of its own would.
         trainer.fit_loop.epoch_progress.current.processed = ledger.position.epoch  # type: ignore[attr-defined]
         try:
@@ -67,14 +71,20 @@ def _finish_epoch(module: GraphModule, trainer: lightning.Trainer, teller: Event
     teller.ledger.end_epoch(teller.validation)
 
 
-def make_trainer(spec: TrainerSpec, device: torch.device, callbacks: list[lightning.Callback]) -> lightning.Trainer:
+def make_trainer(
+    spec: TrainerSpec, device: torch.device, callbacks: list[lightning.Callback], processes: TorchProcesses | None = None
+) -> lightning.Trainer:
     """A Trainer that trains, and does nothing else: checkpoints, records and progress are Gatework's own.
 
     Weights have their data type since the model was built, so Lightning has none to convert.
     """
+    alone = [device.index or 0] if device.type == "cuda" else 1
     return lightning.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=[device.index or 0] if device.type == "cuda" else 1,
+        devices=alone if processes is None else processes.world.local_size,
+        num_nodes=1 if processes is None else processes.world.size // processes.world.local_size,
+        strategy="auto" if processes is None else _data_parallel(processes),
+        use_distributed_sampler=False,
         precision="bf16-mixed" if spec.precision == "bf16-mixed" else "32-true",
         max_epochs=spec.max_epochs,
         check_val_every_n_epoch=spec.check_val_every_n_epoch,
@@ -89,8 +99,33 @@ def make_trainer(spec: TrainerSpec, device: torch.device, callbacks: list[lightn
         # Tensors made in inference mode could not be trained on: states and caches may outlive a validation.
         inference_mode=False,
         # One process, also within a batch system's job, whose environment Lightning would read otherwise.
-        plugins=[LightningEnvironment()],
+        plugins=[LightningEnvironment() if processes is None else StartedProcesses(processes.world)],
     )
+
+
+def _data_parallel(processes: TorchProcesses) -> DDPStrategy:
+    """Lightning's strategy.
+
+    A weight may be of no use in a model, and has no gradient then. That some may be also keeps the gradients in the same parcels from
+    step to step: others, as DistributedDataParallel makes after its first step, would add up in another order after a resume.
+    """
+    return DDPStrategy(
+        process_group_backend="nccl" if processes.device.type == "cuda" else "gloo",
+        find_unused_parameters=True,
+        broadcast_buffers=False,
+        gradient_as_bucket_view=True,
+    )
+
+
+@contextmanager
+def _losses() -> Iterator[None]:
+    """Turns an exchange that failed into what that means."""
+    try:
+        yield
+    except RuntimeError as error:
+        if is_lost(error):
+            raise lost(error) from error
+        raise
 
 
 @contextmanager

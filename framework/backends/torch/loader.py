@@ -43,7 +43,8 @@ class BatchLoader:
 
 
 def as_tensors(batch: Batch, device: torch.device | None = None) -> NativeBatch:
-    """``(inputs by name, targets, weights or None)``; on the CPU they share the arrays' memory where they can."""
+    """``(inputs by name, targets, weights or None)``, and what part of a whole batch it is; on the CPU they share the arrays' memory."""
     inputs = {name: as_tensor(array, device) for name, array in batch.inputs.items()}
     weights = None if batch.weights is None else as_tensor(batch.weights, device)
-    return inputs, as_tensor(batch.targets, device), weights
+    whole = inputs, as_tensor(batch.targets, device), weights
+    return whole if batch.part is None else (*whole, batch.part)

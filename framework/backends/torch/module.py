@@ -19,6 +19,7 @@ from framework.backends.torch.layers.base import Setting
 from framework.backends.torch.loss import Loss, batch_loss
 from framework.backends.torch.model import Cut, Graph
 from framework.backends.torch.optimizers import KerasOptimizer, clip_gradients, make_optimizer
+from framework.backends.torch.processes import TorchProcesses
 from framework.backends.torch.signal import Signal
 from framework.backends.torch.tracing import as_one_node
 from framework.backends.torch.weights import write_weights
@@ -27,7 +28,8 @@ from framework.spec.optimizer import AdamSpec, OptimizerSpec
 
 Inputs = Mapping[str, Tensor] | Tensor
 NativeBatch = tuple[Any, ...]
-"""``(inputs, targets)`` or ``(inputs, targets, weights)``; inputs by name, or the one tensor of a model with one input."""
+"""``(inputs, targets)`` or ``(inputs, targets, weights)``; inputs by name, or the one tensor of a model with one input. Where it is a
+part of a whole batch, a fourth says which (:class:`framework.data.batches.Part`)."""
 
 
 class GraphModule(lightning.LightningModule):
@@ -48,6 +50,7 @@ class GraphModule(lightning.LightningModule):
         steps: optimizer steps done.
         optimizer: what :meth:`configure_optimizers` gives instead of a new one, where training goes on.
         quiet: log nothing; for a Trainer that is told otherwise.
+        processes: that train together, where batches say which rows of a whole one they are.
 
     Raises:
         UnsupportedArgument: a layer cannot be built as its config says; layer and argument are named.
@@ -64,6 +67,7 @@ class GraphModule(lightning.LightningModule):
         self.steps = 0
         self.optimizer: KerasOptimizer | None = None
         self.quiet = False
+        self.processes: TorchProcesses | None = None
         # The states of the training, while a validation, a test or a prediction runs.
         self._training_states: dict[str, Tensor | None] | None = None
 
@@ -103,15 +107,29 @@ class GraphModule(lightning.LightningModule):
         total, penalties = self.objective.optimized(*loss, len(batch[1])), self.graph.losses()
         return (total if not penalties else total + sum(penalty.to(total.dtype) for penalty in penalties)), loss
 
+    def _shared_loss(self, batch: NativeBatch, processes: TorchProcesses) -> tuple[Tensor, Loss]:
+        """The same for a process's rows of a whole batch; the loss is the whole batch's.
+
+        DistributedDataParallel takes the mean of all processes' gradients, and theirs is a sum, so each is as many times as large.
+        """
+        loss, part = self.loss(batch[:3]), batch[3]
+        mean, weight = processes.whole_loss(loss)
+        total = self.objective.share(loss.mean, loss.weight, weight.clamp_min(torch.finfo(weight.dtype).tiny), part.whole)
+        penalties = self.graph.losses()
+        if penalties:
+            total = total + sum(penalty.to(total.dtype) for penalty in penalties) * (part.rows / part.whole)
+        return (total * processes.size).to(loss.mean.dtype), Loss(mean, weight)
+
     def training_step(self, batch: NativeBatch, batch_idx: int) -> dict[str, Any]:
         """The loss to optimize, and as ``mean`` and ``weight`` what there is to report of it, without penalties.
 
         Raises:
             TrainingError: the loss is not finite. Looked at on CPUs only: on a GPU, that would wait for the device.
         """
-        total, loss = self.optimized_loss(batch)
+        shared = self.processes is not None and len(batch) > 3
+        total, loss = self._shared_loss(batch, self.processes) if shared and self.processes else self.optimized_loss(batch)
         if total.device.type == "cpu":
-            check_finite(float(total.detach()), self.steps + 1)
+            check_finite(float(loss.mean if shared else total.detach()), self.steps + 1)
         if not self.quiet:
             self.log("loss", loss.mean.detach(), prog_bar=True, batch_size=len(batch[1]))
         return {"loss": total, "mean": loss.mean.detach(), "weight": loss.weight}
@@ -139,7 +157,7 @@ class GraphModule(lightning.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Tells dropout the step to come and this process's rows, and sets the learning rate."""
-        self.graph.start_step(self.steps, self.global_rank * len(batch[1]))
+        self.graph.start_step(self.steps, batch[3].first if len(batch) > 3 else self.global_rank * len(batch[1]))
         if self.learning_rate is not None:
             optimizer = self.trainer.optimizers[0]
             assert isinstance(optimizer, KerasOptimizer)

@@ -95,7 +95,7 @@ class TorchTrainee:
         """
         running = RunningTotals(self.native.objective)
         with torch.no_grad(), self._apart():
-            for inputs, targets, weights in BatchLoader(cut(batches, limit), device=self.device):
+            for inputs, targets, weights, *_ in BatchLoader(cut(batches, limit), device=self.device):
                 running.add(self.native.trained_output(inputs), targets, weights)
         return measured(running.value())
 

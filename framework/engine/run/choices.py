@@ -34,9 +34,12 @@ class KeptChoices:
         folder: of the run; its file is read if there is one.
         experiment: whether it measures, and where the machine's own file lies.
         warn: told of a file of the run that is damaged.
+        together: whether several processes train: they keep to what is known, since each would measure the others' work.
     """
 
-    def __init__(self, folder: RunFolder, experiment: Experiment, warn: Callable[[str], None] = warnings.warn) -> None:
+    def __init__(
+        self, folder: RunFolder, experiment: Experiment, warn: Callable[[str], None] = warnings.warn, together: bool = False
+    ) -> None:
         self._file = folder.choices
         measuring = experiment.backend.tune and os.environ.get(SWITCH, "1") != "0"
         self._machine = _machine_file(experiment) if measuring else None
@@ -44,8 +47,9 @@ class KeptChoices:
         own = _read(self._file)
         if own is None and self._file.exists():
             warn(f"{self._file} is damaged: what it chose is chosen anew, and the run's numbers may round otherwise from here on")
-        known = {**(_read(self._machine) or {}), **(own or {})}
-        self.choices = Choices(known, measuring=measuring, told=self._write)
+        of_machine = {} if together and folder.exists() else _read(self._machine) or {}  # what it went on with it keeps
+        known = {**of_machine, **(own or {})}
+        self.choices = Choices(known, measuring=measuring and not together, told=self._write)
 
     def begin(self) -> None:
         """Writes what is known into the folder, which is there from now on."""

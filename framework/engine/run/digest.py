@@ -15,7 +15,16 @@ from framework.spec.validate import validate_experiment
 NOT_PART_OF_A_RUN = ("name", "resume", "paths", "tracking")
 """Settings that say where and how a run is kept, not what it computes."""
 
-MAY_CHANGE = (*NOT_PART_OF_A_RUN, "trainer.max_epochs", "backend.device", "backend.tune", "data.declared_lengths")
+MAY_CHANGE = (
+    *NOT_PART_OF_A_RUN,
+    "trainer.max_epochs",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
+    "backend.device",
+    "backend.tune",
+    "data.declared_lengths",
+)
 """Keys that a run may be gone on with under another value, beside those that say where its data lies."""
 
 ONLY_TOLD = ("data.declared_lengths",)
@@ -33,6 +42,9 @@ ADDED_LATER: dict[str, Any] = {
     "data.features.position_scale": 1.0,
     "model.layers.*.doubly_stochastic": 0.0,
     "backend.tune": True,
+    "trainer.devices": 1,
+    "trainer.num_nodes": 1,
+    "trainer.strategy": "auto",
 }
 """Settings that earlier versions did not have, with the value that computes what those did: at that value they do not count. A star is
 any name."""

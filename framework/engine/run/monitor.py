@@ -8,9 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from framework.backends.base.backend import Trainee
 from framework.backends.base.objective import Totals
-from framework.backends.base.training import EpochResult, Position, StepResult
+from framework.backends.base.training import Arrays, EpochResult, Position, StepResult
 from framework.engine.run.checkpoint import CheckpointStore, Progress
 from framework.engine.run.judge import Judge
 from framework.engine.run.recorder import Recorder
@@ -29,7 +28,7 @@ class Monitor:
     Args:
         trainer: rhythm of records, checkpoints and samples.
         judge: tells which epoch is the best, and when to stop early.
-        trainee: the model, asked for its state at each checkpoint.
+        state: gives the training's state, asked for at each checkpoint.
         store: where checkpoints go.
         recorder: where values go.
         reporter: told what a person may want to see.
@@ -45,7 +44,7 @@ class Monitor:
         self,
         trainer: TrainerSpec,
         judge: Judge,
-        trainee: Trainee,
+        state: Callable[[], Arrays],
         store: CheckpointStore,
         recorder: Recorder,
         reporter: Reporter,
@@ -58,7 +57,7 @@ class Monitor:
     ) -> None:
         self.trainer = trainer
         self.judge = judge
-        self.trainee = trainee
+        self._state = state
         self.store = store
         self.recorder = recorder
         self.reporter = reporter
@@ -127,7 +126,7 @@ class Monitor:
         Raises:
             TrainingError: it holds numbers that are not finite, so that the checkpoint before is the last good one.
         """
-        state = self.trainee.state()
+        state = self._state()
         for name, value in state.items():
             if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
                 step = self.progress.position.step

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
-from framework.backends.base.backend import Backend, Trainee
-from framework.backends.base.training import Position, Training
-from framework.builder.schedule import learning_rate
-from framework.data.limit import limit
+from framework.backends.base.backend import Trainee
+from framework.backends.base.processes import Processes
+from framework.backends.base.registry import load_backend
+from framework.backends.base.shared_events import SharedEvents
+from framework.backends.base.state import State
+from framework.backends.base.training import Position, TrainingEvents
 from framework.engine.run.checkpoint import CheckpointStore, Progress
 from framework.engine.run.folder import RunFolder
 from framework.engine.run.judge import Judge
 from framework.engine.run.monitor import Monitor, Prune
 from framework.engine.run.pictures import write_pictures
 from framework.engine.run.portable import write_portable
-from framework.engine.run.prepare import Prepared, build_trainee
+from framework.engine.run.prepare import Prepared
 from framework.engine.run.recorder import Recorder
 from framework.engine.run.samples import sample_maker
 from framework.engine.run.scores import score_maker
 from framework.engine.run.signals import StopSignals
 from framework.engine.run.summary import write_summary
-from framework.errors import TrainingError
+from framework.engine.run.training import build_share, load_share, training_of, untrained_totals
+from framework.errors import LostProcess, TrainingError
 from framework.report.progress import Reporter
 from framework.spec.experiment import Experiment
 
@@ -37,6 +41,8 @@ class Session:
         signals: asked whether somebody wants to stop.
         reporter: told what a person may want to see.
         prune: told each epoch's values; True ends the run.
+        processes: that train together.
+        who_is_gone: names the one of them that is, where another has gone.
     """
 
     def __init__(
@@ -47,21 +53,24 @@ class Session:
         signals: StopSignals,
         reporter: Reporter,
         prune: Prune | None,
+        processes: Processes,
+        who_is_gone: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self.processes, self.who_is_gone = processes, who_is_gone
         self.experiment = experiment
         self.folder = folder
         self.prepared = prepared
         self.reporter = reporter
         self.store = CheckpointStore(folder.checkpoints)
-        self.backend, self.trainee, progress = self._restore()
+        self.trainee, progress = self._restore()
         self._untrained: float | None = None
         self.recorder = Recorder(folder.metrics, reporter.warn)
         self._tell_of_lost_values(progress.position.step)
-        self.training = self._training(progress.position)
+        self.training = training_of(prepared, progress.position, processes)
         self.monitor = Monitor(
             experiment.trainer,
             Judge(experiment.trainer, prepared.task, prepared.data.validation is not None),
-            self.trainee,
+            self._whole_state,
             self.store,
             self.recorder,
             reporter,
@@ -72,6 +81,13 @@ class Session:
             sample_maker(prepared, self.trainee, folder, reporter.warn),
             prune,
         )
+        self.events: TrainingEvents = self.monitor
+        if processes.size > 1:
+            every = experiment.trainer.checkpoint.every_n_steps
+            self.events = self.shared = SharedEvents(self.monitor, processes, self.trainee.state, every)
+
+    def _whole_state(self) -> State:
+        return dict(self.trainee.state()) if self.processes.size == 1 else self.shared.whole_state()
 
     @property
     def complete(self) -> bool:
@@ -83,19 +99,25 @@ class Session:
 
         The first batch's loss before any step is near ln(vocabulary) where the set-up is right.
         """
-        if self.monitor.progress.position.step == 0 and not self.recorder.has(_UNTRAINED):
-            self._untrained = self.trainee.evaluate(self.training.train, limit=1).loss
+        due = self.monitor.progress.position.step == 0 and not self.recorder.has(_UNTRAINED)
+        self.processes.tell_json({"try_out": due})
+        if due:
+            self._untrained = untrained_totals(self.prepared, self.training, self.trainee).loss
 
     def run(self) -> None:
         """Trains; a stop asked for in the middle of an epoch leaves a checkpoint there."""
         if self._untrained is not None:
             self.recorder.record(0, 0.0, {_UNTRAINED: self._untrained})
             self.reporter.message(f"untrained loss {self._untrained:.4f}")
-        self.folder.update_record(versions=self.backend.versions())
+        self.folder.update_record(versions=load_backend(self.experiment.backend.name).versions())
         begun = time.monotonic()
         try:
-            if not self.complete:  # a kill may have come between the last epoch and the run's end
-                self.trainee.fit(self.training, self.monitor)
+            train = not self.complete  # a kill may have come between the last epoch and the run's end
+            self.processes.tell_json({"train": train})
+            if train:
+                self.trainee.fit(self.training, self.events)
+        except LostProcess as error:
+            raise LostProcess(f"{self.who_is_gone() or error}; the same command goes on\n    hint: {self._way_back()}") from error
         except TrainingError as error:
             raise TrainingError(f"{error}\n    hint: {self._way_back()}") from error
         finally:
@@ -147,15 +169,16 @@ class Session:
         again = "; with other settings it is another run, which needs another name=…, or resume=never"
         return left + (again if self.experiment.name else "")
 
-    def _restore(self) -> tuple[Backend, Trainee, Progress]:
+    def _restore(self) -> tuple[Trainee, Progress]:
         checkpoint = self.store.latest(self.reporter.warn)
-        backend, trainee = build_trainee(self.prepared)
+        trainee = build_share(self.prepared, self.processes)
+        at = Position() if checkpoint is None else checkpoint.progress.position
+        self.processes.tell_json({"checkpoint": None if checkpoint is None else checkpoint.name, "step": at.step})
         if checkpoint is None:
-            return backend, trainee, Progress(Position())
-        trainee.load_state(checkpoint.state)
-        at = checkpoint.progress.position
+            return trainee, Progress(at)
+        load_share(trainee, checkpoint.state, self.processes)
         self.reporter.message(f"from checkpoint '{checkpoint.name}': epoch {at.epoch}, step {at.step}")
-        return backend, trainee, checkpoint.progress
+        return trainee, checkpoint.progress
 
     def _tell_of_lost_values(self, step: int) -> None:
         """What was measured before a checkpoint is on the disk before it; where it is gone, somebody shall know."""
@@ -165,18 +188,3 @@ class Session:
                 f"{self.folder.metrics} ends {f'at step {kept}' if kept >= 0 else 'before the first step'}, and the checkpoint is of "
                 f"step {step}: what was measured between is lost"
             )
-
-    def _training(self, start: Position) -> Training:
-        experiment, data = self.experiment, self.prepared.data
-        train_batches = limit(data.train, experiment.trainer.limit_train_batches)
-        validation = None if data.validation is None else limit(data.validation, experiment.trainer.limit_val_batches)
-        total = train_batches.steps * experiment.trainer.max_epochs
-        return Training(
-            trainer=experiment.trainer,
-            optimizer=experiment.optimizer,
-            learning_rate=learning_rate(experiment.optimizer, total),
-            train=train_batches,
-            validation=validation,
-            start=start,
-            reset_states_each_epoch=self.prepared.task.reset_states_each_epoch(experiment),
-        )

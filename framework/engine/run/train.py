@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from framework.backends.base.choices import using
 from framework.backends.base.memory import keep_freed_memory
 from framework.builder.planner import off_cudnn
+from framework.engine.processes.found import found_world, processes_of
+from framework.engine.processes.together import dismiss, together
 from framework.engine.run.choices import KeptChoices
 from framework.engine.run.digest import resolved
 from framework.engine.run.folder import RunFolder, remember_begun, remember_last
 from framework.engine.run.lock import RunLock
+from framework.engine.run.member import help_training
 from framework.engine.run.monitor import Prune
 from framework.engine.run.naming import choose_folder, refuse_another
 from framework.engine.run.prepare import prepare_experiment
@@ -61,12 +66,16 @@ def train(
         GateworkError: the run cannot be started or gone on with, and nothing is written; or training failed, and the run's record holds
             the error.
     """
+    world = found_world(experiment.trainer)
+    if world is not None and world.rank > 0:
+        return help_training(experiment, world)
     told = GuardedReporter(reporter or SilentReporter())
     prepared = prepare_experiment(experiment, locate)
     folder, fresh = choose_folder(experiment, prepared.data.digest, apart)
     over = None if fresh else _why_over(folder, experiment, apart)
     if over is not None:
         told.message(over)
+        dismiss(experiment, world, folder.path)
         _deliver_as_asked(folder, experiment, told)
         return folder
     with StopSignals() as signals, ExitStack() as after, _no_empty_folder(folder.path), RunLock(folder.path):
@@ -75,15 +84,43 @@ def train(
         told.message(f"{'run' if fresh else 'going on with'} {folder.path}")
         for line in (*prepared.task.hints(prepared.plan, experiment), *off_cudnn(prepared.plan, experiment.backend.name)):
             told.message(line)
+        if not fresh:
+            _tell_of_another_number(folder, experiment, told)
         keep_freed_memory()
-        kept = KeptChoices(folder, experiment, told.warn)
+        kept = KeptChoices(folder, experiment, told.warn, together=processes_of(experiment.trainer) > 1)
         after.enter_context(using(kept.choices))
-        session = Session(experiment, folder, prepared, signals, told, prune)
-        session.try_out()
-        write_start(folder, experiment, prepared, composed, overrides, title)
-        kept.begin()
-        _train_locked(experiment, folder, session, signals, told, after)
+        with together(experiment, world, partial(_mark_lost, folder, told)) as company:
+            company.processes.tell_json({"folder": str(folder.path), "over": False, "choices": kept.choices.known})
+            session = Session(experiment, folder, prepared, signals, told, prune, company.processes, company.who_is_gone)
+            session.try_out()
+            write_start(folder, experiment, prepared, composed, overrides, title)
+            kept.begin()
+            _train_locked(experiment, folder, session, signals, told, after)
+            company.processes.tell()  # the others may end
     return folder
+
+
+def _tell_of_another_number(folder: RunFolder, experiment: Experiment, reporter: Reporter) -> None:
+    """Another number of processes adds up in another order."""
+    settings = (folder.read_record().get("settings") or {}).get("trainer") or {}
+    before, now = settings.get("devices", 1) * settings.get("num_nodes", 1), processes_of(experiment.trainer)
+    if before != now:
+        reporter.message(
+            f"begun with {_processes(before)}, going on with {_processes(now)}: sums are added in another order from here on, so losses "
+            "and weights no longer equal those of an undisturbed run to the last bit; batches, their order and dropout are the same"
+        )
+
+
+def _processes(count: int) -> str:
+    return "1 process" if count == 1 else f"{count} processes"
+
+
+def _mark_lost(folder: RunFolder, reporter: Reporter, gone: str) -> None:
+    """What is left to do where another process is gone and this one is stuck."""
+    reporter.end()
+    with suppress(GateworkError):
+        folder.update_record(status="failed", error=gone, ended=time.time())
+    print(f"{gone}; the same command goes on from the last checkpoint", file=sys.stderr, flush=True)
 
 
 @contextmanager

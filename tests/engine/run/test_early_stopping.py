@@ -80,7 +80,7 @@ def ours(curve: list[float], stopping: EarlyStoppingSpec, resumed: bool) -> int 
 def watching(stopping: EarlyStoppingSpec, memory: Memory) -> Monitor:
     """A monitor that goes on where the memory's checkpoint was written."""
     trainer = TrainerSpec(max_epochs=100, early_stopping=stopping, sample_every_n_epochs=None)
-    told: Any = (Trainee(), memory, memory, SilentReporter(), memory.progress())
+    told: Any = (Trainee().state, memory, memory, SilentReporter(), memory.progress())
     judge = Judge(trainer, TranslationTask(), validates=True)
     monitor = Monitor(trainer, judge, *told, lambda: False, lambda sums: {"accuracy": sums.loss}, dict, lambda epoch: "")
     monitor.on_train_begin(monitor.progress.position, 1)

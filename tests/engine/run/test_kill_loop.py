@@ -56,16 +56,18 @@ def test_another_end_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
     ends = iter([*({"values": 1} for _ in loop.KINDS), {"values": 2}])
 
     class Ended:
+        pid = -1
+
         def __init__(self) -> None:
             self.killed = False
 
         def kill(self) -> None:
             self.killed = True
 
-        def wait(self) -> int:
+        def wait(self, timeout: float | None = None) -> int:
             return -9 if self.killed else 0
 
-    monkeypatch.setattr(loop, "start", lambda folder, backend, recipe, name: Ended())
+    monkeypatch.setattr(loop, "start", lambda folder, backend, recipe, name, together: Ended())
     monkeypatch.setattr(loop, "wait_for_steps", lambda process, folder: None)
     monkeypatch.setattr(loop, "end_of", lambda folder: next(ends))
     monkeypatch.setattr(loop, "where", lambda folder: "step 1")

@@ -1,0 +1,28 @@
+"""What several processes exchange a step."""
+
+from __future__ import annotations
+
+import pytest
+
+import framework
+from framework.builder.exchange import exchange_of
+from framework.engine.run.planning import plan_experiment, with_sizes
+
+
+@pytest.mark.parametrize(("processes", "share"), [(2, 1.0), (4, 1.5)])
+def test_a_ring_sends_its_share_of_the_gradients(processes: int, share: float) -> None:
+    experiment = framework.load("text_generation_stateless", [f"trainer.devices={processes}"])
+    filled = with_sizes(experiment, {"tokens": 65})
+    plan = plan_experiment(filled, {"tokens": 65})
+    found = exchange_of(filled, plan, plan)
+    assert found is not None
+    assert found.gradient_bytes == 4 * plan.parameters
+    assert found.sent_bytes == share * found.gradient_bytes
+    assert found.kept_bytes == 4 * 4 * plan.parameters  # weights, gradients, and Adam's two values
+    assert found.rows == experiment.data.batch_size // processes
+
+
+def test_one_process_exchanges_nothing() -> None:
+    experiment = with_sizes(framework.load("text_generation"), {"tokens": 65})
+    plan = plan_experiment(experiment, {"tokens": 65})
+    assert exchange_of(experiment, plan, plan) is None
