@@ -300,10 +300,10 @@ def test_places_that_are_left_out_cost_what_the_formula_says(masked: bool, works
     model["layers"]["target_embedding"]["mask_zero"] = masked
     model["outputs"] = {"output": "logits", "attention": "decoder.attention"}
     native = workshop.trainee(model).native
-    if hasattr(native, "graph"):
+    if hasattr(native, "network"):
         torch = pytest.importorskip("torch")
         found = native({name: torch.from_numpy(value) for name, value in batch.items()})
-        penalties = native.graph.losses()
+        penalties = native.network.losses()
         attention = found["attention"].detach().numpy().astype(np.float64)
     else:
         found = native(batch)

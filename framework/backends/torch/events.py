@@ -39,7 +39,7 @@ class EventTeller(lightning.Callback):
         assert isinstance(module, GraphModule)
         self.validation = None
         if self.ledger.begin_epoch() and self.training.reset_states_each_epoch:
-            module.graph.reset_states()
+            module.network.reset_states()
 
     def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Tells of a step."""

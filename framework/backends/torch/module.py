@@ -61,7 +61,7 @@ class GraphModule(lightning.LightningModule):
         self.plan = plan
         self.objective = objective or Objective()
         self.trained = self.objective.output_of(plan.outputs)
-        self.graph = Graph(plan, setting or Setting(seed=plan.seed))
+        self.network = Graph(plan, setting or Setting(seed=plan.seed))
         self.optimizer_spec: OptimizerSpec = AdamSpec()
         self.learning_rate: Callable[[int], float] | None = None
         self.steps = 0
@@ -74,7 +74,7 @@ class GraphModule(lightning.LightningModule):
     @property
     def layers(self) -> nn.ModuleDict:
         """The layers by name."""
-        return self.graph.layers
+        return self.network.layers
 
     def forward(self, inputs: Inputs) -> Any:
         """Logits ``(batch, time, vocabulary)``; by name for a model of several outputs."""
@@ -89,7 +89,7 @@ class GraphModule(lightning.LightningModule):
     def run(self, inputs: Inputs, cut: Cut | None = None) -> dict[str, Signal]:
         """The outputs by name, with their masks; ``cut`` says what is left out."""
         named = {next(iter(self.plan.inputs)): inputs} if isinstance(inputs, Tensor) else inputs
-        return self.graph(named, cut)  # type: ignore[no-any-return]
+        return self.network(named, cut)  # type: ignore[no-any-return]
 
     def trained_output(self, inputs: Inputs) -> Signal:
         """The output that is compared with the targets, with its mask."""
@@ -104,7 +104,7 @@ class GraphModule(lightning.LightningModule):
     def optimized_loss(self, batch: NativeBatch) -> tuple[Tensor, Loss]:
         """What the optimizer gets the gradient of, penalties included, and the loss without them."""
         loss = self.loss(batch)
-        total, penalties = self.objective.optimized(*loss, len(batch[1])), self.graph.losses()
+        total, penalties = self.objective.optimized(*loss, len(batch[1])), self.network.losses()
         return (total if not penalties else total + sum(penalty.to(total.dtype) for penalty in penalties)), loss
 
     def _shared_loss(self, batch: NativeBatch, processes: TorchProcesses) -> tuple[Tensor, Loss]:
@@ -115,7 +115,7 @@ class GraphModule(lightning.LightningModule):
         loss, part = self.loss(batch[:3]), batch[3]
         mean, weight = processes.whole_loss(loss)
         total = self.objective.share(loss.mean, loss.weight, weight.clamp_min(torch.finfo(weight.dtype).tiny), part.whole)
-        penalties = self.graph.losses()
+        penalties = self.network.losses()
         if penalties:
             total = total + sum(penalty.to(total.dtype) for penalty in penalties) * (part.rows / part.whole)
         return (total * processes.size).to(loss.mean.dtype), Loss(mean, weight)
@@ -153,11 +153,11 @@ class GraphModule(lightning.LightningModule):
     def on_train_start(self) -> None:
         """A training begins, or goes on, with the step that :attr:`steps` tells."""
         self.put_states_back()
-        self.graph.forget_calls()
+        self.network.forget_calls()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Tells dropout the step to come and this process's rows, and sets the learning rate."""
-        self.graph.start_step(self.steps, batch[3].first if len(batch) > 3 else self.global_rank * len(batch[1]))
+        self.network.start_step(self.steps, batch[3].first if len(batch) > 3 else self.global_rank * len(batch[1]))
         if self.learning_rate is not None:
             optimizer = self.trainer.optimizers[0]
             assert isinstance(optimizer, KerasOptimizer)
@@ -173,7 +173,7 @@ class GraphModule(lightning.LightningModule):
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
         """One step, after which the constrained weights are projected."""
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-        self.graph.apply_constraints()
+        self.network.apply_constraints()
         self.steps += 1
 
     def on_validation_start(self) -> None:
@@ -202,17 +202,17 @@ class GraphModule(lightning.LightningModule):
 
     def _put_states_aside(self) -> None:
         self.put_states_back()
-        self._training_states = self.graph.swap_states({})
+        self._training_states = self.network.swap_states({})
 
     def put_states_back(self) -> None:
         """Gives stateful layers the states of the training back, where a validation, a test or a prediction put them aside."""
         if self._training_states is not None:
-            self.graph.swap_states(self._training_states)
+            self.network.swap_states(self._training_states)
             self._training_states = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps the count of steps, which the learning rate and dropout depend on, and the states of stateful layers."""
-        states = self._training_states or {path: gru.state for path, gru in self.graph.stateful_grus()}
+        states = self._training_states or {path: gru.state for path, gru in self.network.stateful_grus()}
         checkpoint["gatework_steps"] = self.steps
         checkpoint["gatework_states"] = {path: state for path, state in states.items() if state is not None}
 
@@ -220,9 +220,16 @@ class GraphModule(lightning.LightningModule):
         """Takes them back."""
         self.steps = int(checkpoint.get("gatework_steps", 0))
         states = {current_name(f"states/{name}"): state for name, state in checkpoint.get("gatework_states", {}).items()}
-        for name, gru in self.graph.stateful_grus():
+        for name, gru in self.network.stateful_grus():
             if f"states/{name}" in states:
                 gru.reset_states(states[f"states/{name}"])
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        """Takes what was saved when the layers lay under ``graph``, a name that what torch records has for something else."""
+        before, now = f"{prefix}graph.", f"{prefix}network."
+        for name in [one for one in state_dict if one.startswith(before)]:
+            state_dict[now + name.removeprefix(before)] = state_dict.pop(name)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def set_weights(self, weights: Mapping[str, NDArray[np.generic]]) -> None:
         """Sets weights by ``layer/weight``, which must be all of this model's, in its shapes.
@@ -231,6 +238,6 @@ class GraphModule(lightning.LightningModule):
             InputError: a weight is parametrized or pruned in a way that cannot give its value; it is named.
         """
         for planned in self.plan.layers:
-            places = self.graph.layer(planned.name).places()
+            places = self.network.layer(planned.name).places()
             values = [(place, torch.from_numpy(np.ascontiguousarray(weights[f"{planned.name}/{name}"]))) for name, place in places]
             write_weights(f"layer '{planned.name}'", values)

@@ -43,7 +43,7 @@ def _marked(trainee: TorchTrainee, names: Iterable[str]) -> Iterator[None]:
     open_marks: dict[str, Any] = {}
     handles = []
     for name in names:
-        module = trainee.native.graph.layer(name)
+        module = trainee.native.network.layer(name)
 
         def enter(*_: object, name: str = name) -> None:
             open_marks[name] = torch.profiler.record_function(_MARK + name)

@@ -26,7 +26,7 @@ def check_plan_weights(plan: ModelPlan, weights: Arrays) -> None:
 
 def read_weights(module: GraphModule) -> State:
     """Weights by ``layer/weight`` in Keras' layout and order, copied; bfloat16 as float32."""
-    return {name: as_array(weight) for name, weight in module.graph.weights()}
+    return {name: as_array(weight) for name, weight in module.network.weights()}
 
 
 def read_state(module: GraphModule, ledger: Ledger, pending: Arrays) -> State:
@@ -53,7 +53,7 @@ def write_state(module: GraphModule, ledger: Ledger, state: Arrays) -> State:
     ledger.restore(parts["progress"])
     module.set_weights(parts["weights"])
     module.optimizer = None
-    for name, gru in module.graph.stateful_grus():
+    for name, gru in module.network.stateful_grus():
         gru.state = None  # zeros, as before the first batch
         if name in parts["states"]:
             gru.reset_states(as_tensor(parts["states"][name]))
@@ -66,7 +66,7 @@ def write_optimizer(module: GraphModule, optimizer: KerasOptimizer, values: Arra
     Raises:
         CheckpointError: they are another optimizer's, or do not fit the weights.
     """
-    weights = dict(module.graph.weights())
+    weights = dict(module.network.weights())
     slots = {name: value for name, value in values.items() if name != ITERATIONS}
     optimizer.iterations = int(values[ITERATIONS]) if ITERATIONS in values else 0
     for name, value in slots.items():
@@ -85,7 +85,7 @@ def _read_optimizer(module: GraphModule) -> State:
     if optimizer is None or not optimizer.iterations:
         return {}
     found: State = {ITERATIONS: np.array(optimizer.iterations, dtype=np.int64)}
-    trained = {name: weight for name, weight in module.graph.weights() if weight.requires_grad}
+    trained = {name: weight for name, weight in module.network.weights() if weight.requires_grad}
     for slot in optimizer.slots:
         values = {name: optimizer.slot(slot, weight) for name, weight in trained.items()}
         if any(value is not None for value in values.values()):  # a weight that never had a gradient has none
@@ -96,7 +96,7 @@ def _read_optimizer(module: GraphModule) -> State:
 def _read_states(module: GraphModule) -> State:
     """Kept states, zeros where there is none yet and the plan says of how many rows."""
     found: State = {}
-    for name, gru in module.graph.stateful_grus():
+    for name, gru in module.network.stateful_grus():
         if gru.state is not None:
             found[name] = as_array(gru.state)
         elif module.plan.batch_size is not None:
@@ -106,6 +106,6 @@ def _read_states(module: GraphModule) -> State:
 
 def _check_states(module: GraphModule, states: Arrays) -> None:
     rows = module.plan.batch_size
-    grus = dict(module.graph.stateful_grus())
+    grus = dict(module.network.stateful_grus())
     given = {name: (len(states[name]) if rows is None else rows, gru.units) for name, gru in grus.items() if name in states}
     check_weights(given, states, "kept states")

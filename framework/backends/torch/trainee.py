@@ -104,7 +104,7 @@ class TorchTrainee:
 
         From zero states, without dropout and clipping; nothing is changed.
         """
-        trained = {name: weight for name, weight in self.native.graph.weights() if weight.requires_grad}
+        trained = {name: weight for name, weight in self.native.network.weights() if weight.requires_grad}
         with torch.enable_grad(), self._apart():
             total, loss = self.native.optimized_loss(as_tensors(batch, self.device))
             found = torch.autograd.grad(total, list(trained.values()), allow_unused=True, materialize_grads=True)
@@ -119,11 +119,11 @@ class TorchTrainee:
     def stepper(self, decoded: str | None = None, precision: Precision = "float32") -> TorchStepper:
         """The derived decoding step with the weights of now; see the protocol."""
         self.native.to(self.device)
-        return TorchStepper(self.native.graph, decoded, precision)
+        return TorchStepper(self.native.network, decoded, precision)
 
     def reset_states(self) -> None:
         """Puts the states of stateful layers to zeros."""
-        self.native.graph.reset_states()
+        self.native.network.reset_states()
 
     @contextmanager
     def _apart(self) -> Iterator[None]:
@@ -132,7 +132,7 @@ class TorchTrainee:
         self.native.to(self.device)
         self.native.eval()
         try:
-            with self.native.graph.fresh_states(), self._precision():
+            with self.native.network.fresh_states(), self._precision():
                 yield
         finally:
             self.native.train(training)

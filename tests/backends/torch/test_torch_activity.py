@@ -155,7 +155,7 @@ def test_a_model_that_is_called_twice_has_both_penalties(workshop: Workshop) -> 
     def penalties(*given: Tensor) -> Tensor:
         for one in given:
             native(one)
-        return torch.stack(native.graph.losses())
+        return torch.stack(native.network.losses())
 
     each = [penalties(one) for one in tokens]
     torch.testing.assert_close(penalties(*tokens), each[0] + each[1])

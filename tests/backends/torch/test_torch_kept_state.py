@@ -167,10 +167,10 @@ class Watch(lightning.Callback):
         self.in_validation: list[Any] = []
 
     def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
-        self.seen.append(module.graph.layer("gru").gru.states[0].clone())
+        self.seen.append(module.network.layer("gru").gru.states[0].clone())
 
     def on_validation_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        self.in_validation.append(module.graph.layer("gru").gru.states[0])
+        self.in_validation.append(module.network.layer("gru").gru.states[0])
 
 
 LAYERS = {
@@ -208,10 +208,10 @@ def test_validation_under_a_trainer_of_ones_own_leaves_the_training_alone(worksh
     assert all(torch.equal(a, b) for a, b in zip(validated.seen, alone.seen, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
     assert [state is None for state in validated.in_validation] == [True, False] * 7, "from zeros, then from batch to batch"
-    kept = one.graph.layer("gru").gru.states[0].clone()
+    kept = one.network.layer("gru").gru.states[0].clone()
     trainer.validate(one, batches(rows=1), verbose=False)
     trainer.predict(one, batches(rows=3), return_predictions=False)
-    assert torch.equal(one.graph.layer("gru").gru.states[0], kept)
+    assert torch.equal(one.network.layer("gru").gru.states[0], kept)
 
 
 @pytest.mark.filterwarnings("ignore:.*num_workers.*", "ignore:.*exists and is not empty.*")
@@ -255,7 +255,7 @@ def test_batches_that_are_gathered_to_one_step_have_masks_of_their_own(workshop:
             self.numbers: list[tuple[int, int]] = []
 
         def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
-            log: CallLog = module.graph.layer("drop").call_log
+            log: CallLog = module.network.layer("drop").call_log
             self.numbers.append(log.coming())
 
     calls, module = Calls(), module_of(workshop)

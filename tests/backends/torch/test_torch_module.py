@@ -77,12 +77,12 @@ def test_it_is_a_module_like_any_other(workshop: Workshop) -> None:
     module = GraphModule(plan)
     assert list(module.layers) == ["embedding", "gru", "logits"]
     assert {name for name, _ in module.named_parameters()} == {
-        "graph.layers.embedding.embeddings",
-        "graph.layers.gru.gru.kernel",
-        "graph.layers.gru.gru.recurrent_kernel",
-        "graph.layers.gru.gru.bias",
-        "graph.layers.logits.kernel",
-        "graph.layers.logits.bias",
+        "network.layers.embedding.embeddings",
+        "network.layers.gru.gru.kernel",
+        "network.layers.gru.gru.recurrent_kernel",
+        "network.layers.gru.gru.bias",
+        "network.layers.logits.kernel",
+        "network.layers.logits.bias",
     }
     other = GraphModule(plan, Setting(dtype=torch.float64))
     other.load_state_dict(module.state_dict())
@@ -94,6 +94,15 @@ def test_it_is_a_module_like_any_other(workshop: Workshop) -> None:
         module({"tokens": tokens, "token": tokens})
     with pytest.raises(InputError, match="the model input 'tokens' is missing; given: none"):
         module({})
+
+
+def test_weights_under_the_name_of_before_are_taken(workshop: Workshop) -> None:
+    module, other = workshop.trainee(language_model(gru=GRU)).native, GraphModule(workshop.plan(language_model(gru=GRU)))
+    held = torch.nn.ModuleDict({"inner": other})
+    before = {f"inner.{name.replace('network.', 'graph.', 1)}": value for name, value in module.state_dict().items()}
+    held.load_state_dict(before)
+    for name, value in module.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value), name
 
 
 def test_several_outputs_come_by_name(workshop: Workshop) -> None:

@@ -64,7 +64,7 @@ def test_masks_and_states_of_any_length(arguments: dict[str, Any]) -> None:
 def test_decoders_of_any_length(name: str, workshop: Workshop) -> None:
     trainee = workshop.trainee(over_vectors(DECODERS[name]))
     trainee.native.requires_grad_(False).eval()
-    recorded = program_of(Recordable(model_signature(trainee.plan), _Whole(trainee.native.graph))).module()
+    recorded = program_of(Recordable(model_signature(trainee.plan), _Whole(trainee.native.network))).module()
     for rows, steps, places in ((3, 5, 4), (1, 1, 1), (2, 3, 2)):
         inputs = {"x": vectors()["x"][:rows, :steps], "places": vectors()["places"][:rows, :places]}
         found = recorded(*(torch.from_numpy(np.ascontiguousarray(one)) for one in inputs.values()))

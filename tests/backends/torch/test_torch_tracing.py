@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,9 +46,32 @@ def test_a_trace_answers_for_other_batches(native: Any) -> None:
 def test_an_export_answers_for_other_batches(native: Any) -> None:
     batch = torch.export.Dim("batch", min=2)
     shapes = {"inputs": {"tokens": {0: batch}}}
-    exported = torch.export.export(native.graph, ({"tokens": tokens()},), dynamic_shapes=shapes).module()
+    exported = torch.export.export(native.network, ({"tokens": tokens()},), dynamic_shapes=shapes).module()
     for rows in (4, 7):
         torch.testing.assert_close(exported({"tokens": tokens(rows)})["output"].value, native(tokens(rows)))
+
+
+LENGTHS = {"inputs": {0: torch.export.Dim("batch"), 1: torch.export.Dim("time")}}
+
+
+def test_a_whole_model_is_exported_for_any_length(native: Any) -> None:
+    with torch.no_grad():
+        exported = torch.export.export(native, (tokens(),), dynamic_shapes=LENGTHS).module()
+        for given in (tokens(), tokens(2)[:, :3], tokens(7)):
+            torch.testing.assert_close(exported(given), native(given))
+
+
+@pytest.mark.parametrize("dynamo", [pytest.param(True, marks=pytest.mark.slow), False])
+def test_a_whole_model_as_onnx(native: Any, dynamo: bool, tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    if dynamo:
+        pytest.importorskip("onnxscript")
+    lengths: dict[str, Any] = {"dynamic_shapes": LENGTHS} if dynamo else {"dynamic_axes": {"inputs": {0: "batch"}}}
+    torch.onnx.export(native, (tokens(),), tmp_path / "model.onnx", dynamo=dynamo, input_names=["inputs"], verbose=False, **lengths)
+    session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
+    for given in (tokens(), tokens(2)[:, :3] if dynamo else tokens(2)):
+        (found,) = session.run(None, {"inputs": given.numpy()})
+        torch.testing.assert_close(torch.from_numpy(found), native(given).detach(), atol=1e-6, rtol=1e-5)
 
 
 def test_the_meta_device(native: Any) -> None:
@@ -91,7 +115,7 @@ def test_symbols_pass_a_model_as_one_node(native: Any) -> None:
 
 def test_dropout_in_training_is_not_recorded(native: Any, workshop: Workshop) -> None:
     with pytest.raises(UnsupportedArgument, match=r"layer 'drop': the mask of a dropout in training .*; call eval\(\)"):
-        torch.export.export(native.graph.train(), ({"tokens": tokens()},))
+        torch.export.export(native.network.train(), ({"tokens": tokens()},))
     kept = workshop.trainee(language_model(gru={"kind": "gru", "units": 4, "return_sequences": True, "stateful": True})).native
     with pytest.raises(UnsupportedArgument, match="GRU 'gru': the kept state of a stateful layer would be a constant"):
         kept.to_torchscript(method="trace", example_inputs=tokens())

@@ -206,10 +206,10 @@ def test_weights_of_a_model_are_set_read_and_constrained(put: Put, workshop: Wor
     wanted = {name: weight + 0.5 for name, weight in plain.weights().items()}
     for one in (trainee, plain):
         one.set_weights(wanted)
-        one.native.graph.apply_constraints()
+        one.native.network.apply_constraints()
     for name, found in trainee.weights().items():
         np.testing.assert_allclose(found, plain.weights()[name], rtol=1e-5, atol=1e-6, err_msg=name)
-    torch.testing.assert_close(trainee.native.graph.losses(), plain.native.graph.losses())
+    torch.testing.assert_close(trainee.native.network.losses(), plain.native.network.losses())
 
 
 @pytest.mark.parametrize("put", REFUSES)

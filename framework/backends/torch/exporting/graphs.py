@@ -70,7 +70,7 @@ def recordable(trainee: Trainee, decoded: Decoded | None) -> list[Recordable]:
     native = cast(TorchTrainee, trainee).native
     native.requires_grad_(False).eval()
     signature = model_signature(trainee.plan, None if decoded is None else decoded.input)
-    return [Recordable(signature, _Whole(native.graph)), *([] if decoded is None else _decoding(decoded))]
+    return [Recordable(signature, _Whole(native.network)), *([] if decoded is None else _decoding(decoded))]
 
 
 def _decoding(decoded: Decoded) -> Iterator[Recordable]:
@@ -78,8 +78,8 @@ def _decoding(decoded: Decoded) -> Iterator[Recordable]:
     native.requires_grad_(False).eval()
     derived = derive_step(decoded.trainee.plan, decoded.input).require()
     with plainly_made():
-        parts = [Part(one, native.graph.layer(one.name).step_form(None, "float32"), folded=False) for one in derived.per_step]
-    start = _Start(native.graph, derived, parts)
+        parts = [Part(one, native.network.layer(one.name).step_form(None, "float32"), folded=False) for one in derived.per_step]
+    start = _Start(native.network, derived, parts)
     constants = start.constants()
     signatures = {one.name: one for one in decoding_signatures(decoded.trainee.plan, derived, constants)}
     if START in signatures:

@@ -25,6 +25,8 @@ class LayerNormalization(Layer):
         super().__init__(planned, setting)
         assert isinstance(planned.spec, LayerNormalizationSpec)
         self.spec = planned.spec
+        # As a number: a tracer takes the tensor's own width for one that varies.
+        self.width = planned.inputs[0].shape[-1] or 0
         self.create_weights()
 
     def compute(self, inputs: Sequence[Signal], references: Mapping[str, Sequence[Signal]]) -> dict[str, Signal]:
@@ -32,4 +34,4 @@ class LayerNormalization(Layer):
         value, mask = inputs[0]
         gamma = self.gamma if self.spec.scale else None
         beta = self.beta if self.spec.center else None
-        return single(Signal(functional.layer_norm(value, value.shape[-1:], gamma, beta, self.spec.epsilon), mask))
+        return single(Signal(functional.layer_norm(value, (self.width,), gamma, beta, self.spec.epsilon), mask))

@@ -54,7 +54,7 @@ def test_gradients_are_those_of_plain_autograd(name: str, dropout: dict[str, Any
         outputs = [signal.value for signal in trainee.native.run(inputs).values()]
         generator = torch.Generator().manual_seed(5)
         total = sum((one * torch.rand(one.shape, dtype=one.dtype, generator=generator)).sum() for one in outputs)
-        wanted = {**dict(trainee.native.graph.weights()), **inputs}
+        wanted = {**dict(trainee.native.network.weights()), **inputs}
         gradients = torch.autograd.grad(total, list(wanted.values()), materialize_grads=True, allow_unused=True)
         found.append({"total": total.detach(), **dict(zip(wanted, gradients, strict=True))})
     for key, value in found[0].items():
@@ -78,7 +78,7 @@ def test_second_derivatives_are_those_of_plain_autograd(name: str, monkeypatch: 
         if plain:
             by_plain_loop(monkeypatch)
         trainee = Workshop("torch").trainee(over_vectors(DECODERS[name]), precision="64-true")
-        weights = list(dict(trainee.native.graph.weights()).values())
+        weights = list(dict(trainee.native.network.weights()).values())
         first = torch.autograd.grad(summed(trainee, vectors()), weights, create_graph=True, materialize_grads=True, allow_unused=True)
         penalty = sum(one.square().sum() for one in first if one.requires_grad)
         found.append(torch.autograd.grad(penalty, weights, materialize_grads=True, allow_unused=True))
@@ -90,7 +90,7 @@ def test_second_derivatives_are_those_of_plain_autograd(name: str, monkeypatch: 
 def test_an_attention_that_is_itself_penalised_is_differentiated(name: str) -> None:
     """Weights are outputs like the others: a loss may read them alone."""
     trainee = Workshop("torch").trainee(over_vectors(DECODERS[name]), precision="64-true")
-    weights = dict(trainee.native.graph.weights())
+    weights = dict(trainee.native.network.weights())
     attention = trainee.native.run({key: torch.from_numpy(value) for key, value in vectors().items()})["attention"].value
     total = (attention.sum(1) - 1.0).square().sum()
     [gradient] = torch.autograd.grad(total, [weights["decoder/attention/query/kernel"]])
@@ -101,7 +101,7 @@ def test_what_was_put_out_may_be_written_over() -> None:
     trainee, given = Workshop("torch").trainee(translation(), precision="64-true"), sentences()
     batch = Batch(given, given["target"])
     _, expected = trainee.loss_and_gradients(batch)
-    graph = trainee.native.graph
+    graph = trainee.native.network
 
     def write_over(module: Any, given: Any, outputs: Any) -> None:
         for signal in outputs.values():
@@ -130,7 +130,7 @@ def test_a_recorded_graph_gives_the_same_numbers(name: str) -> None:
     trainee.native.eval()
     with torch.no_grad():
         expected = trainee.native(inputs)
-        recorded = torch.jit.trace(_Whole(trainee.native.graph), (inputs["source"], inputs["target"]), check_trace=False)
+        recorded = torch.jit.trace(_Whole(trainee.native.network), (inputs["source"], inputs["target"]), check_trace=False)
         torch.testing.assert_close(recorded(inputs["source"], inputs["target"]), expected, rtol=0, atol=1e-6)
 
 
@@ -168,10 +168,10 @@ def test_groups_of_processes_draw_the_masks_of_their_own_rows() -> None:
     trainee, given = Workshop("torch").trainee(translation(decoder)), sentences(rows=4)
     trainee.native.train()
     run = partial(outputs_of, trainee)
-    trainee.native.graph.start_step(3)
+    trainee.native.network.start_step(3)
     [whole] = run(given)
-    trainee.native.graph.start_step(4)
-    trainee.native.graph.start_step(3, first_row=2)
+    trainee.native.network.start_step(4)
+    trainee.native.network.start_step(3, first_row=2)
     [part] = run({name: value[2:] for name, value in given.items()})
     torch.testing.assert_close(part, whole[2:], rtol=0, atol=1e-6)
 
@@ -182,7 +182,7 @@ def test_a_gpu_gives_the_numbers_of_a_cpu(name: str) -> None:
     found = []
     for device in ("cpu", "cuda"):
         trainee = Workshop("torch").trainee(over_vectors(DECODERS[name], 1), precision="64-true")
-        graph = trainee.native.to(device).graph
+        graph = trainee.native.to(device).network
         outputs = graph({key: torch.from_numpy(value).to(device) for key, value in vectors(1).items()})
         total = sum(signal.value.square().sum() for signal in outputs.values())
         weights = list(dict(graph.weights()).values())
