@@ -65,6 +65,7 @@ HOMES: dict[str, frozenset[str]] = {
     "onnx": frozenset({"backends.base", "backends.torch", "backends.tensorflow"}),
     "onnxruntime": frozenset({"backends.base"}),
     "onnxscript": frozenset({"backends.torch"}),
+    "tf2onnx": frozenset({"backends.tensorflow"}),
     "safetensors.torch": frozenset({"backends.torch"}),
     "mlflow": frozenset({"tracking", "tracking.served"}),
     "hydra": frozenset({"config"}),

@@ -10,6 +10,7 @@ DESIGN = {
     "backend", "trainee", "model", "loss", "optimizers", "fitting", "identifiers", "state", "decoding/step", "decoding/stepper",
     "decoding/form", "decoding/cell", "layers/base", "layers/table", "gru/arguments", "gru/layer", "gru/calls", "gru/cudnn", "gru/dropout",
     "gru/masks", "gru/loop", "gru/scan", "attention/loop", "attention/memory", "attention/scan", "attention/step",
+    "exporting/graphs", "exporting/onnx",
 }  # fmt: skip
 """What both have, beside a file for each layer kind."""
 
@@ -34,7 +35,6 @@ OWN = {
         "inception_v3": "the network that Keras has itself",
         "tracing": "what records a layer",
         "recorded_loop": "loops in what is recorded; TensorFlow's graphs have loops",
-        "exporting/graphs": "modules that record", "exporting/onnx": "torch's own converter",
         "exporting/torch_export": "torch's own format",
         "gru/settings": "the attributes that Keras' GRU has itself",
         "gru/state": "states, which Keras' RNN keeps itself",
@@ -49,6 +49,7 @@ OWN = {
         "plain_keras": "a model without our layers, for Keras' files; torch's hold weights alone",
         "whole_model": "anybody's Keras model, run; torch's files hold weights alone",
         "environment": "what TensorFlow reads before it is imported",
+        "exporting/keras_model": "Keras' own format", "exporting/saved_model": "TensorFlow's", "exporting/tflite": "TensorFlow's",
         "gru/compaction": "masks around cuDNN's kernel",
         "gru/errors": "what Keras raises",
         "gru/graphs": "what kind of graph is being made",

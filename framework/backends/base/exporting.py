@@ -37,8 +37,11 @@ NEXT = "next_"
 """Begins the name of an output that is the input of that name in the call after; the first call is given zeros, or what ``start`` gave."""
 
 _MODULES: dict[str, dict[str, str]] = {
-    "onnx": {"torch": "framework.backends.torch.exporting.onnx"},
+    "onnx": {"torch": "framework.backends.torch.exporting.onnx", "tensorflow": "framework.backends.tensorflow.exporting.onnx"},
     "torch_export": {"torch": "framework.backends.torch.exporting.torch_export"},
+    "saved_model": {"tensorflow": "framework.backends.tensorflow.exporting.saved_model"},
+    "keras": {"tensorflow": "framework.backends.tensorflow.exporting.keras_model"},
+    "tflite": {"tensorflow": "framework.backends.tensorflow.exporting.tflite"},
     "safetensors": dict.fromkeys(("torch", "tensorflow"), "framework.backends.base.weights_export"),
 }
 """By format and by backend: the module whose ``EXPORTER`` writes it. A run of a backend that is not named is built on the first one."""

@@ -48,6 +48,7 @@ def _made_plain(node: Any, layer: str) -> Iterator[str]:
         if not obstacles:
             node.update(module="keras.layers", registered_name=None)
             node["config"].pop("time_major", None)
+            node.pop("build_config", None)  # its arguments are ours by name; the model's first call builds the layer
     for value in node.values():
         yield from _made_plain(value, layer)
 

@@ -19,10 +19,11 @@ import framework
 from framework.backends.base import exporting
 from framework.cli.main import main
 from framework.decoding.search import SearchSettings, search
+from framework.engine.model.convert import convert_run
 from framework.engine.model.export_page import DECODING, EXAMPLE, INTERFACE, PAGE, ROW
 from framework.engine.model.exporting import ExportedModel, export_model
 from framework.engine.model.run import Run
-from framework.errors import InputError, ParityError
+from framework.errors import InputError, ParityError, UnsupportedArgument
 
 pytestmark = [pytest.mark.torch]
 
@@ -99,7 +100,14 @@ def written_by_gatework(run: Run, folder: Path) -> str:
         ("translation", "onnx"),
         *(
             pytest.param(run, name, marks=pytest.mark.slow)
-            for run, name in (("text", "torch_export"), ("translation", "torch_export"), ("captions", "onnx"), ("captions", "torch_export"))
+            for run, name in (
+                ("text", "torch_export"),
+                ("translation", "torch_export"),
+                ("captions", "onnx"),
+                ("captions", "torch_export"),
+                *((run, name) for run in ("text", "translation", "captions") for name in ("saved_model", "tflite")),
+                ("text", "keras"),
+            )
         ),
     ],
 )
@@ -118,9 +126,36 @@ def test_an_example_of_onnx_writes_the_same_text_without_gatework(text_as_onnx: 
     check_example(text_as_onnx, user)
 
 
+@pytest.mark.slow
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("format_name", ["onnx", "saved_model", "tflite"])
+@pytest.mark.parametrize("run", ["text", "translation", "captions"])
+def test_an_example_of_tensorflow_writes_the_same_text_without_gatework(
+    run: str, format_name: str, user: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if format_name == "onnx":
+        pytest.importorskip("tf2onnx")
+    request.getfixturevalue(run)
+    if run != "text":
+        monkeypatch.chdir(user / run)
+    if not (user / "runs" / ("text_generation" if run == "text" else "mine") / f"{run}-tensorflow").is_dir():
+        convert_run(run, "tensorflow", runs_dir=str(user / "runs"))
+    found = export_model(f"{run}-tensorflow", format_name, tmp_path / "out", str(user / "runs"))
+    assert found.backend == "tensorflow"
+    check_example(found, user)
+
+
+def test_a_format_that_cannot_hold_a_layer_says_so(translation: None, user: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(user / "translation")
+    with pytest.raises(UnsupportedArgument, match="keras: layer 'decoder' is Gatework's AttentionDecoder, which Keras does not have"):
+        export_model("translation", "keras", tmp_path / "out", str(user / "runs"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def check_example(found: ExportedModel, user: Path) -> None:
-    assert 0 < found.deviation < 1e-5
-    assert found.graphs == (("model", "step") if found.source.name == "text" else ("model", "start", "step"))
+    assert 0 <= found.deviation < 1e-5
+    steps = ("step",) if found.source.name.startswith("text") else ("start", "step")
+    assert found.graphs == ("model", *(steps if found.format != "keras" else ()))
     assert (found.folder / EXAMPLE).read_text() in (found.folder / PAGE).read_text()
     text = example_of(found.folder)
     assert text.strip() == written_by_gatework(framework.open_run(found.source.name, str(user / "runs")), found.folder).strip()
@@ -188,7 +223,9 @@ def test_an_export_is_replaced_and_anything_else_is_left_alone(text: None, user:
 
 def test_what_is_wrong_is_named(text: None, user: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["export", "text", "--format", "onxn"]) == 2
-    assert "there is no export format 'onxn', only onnx, torch_export, safetensors" in (said := capsys.readouterr().err)
+    assert "there is no export format 'onxn', only onnx, torch_export, saved_model, keras, tflite, safetensors" in (
+        said := capsys.readouterr().err
+    )
     assert "did you mean 'onnx'?" in said
     monkeypatch.delitem(sys.modules, "framework.backends.torch.exporting.onnx", raising=False)
     monkeypatch.delitem(sys.modules, "framework.backends.base.onnx_files", raising=False)

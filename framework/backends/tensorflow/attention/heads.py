@@ -17,7 +17,7 @@ Values = Mapping[str, tf.Tensor]
 def heads_memory(places: tf.Tensor, mask: Any, values: Values) -> Memory:
     """Keys ``(batch, places, heads, key_dim)`` and values ``(batch, places, heads, value_dim)`` of ``(batch, places, features)``."""
     blocked = None if mask is None else tf.logical_not(tf.cast(mask, tf.bool))
-    places = places if blocked is None else tf.where(blocked[:, :, None], tf.zeros_like(places), places)
+    places = places if blocked is None else tf.where(tf.expand_dims(blocked, 2), tf.zeros_like(places), places)
     return Memory(_projected(places, "key", values), _projected(places, "value", values), blocked)
 
 
@@ -26,7 +26,7 @@ def heads_weights(queries: tf.Tensor, memory: Memory, values: Values) -> tf.Tens
     asked = _projected(queries, "query", values)
     scores = tf.einsum("bqhd,bphd->bhqp", asked, memory.keys) / math.sqrt(asked.shape[-1])
     if memory.blocked is not None:
-        scores = tf.where(memory.blocked[:, None, None], tf.constant(scores.dtype.min, scores.dtype), scores)
+        scores = tf.where(tf.expand_dims(tf.expand_dims(memory.blocked, 1), 1), tf.constant(scores.dtype.min, scores.dtype), scores)
     return tf.nn.softmax(scores)
 
 

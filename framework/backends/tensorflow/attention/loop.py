@@ -162,8 +162,7 @@ def loop(
     """
     steps, batch = number_of_steps(inputs), inputs.shape[1]
     given, valid = per_step(inputs, unroll), None if mask is None else per_step(mask, unroll)
-    likes = [first[len(decoder.cells) - 1 if decoder.carries else 0], _wide(first[0], memory.values.shape[2])]
-    likes.append(_wide(first[0], memory.keys.shape[1]))
+    likes = [first[len(decoder.cells) - 1 if decoder.carries else 0], memory.values[:, 0], memory.keys[:, :, 0]]
     if decoder.feeds:
         likes.append(first[-1])
 
@@ -187,7 +186,3 @@ def loop(
     vectors = made[3] if decoder.feeds and decoder.vector is not None else None
     outputs, contexts, weights = made[:3]
     return Decoded(outputs, contexts, weights, states[:-1] if decoder.feeds else states, vectors)
-
-
-def _wide(like: tf.Tensor, width: int | None) -> tf.TensorSpec:
-    return tf.TensorSpec((like.shape[0], width), like.dtype)

@@ -27,7 +27,7 @@ class Memory:
     def of(cls, places: tf.Tensor, mask: tf.Tensor | None, scoring: Scoring) -> Memory:
         """The memory of ``places (batch, places, features)``, of which ``mask (batch, places)`` says which count."""
         blocked = None if mask is None else tf.logical_not(tf.cast(mask, tf.bool))
-        values = places if blocked is None else tf.where(blocked[:, :, None], tf.zeros_like(places), places)
+        values = places if blocked is None else tf.where(tf.expand_dims(blocked, 2), tf.zeros_like(places), places)
         keys = values if scoring.key_kernel is None else tf.tensordot(values, scoring.key_kernel, 1)
         return cls(keys if scoring.key_bias is None else keys + scoring.key_bias, values, blocked)
 
@@ -57,6 +57,6 @@ def attend(asked: tf.Tensor, memory: Memory, scoring: Scoring) -> tuple[tf.Tenso
     if scoring.score_bias is not None:
         scores += scoring.score_bias
     if memory.blocked is not None:
-        scores = tf.where(memory.blocked[:, None], tf.constant(scores.dtype.min, scores.dtype), scores)
+        scores = tf.where(tf.expand_dims(memory.blocked, 1), tf.constant(scores.dtype.min, scores.dtype), scores)
     weights = tf.nn.softmax(scores)
     return tf.matmul(weights, memory.values), weights

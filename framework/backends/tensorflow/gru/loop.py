@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import tensorflow as tf
@@ -93,7 +95,7 @@ def number_of_steps(sequence: tf.Tensor) -> Any:
 
 
 class Steps(Protocol):
-    """A tensor a step, of a loop that TensorFlow runs (``tf.TensorArray``) or that is written out (:class:`Listed`)."""
+    """A tensor a step, of a loop that TensorFlow runs (``tf.TensorArray``, :class:`Whole`) or that is written out (:class:`Listed`)."""
 
     def read(self, index: Any) -> tf.Tensor:
         """The tensor of a step."""
@@ -132,10 +134,51 @@ class Listed:
         return tf.stack(self._tensors)
 
 
+class Whole(tf.experimental.ExtensionType):  # type: ignore[misc]
+    """Steps as one tensor ``(time, …)``, of which each writing makes another: slow, but of nothing that a runtime for small devices lacks.
+
+    Attributes:
+        tensor: all of them.
+    """
+
+    tensor: tf.Tensor
+
+    def read(self, index: Any) -> tf.Tensor:
+        """The tensor of a step."""
+        return tf.gather(self.tensor, index)
+
+    def write(self, index: Any, value: tf.Tensor) -> Whole:
+        """With the tensor of a step, ``(batch, width)``, set."""
+        here = tf.equal(tf.range(tf.shape(self.tensor)[0]), index)
+        return Whole(tf.where(here[:, None, None], value[None], self.tensor))
+
+    def stack(self) -> tf.Tensor:
+        """All of them."""
+        return self.tensor
+
+
+_WHOLE: ContextVar[bool] = ContextVar("whole", default=False)
+
+
+@contextmanager
+def whole_tensors() -> Iterator[None]:
+    """Within, loops are made of plain tensors, without any ``tf.TensorArray``: whatever the batch, TFLite's own operations suffice."""
+    token = _WHOLE.set(True)
+    try:
+        yield
+    finally:
+        _WHOLE.reset(token)
+
+
 def array(steps: Any, like: tf.Tensor | tf.TensorSpec, unroll: bool) -> Steps:
     """To write a tensor like this to, a step at a time."""
     if unroll:
         return Listed([None] * steps)
+    if _WHOLE.get() and tf.is_tensor(like):
+        zeros = tf.zeros(tf.concat([[steps], tf.shape(like)], 0), like.dtype)
+        zeros.set_shape((None if tf.is_tensor(steps) else steps, *like.shape))
+        whole: Steps = Whole(zeros)
+        return whole
     written: Steps = tf.TensorArray(like.dtype, size=steps, element_shape=like.shape, clear_after_read=False)
     return written
 
@@ -144,6 +187,9 @@ def per_step(sequence: tf.Tensor, unroll: bool) -> Steps:
     """The steps of ``(time, …)``, to be read one at a time."""
     if unroll:
         return Listed(tf.unstack(sequence))
+    if _WHOLE.get():
+        whole: Steps = Whole(sequence)
+        return whole
     empty = tf.TensorArray(sequence.dtype, size=number_of_steps(sequence), element_shape=sequence.shape[1:], clear_after_read=False)
     elements: Steps = empty.unstack(sequence)
     return elements

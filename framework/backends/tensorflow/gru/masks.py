@@ -43,7 +43,7 @@ def time_major_mask(mask: tf.Tensor, inputs: tf.Tensor, time_major: bool) -> tf.
 
 def without_masked(sequence: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """``(time, batch, features)`` with zeros at masked steps: what stands there, be it NaN, reaches neither outputs nor gradients."""
-    return tf.where(mask[:, :, None], sequence, tf.zeros_like(sequence))
+    return tf.where(tf.expand_dims(mask, 2), sequence, tf.zeros_like(sequence))
 
 
 def outputs_of(states: tf.Tensor, mask: tf.Tensor | None, zero_output_for_mask: bool) -> tf.Tensor:
@@ -62,7 +62,7 @@ def outputs_of(states: tf.Tensor, mask: tf.Tensor | None, zero_output_for_mask: 
     if mask is None:
         return states
     shown = mask if zero_output_for_mask else seen(mask)
-    return tf.where(shown[:, :, None], states, tf.zeros_like(states))
+    return tf.where(tf.expand_dims(shown, 2), states, tf.zeros_like(states))
 
 
 def last_output_of(states: tf.Tensor, mask: tf.Tensor | None, zero_output_for_mask: bool) -> tf.Tensor:

@@ -1,0 +1,93 @@
+"""ONNX: one file a graph, by tf2onnx, which Keras' own ``Model.export`` calls too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import tensorflow as tf
+import tf2onnx
+
+from framework.backends.base.exporting import MODEL, START, STEP, Decoded, Signature, Written
+from framework.backends.base.onnx_files import LOADING, OPSET, PACKAGES, OnnxRunner, save_onnx
+from framework.backends.tensorflow.exporting.graphs import Graph, graphs_of
+from framework.errors import UnsupportedArgument
+
+
+class OnnxExporter:
+    """What :class:`framework.backends.base.exporting.Exporter` promises, for ONNX."""
+
+    holds = (MODEL, START, STEP)
+    packages = PACKAGES
+    loading = LOADING
+
+    def write(self, trainee: Any, decoded: Decoded | None, folder: Path) -> Written:
+        """Writes a file for each graph.
+
+        Raises:
+            UnsupportedArgument: ONNX has no operation for something in the model; it is named.
+        """
+        graphs = graphs_of(trainee, decoded)
+        for graph in graphs:
+            save_onnx(_converted(graph), graph.signature, folder)
+        return Written(tuple(graph.signature for graph in graphs), (f"ONNX opset {OPSET}",))
+
+    def open(self, folder: Path, signatures: Mapping[str, Signature]) -> OnnxRunner:
+        """Loads the files."""
+        return OnnxRunner(folder, signatures)
+
+
+def _converted(graph: Graph) -> Any:
+    """The ONNX model of a graph, its outputs in the signature's order and by its names."""
+    names = [port.name for port in graph.signature.outputs]
+
+    def outputs(*tensors: tf.Tensor) -> list[tf.Tensor]:
+        found = graph.function(*tensors)
+        return [found[name] for name in names]
+
+    function = tf.function(outputs, input_signature=graph.specs, autograph=False)
+    concrete = function.get_concrete_function()
+    try:
+        model, _ = tf2onnx.convert.from_function(function, input_signature=graph.specs, opset=OPSET, custom_op_handlers=dict(_HANDLERS))
+        _keep_constants(model, concrete)
+        _rename_outputs(model, names)
+        onnx.checker.check_model(model)
+    except Exception as error:  # tf2onnx has no errors of its own; what it does not know, it leaves in the model
+        raise UnsupportedArgument(f"onnx: the graph '{graph.signature.name}' has no form in ONNX: {error}") from error
+    return model
+
+
+def _complement(context: Any, node: Any, name: str, args: Any) -> None:
+    """``erfc(x) = 1 - erf(x)``, which Keras' gelu is made of and ONNX lacks."""
+    node.type = "Erf"
+    dtype = tf2onnx.utils.map_onnx_to_numpy_type(context.get_dtype(node.output[0]))
+    one = context.make_const(tf2onnx.utils.make_name(name), np.array(1, dtype))
+    context.insert_new_node_on_output("Sub", node.output[0], inputs=[one.output[0], node.output[0]])
+
+
+def _keep_constants(model: Any, concrete: Any) -> None:
+    """Puts the arrays that the graph has of its own into the model: tf2onnx takes those that are no variables for inputs."""
+    captured = concrete.captured_inputs
+    own = {one.name: value for one, value in zip(concrete.inputs[len(concrete.inputs) - len(captured) :], captured, strict=True)}
+    inputs = list(model.graph.input)
+    del model.graph.input[:]
+    for one in inputs:
+        if one.name in own:
+            model.graph.initializer.append(onnx.numpy_helper.from_array(own[one.name].numpy(), one.name))
+        else:
+            model.graph.input.append(one)
+
+
+def _rename_outputs(model: Any, names: list[str]) -> None:
+    for output, name in zip(model.graph.output, names, strict=True):
+        model.graph.node.append(onnx.helper.make_node("Identity", [output.name], [name]))
+        output.name = name
+
+
+_HANDLERS: dict[str, Any] = {"Erfc": (_complement, [])}
+"""How tf2onnx writes operations that it does not know."""
+
+EXPORTER = OnnxExporter()
