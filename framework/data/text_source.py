@@ -28,7 +28,7 @@ class Reading:
 
     Attributes:
         pieces: the text.
-        digest: SHA-256 of the content; to be asked for once all pieces are taken.
+        digest: SHA-256 of the content; to be asked for once all pieces are taken, and what is made of them is done.
     """
 
     pieces: Iterator[str]
@@ -114,15 +114,12 @@ class FileText:
         hashed = [_HashedFile(file, told) for file in self._files]
 
         def digest() -> str:
+            told.end()
             digests = [file.digest for file in hashed]
             known.keep(digests)
             return _joined(digests)
 
-        def pieces() -> Iterator[str]:
-            yield from read_files(hashed, self._encoding)
-            told.end()
-
-        return Reading(pieces(), digest)
+        return Reading(read_files(hashed, self._encoding), digest)
 
     def _known(self) -> KnownDigests:
         try:
