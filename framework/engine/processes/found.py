@@ -97,7 +97,7 @@ def _submitit(environment: Mapping[str, str]) -> World | None:
     if environment.get("SUBMITIT_EXECUTOR") != "local" or "SUBMITIT_LOCAL_NTASKS" not in environment:
         return None
     number = _Numbers(environment, "submitit")
-    size, rank = number("SUBMITIT_LOCAL_NTASKS"), number("SUBMITIT_LOCAL_GLOBALRANK")
+    size, rank = number("SUBMITIT_LOCAL_NTASKS"), number("SUBMITIT_LOCAL_GLOBALID")
     port = _port_of(environment.get("SUBMITIT_LOCAL_JOB_ID", ""))
     addresses = tuple(f"127.0.0.1:{port + one}" for one in range(size))
     return World(rank, size, number("SUBMITIT_LOCAL_LOCALID", rank), size, addresses, "submitit", addresses[0])

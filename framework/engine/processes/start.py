@@ -41,7 +41,7 @@ class Members:
 
     def __init__(self, experiment: Experiment, size: int, mourn: Callable[[str], None]) -> None:
         self.experiment, self.mourn = experiment, mourn
-        addresses = tuple(f"127.0.0.1:{port}" for port in _free_ports(size))
+        addresses = tuple(f"127.0.0.1:{port}" for port in free_ports(size))
         self.world = World(0, size, 0, size, addresses, "trainer.devices", addresses[0])
         self._members: list[subprocess.Popen[bytes]] = []
         self._gone: str | None = None
@@ -110,7 +110,7 @@ def _how(code: int) -> str:
     return f"ended with exit code {code}" if code > 0 else f"was ended by {signal.Signals(-code).name}"
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports of this machine that nobody listens at now."""
     held = [socket.socket() for _ in range(count)]
     try:

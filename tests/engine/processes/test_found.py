@@ -59,7 +59,7 @@ def test_tf_config() -> None:
 
 
 def test_submitit() -> None:
-    told = {"SUBMITIT_EXECUTOR": "local", "SUBMITIT_LOCAL_NTASKS": "2", "SUBMITIT_LOCAL_GLOBALRANK": "1", "SUBMITIT_LOCAL_LOCALID": "1"}
+    told = {"SUBMITIT_EXECUTOR": "local", "SUBMITIT_LOCAL_NTASKS": "2", "SUBMITIT_LOCAL_GLOBALID": "1", "SUBMITIT_LOCAL_LOCALID": "1"}
     world = found_world(_trainer(2, 1), told)
     assert world is not None
     assert (world.rank, world.size, world.local_size, len(world.addresses)) == (1, 2, 2, 2)

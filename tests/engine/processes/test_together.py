@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from framework.engine.processes.start import free_ports
 from framework.weights.store import load_with_checksum
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -184,6 +185,32 @@ def test_submitits_tasks_train_together(backend: str, tmp_path: Path, text: Path
     runs = tmp_path / "runs" / "text_generation_stateless"
     for name, value in state_of(runs / "started").items():
         np.testing.assert_array_equal(state_of(runs / "submitted")[name], value, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_multiruns_jobs_are_of_several_processes(backend: str, tmp_path: Path, text: Path) -> None:
+    common = words(tmp_path, text, "text_generation_stateless", f"backend={backend}", "trainer.devices=2", "trainer.max_epochs=1")
+    finished(["-m", *common, "model.layers.gru.units=8,12"])
+    runs = list((tmp_path / "runs" / "text_generation_stateless").glob("*/run.json"))
+    assert [json.loads(run.read_text())["status"] for run in runs] == ["finished"] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_tf_config_starts_them_too(tmp_path: Path, text: Path) -> None:
+    common = words(tmp_path, text, "text_generation_stateless", "backend=tensorflow", "trainer.devices=2")
+    finished([*common, "name=started"])
+    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    tasks = [{"cluster": {"worker": workers}, "task": {"type": "worker", "index": rank}} for rank in range(2)]
+    both = [start([*common, "name=told"], TF_CONFIG=json.dumps(task)) for task in tasks]
+    told = [process.communicate(timeout=240) for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert "finished " in told[0][0]
+    assert not told[1][0]
+    runs = tmp_path / "runs" / "text_generation_stateless"
+    for name, value in state_of(runs / "started").items():
+        np.testing.assert_array_equal(state_of(runs / "told")[name], value, err_msg=name)
 
 
 @pytest.mark.slow
