@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -21,6 +21,7 @@ from framework.backends.base.exporting import (
     port_name,
 )
 from framework.backends.torch.decoding.step import Held, Part, Wires
+from framework.backends.torch.layers.base import Layer
 from framework.backends.torch.model import Graph, run_layer
 from framework.backends.torch.signal import Signal
 from framework.backends.torch.tracing import plainly_made
@@ -102,18 +103,21 @@ class _Whole(nn.Module):
 class _Start(nn.Module):
     """What runs before the first step."""
 
-    def __init__(self, graph: Graph, derived: DecodingStep, parts: list[Part]) -> None:
+    def __init__(self, network: Graph, derived: DecodingStep, parts: list[Part]) -> None:
         super().__init__()
-        self.trained = graph
         self._derived, self._parts = derived, parts
-        self._others = [name for name in graph.plan.inputs if name != derived.decoded]
+        # By number, and nothing of the other layers, whose weights would lie in the file too.
+        self.once = nn.ModuleList(network.layer(one.name) for one in derived.once)
+        self._inputs = {name: tensor for name, tensor in network.plan.inputs.items() if name != derived.decoded}
         self._first = [reference for reference in derived.first.values() if reference is not None]
+        self._like = next(network.parameters()).new_empty(0)
 
     def constants(self) -> dict[str, PlannedTensor]:
         """What steps read that stays as it is, as the plan would say it."""
-        inputs = [self.trained.plan.inputs[name] for name in self._others]
+        shapes = ([ROWS, *(size or STEPS for size in one.shape[1:])] for one in self._inputs.values())
         with torch.no_grad():
-            made = self._made(self._run([_filled(one.dtype, [ROWS, *(size or STEPS for size in one.shape[1:])]) for one in inputs]))
+            given = [_filled(one.dtype, shape) for one, shape in zip(self._inputs.values(), shapes, strict=True)]
+            made = self._made(self._run(given))
         places = {one.planned.name: one.planned.places for one in self._parts}
         found = {}
         for name, value in made.items():
@@ -125,20 +129,18 @@ class _Start(nn.Module):
 
     def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
         wires = self._run(values)
-        like = next(self.trained.parameters())
-        return (*self._made(wires).values(), *(wires[one].value.to(like.dtype) for one in self._first))
+        return (*self._made(wires).values(), *(wires[one].value.to(self._like.dtype) for one in self._first))
 
-    def _run(self, values: tuple[Tensor, ...] | list[Tensor]) -> Wires:
-        wires: Wires = {Reference(name): Signal(value) for name, value in zip(self._others, values, strict=True)}
-        for planned in self._derived.once:
-            run_layer(planned, self.trained.layer(planned.name), wires)
+    def _run(self, values: Sequence[Tensor]) -> Wires:
+        wires: Wires = {Reference(name): Signal(value) for name, value in zip(self._inputs, values, strict=True)}
+        for planned, layer in zip(self._derived.once, self.once, strict=True):
+            run_layer(planned, cast(Layer, layer), wires)
         return wires
 
     def _made(self, wires: Wires) -> dict[str, Tensor]:
-        like = next(self.trained.parameters()).new_empty(0)
         made: dict[str, Tensor] = {}
         for part in self._parts:
-            made.update(part.constants(wires, like))
+            made.update(part.constants(wires, self._like))
         return made
 
 
