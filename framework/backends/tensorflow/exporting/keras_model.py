@@ -35,7 +35,7 @@ ports = json.load(open("interface.json"))["graphs"]["model"]
 
 def run(graph, **inputs):
     given = [inputs[port["name"]] for port in ports["inputs"]]
-    outputs = model(dict(zip(model.input, given)) if isinstance(model.input, dict) else given[0])
+    outputs = model.predict_on_batch(dict(zip(model.input, given)) if isinstance(model.input, dict) else given[0])
     outputs = [outputs[name] for name in model.output] if isinstance(outputs, dict) else [outputs]
     return {{port["name"]: np.asarray(value) for port, value in zip(ports["outputs"], outputs)}}
 """
