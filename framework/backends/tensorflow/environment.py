@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
@@ -35,7 +35,8 @@ def prepare() -> None:
     if "tensorflow" in sys.modules and "keras" in sys.modules:
         _check_running()
         return
-    with _hushed(os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with hushed(CHATTER):
         tensorflow = import_module("tensorflow")
         import_module("keras")
         tensorflow.config.list_physical_devices("GPU")
@@ -49,9 +50,14 @@ def _check_running() -> None:
 
 
 @contextmanager
-def _hushed(level: str) -> Iterator[None]:
-    """Takes :data:`CHATTER` out of what is written to the standard error within; the rest is passed on afterwards."""
-    if level not in ("2", "3") or sys.stderr is None:  # a program may have been started without
+def hushed(chatter: Sequence[bytes]) -> Iterator[None]:
+    """Takes lines out of what is written to the standard error within, unless the user wants to hear all; the rest is passed on afterwards.
+
+    Args:
+        chatter: what such a line has in it, one of these; empty bytes are in each.
+    """
+    quiet = os.environ.get("TF_CPP_MIN_LOG_LEVEL") in ("2", "3")
+    if not quiet or sys.stderr is None:  # a program may have been started without
         yield
         return
     sys.stderr.flush()
@@ -66,5 +72,5 @@ def _hushed(level: str) -> Iterator[None]:
             os.close(before)
             heard.seek(0)
             for line in heard:
-                if not any(chatter in line for chatter in CHATTER):
+                if not any(one in line for one in chatter):
                     os.write(2, line)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from framework.backends.base.exporting import MODEL, START, STEP, Decoded, Signature, Written
 from framework.backends.base.training import Arrays
+from framework.backends.tensorflow.environment import hushed
 from framework.backends.tensorflow.exporting.graphs import Graph, graphs_of
 from framework.backends.tensorflow.exporting.saved_model import write_saved_model
 from framework.backends.tensorflow.gru.loop import whole_tensors
@@ -93,7 +94,8 @@ def convert(graphs: list[Graph]) -> bytes:
         converter = tf.lite.TFLiteConverter.from_saved_model(place, signature_keys=names)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         try:
-            converted: bytes = converter.convert()
+            with hushed([b""]):  # what is wrong is in its error too
+                converted: bytes = converter.convert()
         except Exception as error:  # of the converter's own class, which is not public
             raise UnsupportedArgument(f"tflite: {_reason(str(error))}; saved_model and onnx hold the model") from error
     return converted

@@ -212,7 +212,7 @@ def test_what_keras_files_cannot_hold_is_named(layer: dict[str, Any] | None, why
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_tflite_cannot_hold_is_named(makes: Workshop, tmp_path: Path) -> None:
+def test_what_tflite_cannot_hold_is_named(makes: Workshop, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     trainee = makes.trainee(single_layer(4, **GRU), precision="64-true")
     with pytest.raises(UnsupportedArgument, match="tflite: layer 'layer' computes in float64"):
         exporter("tflite").write(trainee, None, tmp_path)
@@ -220,6 +220,7 @@ def test_what_tflite_cannot_hold_is_named(makes: Workshop, tmp_path: Path) -> No
     graph = Graph(Signature(MODEL, (port,), (port._replace(name="y"),)), lambda x: {"y": tf.linalg.cholesky(x)})
     with pytest.raises(UnsupportedArgument, match=r"tflite: TFLite has no operation tf\.Cholesky; saved_model and onnx hold the model"):
         tflite.convert([graph])
+    assert "Cholesky" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("model", ["the tutorial's", "vector fed", "two cells"])
