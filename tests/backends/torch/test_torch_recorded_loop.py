@@ -15,6 +15,7 @@ from traced_grus import CELLS, EVERY_CELL, ROWS, STEPS, UNITS, layer, native, pl
 from framework.backends.base.exporting import model_signature
 from framework.backends.torch.exporting.graphs import Recordable, _Whole
 from framework.backends.torch.exporting.torch_export import program_of
+from framework.backends.torch.recorded_loop import over_time
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -72,9 +73,20 @@ def test_decoders_of_any_length(name: str, workshop: Workshop) -> None:
             np.testing.assert_allclose(output.numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_the_scan_that_torch_does_not_document_is_there() -> None:
-    from torch._higher_order_ops.scan import scan
+@pytest.mark.slow
+def test_any_number_of_layers_is_recorded() -> None:
+    """torch compiles a step of each, and gives up at the ninth of what it takes for one function of a user's."""
+    shapes = {"inputs": {0: BATCH, 1: TIME}}
+    with torch.no_grad():
+        for units in range(2, 12):
+            gru = layer(units, use_bias=units % 2 == 0)
+            recorded = torch.export.export(gru, (sequence(),), dynamic_shapes=shapes).module()
+            torch.testing.assert_close(recorded(sequence(3, 4)), plain(gru, sequence(3, 4)))
 
-    last, given = scan(lambda held, read: ([held[0] + read[0]], [held[0] * read[0]]), [torch.ones(2)], [torch.arange(6.0).reshape(3, 2)])
+
+def test_the_scan_that_torch_does_not_document_is_there() -> None:
+    last, given = over_time(
+        lambda held, read: ([held[0] + read[0]], [held[0] * read[0]]), [torch.ones(2)], [torch.arange(6.0).reshape(3, 2)]
+    )
     torch.testing.assert_close(last[0], torch.tensor([7.0, 10.0]))
     torch.testing.assert_close(given[0], torch.tensor([[0.0, 1.0], [2.0, 6.0], [12.0, 25.0]]))

@@ -148,6 +148,21 @@ def test_onnx_models_answer_as_the_layer(name: str, dynamo: bool, tmp_path: Any)
     torch.testing.assert_close(torch.from_numpy(found), plain(gru, -x).detach(), atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.slow
+@EVERY_CELL
+def test_onnx_models_answer_for_any_length(name: str, tmp_path: Any) -> None:
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    gru, lengths = layer(dtype="float32", **CELLS[name]), {0: torch.export.Dim("batch"), 1: torch.export.Dim("time")}
+    example = (sequence(dtype=torch.float32),)
+    torch.onnx.export(gru, example, tmp_path / "gru.onnx", dynamo=True, input_names=["x"], dynamic_shapes=(lengths,), verbose=False)
+    session = runtime.InferenceSession(str(tmp_path / "gru.onnx"))
+    for rows, steps in ((ROWS, STEPS), (1, 1), (5, 9)):
+        x = sequence(rows, steps, torch.float32)
+        (found,) = session.run(None, {"x": x.numpy()})
+        torch.testing.assert_close(torch.from_numpy(found), plain(gru, x).detach(), atol=1e-6, rtol=1e-5)
+
+
 # Tensors without values --------------------------------------------------------------------------------------------------------------
 
 
