@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +53,25 @@ def _converted(graph: Graph) -> Any:
     function = tf.function(outputs, input_signature=graph.specs, autograph=False)
     concrete = function.get_concrete_function()
     try:
-        model, _ = tf2onnx.convert.from_function(function, input_signature=graph.specs, opset=OPSET, custom_op_handlers=dict(_HANDLERS))
+        with _quiet():
+            model, _ = tf2onnx.convert.from_function(function, input_signature=graph.specs, opset=OPSET, custom_op_handlers=dict(_HANDLERS))
         _keep_constants(model, concrete)
         _rename_outputs(model, names)
         onnx.checker.check_model(model)
     except Exception as error:  # tf2onnx has no errors of its own; what it does not know, it leaves in the model
         raise UnsupportedArgument(f"onnx: the graph '{graph.signature.name}' has no form in ONNX: {error}") from error
     return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What tf2onnx says of its own parts, by the logger of all, is no affair of a user."""
+    level = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(level)
 
 
 def _complement(context: Any, node: Any, name: str, args: Any) -> None:

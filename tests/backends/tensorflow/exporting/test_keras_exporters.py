@@ -168,6 +168,15 @@ def test_onnx_has_the_wanted_version_and_named_lengths(tutorials: Callable[[str]
     assert step["decoder_keys"] == ["rows", "places", 3]
 
 
+def test_tf2onnx_says_nothing_of_its_own_parts(makes: Workshop, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spec = single_layer(4, **GRU)
+    spec["layers"]["logits"] = {"kind": "dense", "units": 3}
+    spec["outputs"] = "logits"
+    trainee = makes.trainee(spec, precision="64-true")
+    written("onnx", trainee, None, tmp_path)
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize("name", ["onnx", pytest.param("tflite", marks=pytest.mark.slow)])
 def test_gelu_is_written_though_onnx_lacks_an_operation_of_it(
     name: str, makes: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
