@@ -27,6 +27,11 @@ _WHAT = {
     WEIGHTS: "no computation",
 }
 
+_FILES = {
+    DECODING: "what each token adds to the text, by number; the tokens to begin with, the one that ends a text, and those never written",
+    ROW: "what the model reads beside that, one row of the run's data",
+}
+
 
 @dataclass(frozen=True)
 class Page:
@@ -98,7 +103,7 @@ def _example(page: Page, spelling: Spelling | None) -> Iterator[str]:
     """The program, line by line."""
     yield from (*(["import json", ""] if spelling is not None else []), "import numpy as np")
     yield from page.exporter.loading.rstrip().splitlines()
-    yield ""
+    yield from ("", "")
     step, model = page.graph(STEP), page.graph(MODEL)
     if spelling is not None and step is not None:
         yield from _stepwise(page, step, len(spelling.first))
@@ -162,12 +167,18 @@ def _lines(page: Page, example: str) -> Iterator[str]:
     yield f"# Run {page.run} ({experiment.recipe}) as {page.format}"
     yield ""
     yield f"Written by Gatework; nothing here needs it. To load it: `pip install {page.exporter.packages}`."
+    yield ""
     if page.inputs:
         yield f"On a batch of the run's data, outputs differ from the trained model's by at most {page.deviation:.1e} of the largest"
         yield f"(allowed: {TOLERANCE:.0e})."
+    if page.notes:
+        yield ""
     for note in page.notes:
         yield f"- {note}"
     yield from ("", f"`{EXAMPLE}`, to be run in this folder:", "", "```python", *example.rstrip().splitlines(), "```")
+    for name, what in _FILES.items():
+        if name in example:
+            yield from ("", f"`{name}`: {what}.")
     for signature in page.signatures:
         yield from (
             "",

@@ -27,7 +27,7 @@ from framework.engine.run.building import build_on_backend
 from framework.engine.run.folder import RunFolder, find_run
 from framework.engine.run.links import refuse_links
 from framework.engine.run.portable import PortableModel
-from framework.errors import InputError, RunError
+from framework.errors import InputError, RunError, UnsupportedArgument
 from framework.files import PART, entries_below, sync_folder
 from framework.spec.backend import BackendSpec
 from framework.spec.model import ModelSpec
@@ -95,8 +95,10 @@ def export_model(
     backend, exporter = load_exporter(format_name, model.experiment.backend.name)
     target = Path(output) if output is not None else folder.path / EXPORTS / format_name
     _check_target(target)
+    if exporter.holds != (WEIGHTS,):
+        _check_types(model.experiment.model)
     began = time.perf_counter()
-    source = _Source(folder, model, backend, _inputs(folder, model, overrides, runs_dir, f"gatework export {name}", exporter))
+    source = _Source(model, backend, _inputs(folder, model, overrides, runs_dir, f"gatework export {name}", exporter))
     with _new_folder(target) as part:
         written = exporter.write(source.carried, source.decoded, part)
         signatures = {one.name: one for one in written.signatures}
@@ -125,7 +127,6 @@ class _Source:
     """The models of an export: the trained one, and those that are written, on the backend that writes.
 
     Args:
-        folder: of the run.
         model: the run's.
         backend: that writes.
         inputs: of a batch.
@@ -137,7 +138,7 @@ class _Source:
         using: the run's model with its processor.
     """
 
-    def __init__(self, folder: RunFolder, model: PortableModel, backend: str, inputs: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, model: PortableModel, backend: str, inputs: Mapping[str, NDArray[Any]]) -> None:
         self._model, self.inputs = model, inputs
         experiment = model.experiment
         precision = "64-true" if experiment.trainer.precision == "64-true" else "32-true"
@@ -171,6 +172,19 @@ class _Source:
         threads = self._experiment.backend.threads
         spec = BackendSpec(name=backend, device="cpu", use_cudnn=False, threads=threads)  # type: ignore[arg-type]
         return build_on_backend(self._experiment.model_copy(update={"backend": spec}), plan, self._model.weights)[1]
+
+
+def _check_types(model: ModelSpec) -> None:
+    """Refuses layers that compute in less than float32, which runtimes do each in a way of their own.
+
+    Raises:
+        UnsupportedArgument: there is one; it is named.
+    """
+    for name, layer in model.layers.items():
+        if layer.dtype not in (None, "float32", "float64"):
+            raise UnsupportedArgument(
+                f"layer '{name}': dtype '{layer.dtype}' cannot be exported; expected float32 or float64 (safetensors holds its weights)"
+            )
 
 
 def _check_target(target: Path) -> None:

@@ -237,6 +237,14 @@ def test_what_is_wrong_is_named(text: None, user: Path, capsys: pytest.CaptureFi
     assert "no run 'nothing'" in capsys.readouterr().err
 
 
+def test_layers_in_lower_precision_are_named(text: None, user: Path, tmp_path: Path) -> None:
+    words = [*SMALL, f"data.path={user / 'my.txt'}", "name=lower", "trainer.max_epochs=1", "trainer.limit_train_batches=1"]
+    framework.train(framework.load("text_generation", [*words, "model.layers.gru.dtype=mixed_bfloat16"]))
+    with pytest.raises(UnsupportedArgument, match="layer 'gru': dtype 'mixed_bfloat16' cannot be exported; expected float32 or float64"):
+        export_model("lower", "torch_export", tmp_path / "out", str(user / "runs"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_command_says_what_it_wrote(text: None, user: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "text", "--format", "safetensors", "--output", str(tmp_path / "out"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

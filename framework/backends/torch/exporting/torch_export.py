@@ -13,7 +13,7 @@ from framework.backends.base.backend import Trainee
 from framework.backends.base.exporting import MODEL, START, STEP, Decoded, Runner, Signature, Written
 from framework.backends.base.training import Arrays
 from framework.backends.torch.exporting.graphs import Recordable, recordable
-from framework.errors import UnsupportedArgument
+from framework.errors import GateworkError, UnsupportedArgument
 
 
 class ProgramExporter:
@@ -66,7 +66,9 @@ def program_of(graph: Recordable) -> torch.export.ExportedProgram:
     try:
         with torch.no_grad():
             return torch.export.export(graph.module, graph.example(), dynamic_shapes=(graph.varying(),), strict=False)
-    except (RuntimeError, ValueError, AssertionError, NotImplementedError) as error:
+    except GateworkError:
+        raise
+    except Exception as error:  # whatever a layer, of a stranger too, and torch raise says that it cannot be recorded
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UnsupportedArgument(f"torch cannot record the graph '{graph.signature.name}': {reason}") from error
 
