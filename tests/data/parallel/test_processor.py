@@ -66,6 +66,14 @@ def test_unknown_words_are_named_where_there_is_no_token_for_them() -> None:
         processor_of(words(unknown="error")).encode_source(["Birds fly.", "The cat fly."])
 
 
+def test_what_tokens_add_one_by_one_is_the_text(processor: PairsProcessor) -> None:
+    """Programs that decode with an exported model have nothing but these."""
+    for sentence in SENTENCES:
+        [row] = processor.encode_target([sentence])
+        numbers = row[1:-1].tolist()
+        assert "".join(processor.target_text(one) for one in numbers).strip() == processor.decode_target(numbers) != ""
+
+
 def test_rows_stand_between_markers_and_are_padded(processor: PairsProcessor) -> None:
     rows = processor.encode_source(["The cat sat on the mat, and the dogs.", "A dog."])
     assert rows.dtype == np.int32 and (rows[:, 0] == processor.start_id).all()
