@@ -80,7 +80,7 @@ LAYERS: dict[str, dict[str, Any]] = {
     "written out, masked": {"unroll": True, "masked": True},
     "both ways": {"return_sequences": True, "both": True},
 }
-FAST = {("by_keras_to_onnx", "masked"), ("exported", "backwards, all states"), ("to_tflite", "written out, masked")}
+FAST = {("by_keras_to_onnx", "masked"), ("exported", "backwards, all states")}
 CASES = [
     pytest.param(way, name, marks=[] if (way, name) in FAST else pytest.mark.slow)
     for way in WAYS
