@@ -49,8 +49,12 @@ class Members:
 
     def __enter__(self) -> Members:
         config = {**self.experiment.model_dump(mode="json"), "tracking": {"kind": "none"}}
-        for rank in range(1, self.world.size):
-            self._members.append(self._start(rank, config))
+        try:
+            for rank in range(1, self.world.size):
+                self._members.append(self._start(rank, config))
+        except BaseException:
+            self._kill()
+            raise
         threading.Thread(target=self._watch, daemon=True).start()
         return self
 
