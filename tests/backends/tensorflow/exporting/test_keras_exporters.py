@@ -151,6 +151,8 @@ def test_nothing_that_only_some_runtimes_have_is_written(tutorials: Callable[[st
         definition = loaded.signatures[graph].graph.as_graph_def()
         kinds |= {node.op for node in definition.node}
         kinds |= {node.op for function in definition.library.function for node in function.node_def}
+    default, model = (loaded.signatures[name].structured_outputs for name in ("serving_default", MODEL))
+    assert default == model
     assert "MatMul" in kinds
     assert not [kind for kind in kinds if "Cudnn" in kind or "PyFunc" in kind]
     assert b"Flex" not in (tutorials("tflite").folder / tflite.FILE).read_bytes()
