@@ -77,19 +77,27 @@ def state_of(run: Path) -> dict[str, Any]:
     return {name: value for name, value in state.items() if name != "progress/seconds"}
 
 
-@pytest.mark.parametrize("recipe", ["text_generation_stateless", pytest.param("text_generation", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_several_processes_train_as_one(backend: str, recipe: str, tmp_path: Path, text: Path) -> None:
+@pytest.mark.parametrize(
+    ("backend", "recipe", "processes"),
+    [
+        pytest.param("torch", "text_generation_stateless", 3, marks=pytest.mark.torch),
+        pytest.param("tensorflow", "text_generation_stateless", 2, marks=pytest.mark.tensorflow),
+        pytest.param("tensorflow", "text_generation_stateless", 3, marks=[pytest.mark.tensorflow, pytest.mark.slow]),
+        pytest.param("torch", "text_generation", 3, marks=[pytest.mark.torch, pytest.mark.slow]),
+        pytest.param("tensorflow", "text_generation", 3, marks=[pytest.mark.tensorflow, pytest.mark.slow]),
+    ],
+)
+def test_several_processes_train_as_one(backend: str, recipe: str, processes: int, tmp_path: Path, text: Path) -> None:
     common = words(tmp_path, text, recipe, f"backend={backend}")
     finished([*common, "name=one"])
-    out = finished([*common, "name=three", "trainer.devices=3"])
-    one, three = (tmp_path / "runs" / recipe / name for name in ("one", "three"))
+    out = finished([*common, "name=several", f"trainer.devices={processes}"])
+    one, several = (tmp_path / "runs" / recipe / name for name in ("one", "several"))
     assert out.count("finished ") == 1
-    losses, shared = values_of(one), values_of(three)
+    losses, shared = values_of(one), values_of(several)
     assert shared.keys() == losses.keys()
     for name, value in losses.items():
         assert shared[name] == pytest.approx(value, abs=1e-9), name
-    whole, parts = state_of(one), state_of(three)
+    whole, parts = state_of(one), state_of(several)
     assert parts.keys() == whole.keys()
     for name, value in whole.items():
         np.testing.assert_allclose(parts[name], value, rtol=0, atol=1e-8, err_msg=name)
