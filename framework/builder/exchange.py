@@ -44,7 +44,7 @@ def exchange_of(experiment: Experiment, plan: ModelPlan, costs: ModelPlan) -> Ex
     Source: Patarasuk & Yuan 2009, "Bandwidth optimal all-reduce algorithms for clusters of workstations", for what a ring sends.
     """
     trainer = experiment.trainer
-    processes = trainer.devices * trainer.num_nodes
+    processes = trainer.processes
     if processes == 1:
         return None
     rows = -(-experiment.data.batch_size // processes)

@@ -69,7 +69,7 @@ def _check_batches(collector: ProblemCollector, experiment: Experiment) -> None:
 
 
 def _check_processes(collector: ProblemCollector, experiment: Experiment) -> None:
-    processes, rows = experiment.trainer.devices * experiment.trainer.num_nodes, experiment.data.batch_size
+    processes, rows = experiment.trainer.processes, experiment.data.batch_size
     if processes > rows:
         collector.add("trainer.devices", f"{processes} processes share batches of {rows} rows", expected=f"{rows} processes at most")
 

@@ -67,3 +67,8 @@ class TrainerSpec(Spec):
     """Which checkpoints are written."""
     sample_every_n_epochs: int | None = Field(1, gt=0)
     """Epochs between samples of what the model makes; null: none."""
+
+    @property
+    def processes(self) -> int:
+        """How many processes train together."""
+        return self.devices * self.num_nodes

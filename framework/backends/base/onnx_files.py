@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from framework.backends.base.exporting import Port, Signature
+from framework.backends.base.backend import Trainee
+from framework.backends.base.exporting import MODEL, START, STEP, Decoded, Port, Signature, Written
 from framework.backends.base.training import Arrays
 
 OPSET = 18
@@ -69,3 +70,38 @@ class OnnxRunner:
         """What a graph makes of its inputs, both by name."""
         names = [output.name for output in self._sessions[graph].get_outputs()]
         return dict(zip(names, self._sessions[graph].run(names, dict(inputs)), strict=True))
+
+
+Models = Callable[[Trainee, Decoded | None], Iterable[tuple[Any, Signature]]]
+"""From what is exported to its graphs as ONNX models, each with what it takes and gives."""
+
+
+class OnnxExporter:
+    """What :class:`framework.backends.base.exporting.Exporter` promises, for ONNX: ``model.onnx``, and ``start.onnx`` and ``step.onnx``.
+
+    Args:
+        models: what a backend makes the graphs with; raises UnsupportedArgument where ONNX has no operator for something in one.
+    """
+
+    holds = (MODEL, START, STEP)
+    packages = PACKAGES
+    loading = LOADING
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    def write(self, trainee: Trainee, decoded: Decoded | None, folder: Path) -> Written:
+        """Writes a file for each graph; each holds its weights.
+
+        Raises:
+            UnsupportedArgument: a graph cannot be recorded, or ONNX has no operator for something in it; it is named.
+        """
+        signatures = []
+        for model, signature in self._models(trainee, decoded):
+            save_onnx(model, signature, folder)
+            signatures.append(signature)
+        return Written(tuple(signatures), (f"ONNX opset {OPSET}",))
+
+    def open(self, folder: Path, signatures: Mapping[str, Signature]) -> OnnxRunner:
+        """Loads the files with ONNX Runtime."""
+        return OnnxRunner(folder, signatures)

@@ -15,11 +15,6 @@ _FIRST_PORT, _PORTS = 15_000, 40_000
 """Where ports of jobs lie that are told none."""
 
 
-def processes_of(trainer: TrainerSpec) -> int:
-    """How many processes train together."""
-    return trainer.devices * trainer.num_nodes
-
-
 def is_member(trainer: TrainerSpec, environment: Mapping[str, str] = os.environ) -> bool:
     """Whether this process was started to help another one, which writes the run and tells of it."""
     world = found_world(trainer, environment)
@@ -36,7 +31,7 @@ def found_world(trainer: TrainerSpec, environment: Mapping[str, str] = os.enviro
     Raises:
         InputError: there are more or fewer, or there are several machines and nothing has started processes there.
     """
-    wanted = processes_of(trainer)
+    wanted = trainer.processes
     if wanted == 1:
         return None
     for read in (_torchrun, _tensorflow, _submitit, _slurm):

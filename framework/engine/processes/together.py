@@ -10,7 +10,6 @@ from pathlib import Path
 
 from framework.backends.base.processes import Alone, Processes, World
 from framework.backends.base.registry import load_backend
-from framework.engine.processes.found import processes_of
 from framework.engine.processes.start import Members
 from framework.spec.experiment import Experiment
 
@@ -40,7 +39,7 @@ def together(experiment: Experiment, world: World | None, mourn: Callable[[str],
     Raises:
         BackendUnavailable: the others cannot be reached.
     """
-    size = processes_of(experiment.trainer)
+    size = experiment.trainer.processes
     if size == 1:
         yield Company(Alone(), lambda: None)
         return

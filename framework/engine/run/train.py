@@ -12,7 +12,7 @@ from pathlib import Path
 from framework.backends.base.choices import using
 from framework.backends.base.memory import keep_freed_memory
 from framework.builder.planner import off_cudnn
-from framework.engine.processes.found import found_world, processes_of
+from framework.engine.processes.found import found_world
 from framework.engine.processes.together import dismiss, together
 from framework.engine.run.choices import KeptChoices
 from framework.engine.run.digest import resolved
@@ -87,7 +87,7 @@ def train(
         if not fresh:
             _tell_of_another_number(folder, experiment, told)
         keep_freed_memory()
-        kept = KeptChoices(folder, experiment, told.warn, together=processes_of(experiment.trainer) > 1)
+        kept = KeptChoices(folder, experiment, told.warn, together=experiment.trainer.processes > 1)
         after.enter_context(using(kept.choices))
         with together(experiment, world, partial(_mark_lost, folder, told)) as company:
             company.processes.tell_json({"folder": str(folder.path), "over": False, "choices": kept.choices.known})
@@ -103,7 +103,7 @@ def train(
 def _tell_of_another_number(folder: RunFolder, experiment: Experiment, reporter: Reporter) -> None:
     """Another number of processes adds up in another order."""
     settings = (folder.read_record().get("settings") or {}).get("trainer") or {}
-    before, now = settings.get("devices", 1) * settings.get("num_nodes", 1), processes_of(experiment.trainer)
+    before, now = settings.get("devices", 1) * settings.get("num_nodes", 1), experiment.trainer.processes
     if before != now:
         reporter.message(
             f"begun with {_processes(before)}, going on with {_processes(now)}: sums are added in another order from here on, so losses "

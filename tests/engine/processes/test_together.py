@@ -77,6 +77,12 @@ def state_of(run: Path) -> dict[str, Any]:
     return {name: value for name, value in state.items() if name != "progress/seconds"}
 
 
+def assert_the_same_bits(runs: Path, one: str, other: str) -> None:
+    found = state_of(runs / other)
+    for name, value in state_of(runs / one).items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
 @pytest.mark.parametrize(
     ("backend", "recipe", "processes"),
     [
@@ -172,9 +178,7 @@ def test_torchrun_starts_them_too(tmp_path: Path, text: Path) -> None:
     )
     assert process.returncode == 0, process.stderr
     assert process.stdout.count("finished ") == 1
-    runs = tmp_path / "runs" / "text_generation_stateless"
-    for name, value in state_of(runs / "started").items():
-        np.testing.assert_array_equal(state_of(runs / "torchrun")[name], value, err_msg=name)
+    assert_the_same_bits(tmp_path / "runs" / "text_generation_stateless", "started", "torchrun")
 
 
 @pytest.mark.slow
@@ -190,9 +194,7 @@ def test_submitits_tasks_train_together(backend: str, tmp_path: Path, text: Path
         "hydra.launcher.timeout_min=5",
     )
     finished(["-m", *common, "name=submitted", *launcher])
-    runs = tmp_path / "runs" / "text_generation_stateless"
-    for name, value in state_of(runs / "started").items():
-        np.testing.assert_array_equal(state_of(runs / "submitted")[name], value, err_msg=name)
+    assert_the_same_bits(tmp_path / "runs" / "text_generation_stateless", "started", "submitted")
 
 
 @pytest.mark.slow
@@ -216,9 +218,7 @@ def test_tf_config_starts_them_too(tmp_path: Path, text: Path) -> None:
     assert [process.returncode for process in both] == [0, 0], told
     assert "finished " in told[0][0]
     assert not told[1][0]
-    runs = tmp_path / "runs" / "text_generation_stateless"
-    for name, value in state_of(runs / "started").items():
-        np.testing.assert_array_equal(state_of(runs / "told")[name], value, err_msg=name)
+    assert_the_same_bits(tmp_path / "runs" / "text_generation_stateless", "started", "told")
 
 
 @pytest.mark.slow

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,33 +12,15 @@ import onnx
 import tensorflow as tf
 import tf2onnx
 
-from framework.backends.base.exporting import MODEL, START, STEP, Decoded, Signature, Written
-from framework.backends.base.onnx_files import LOADING, OPSET, PACKAGES, OnnxRunner, save_onnx
+from framework.backends.base.exporting import Decoded, Signature
+from framework.backends.base.onnx_files import OPSET, OnnxExporter
 from framework.backends.tensorflow.exporting.graphs import Graph, graphs_of
 from framework.errors import UnsupportedArgument
 
 
-class OnnxExporter:
-    """What :class:`framework.backends.base.exporting.Exporter` promises, for ONNX."""
-
-    holds = (MODEL, START, STEP)
-    packages = PACKAGES
-    loading = LOADING
-
-    def write(self, trainee: Any, decoded: Decoded | None, folder: Path) -> Written:
-        """Writes a file for each graph.
-
-        Raises:
-            UnsupportedArgument: ONNX has no operation for something in the model; it is named.
-        """
-        graphs = graphs_of(trainee, decoded)
-        for graph in graphs:
-            save_onnx(_converted(graph), graph.signature, folder)
-        return Written(tuple(graph.signature for graph in graphs), (f"ONNX opset {OPSET}",))
-
-    def open(self, folder: Path, signatures: Mapping[str, Signature]) -> OnnxRunner:
-        """Loads the files."""
-        return OnnxRunner(folder, signatures)
+def _models(trainee: Any, decoded: Decoded | None) -> Iterator[tuple[Any, Signature]]:
+    for graph in graphs_of(trainee, decoded):
+        yield _converted(graph), graph.signature
 
 
 def _converted(graph: Graph) -> Any:
@@ -104,4 +85,4 @@ def _rename_outputs(model: Any, names: list[str]) -> None:
 _HANDLERS: dict[str, Any] = {"Erfc": (_complement, [])}
 """How tf2onnx writes operations that it does not know."""
 
-EXPORTER = OnnxExporter()
+EXPORTER = OnnxExporter(_models)

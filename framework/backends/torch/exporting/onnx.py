@@ -6,42 +6,24 @@ import contextlib
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
 import onnxscript  # noqa: F401 - torch's exporter needs it, and says so in words of its own
 import torch
 
 from framework.backends.base.backend import Trainee
-from framework.backends.base.exporting import MODEL, START, STEP, Decoded, Runner, Signature, Written
-from framework.backends.base.onnx_files import LOADING, OPSET, PACKAGES, OnnxRunner, save_onnx
+from framework.backends.base.exporting import Decoded, Signature
+from framework.backends.base.onnx_files import OPSET, OnnxExporter
 from framework.backends.torch.exporting.graphs import Recordable, recordable
 from framework.backends.torch.exporting.torch_export import program_of
 from framework.errors import UnsupportedArgument
 
 
-class OnnxExporter:
-    """Implements :class:`framework.backends.base.exporting.Exporter`."""
-
-    holds = (MODEL, START, STEP)
-    packages = PACKAGES
-    loading = LOADING
-
-    def write(self, trainee: Trainee, decoded: Decoded | None, folder: Path) -> Written:
-        """``model.onnx``, and ``start.onnx`` and ``step.onnx`` where the model decodes; each holds its weights.
-
-        Raises:
-            UnsupportedArgument: torch cannot record a graph, or ONNX has no operator for something in it; it is named.
-        """
-        graphs = recordable(trainee, decoded)
-        for one in graphs:
-            save_onnx(_converted(one).model_proto, one.signature, folder)
-        return Written(tuple(one.signature for one in graphs), (f"ONNX opset {OPSET}",))
-
-    def open(self, folder: Path, signatures: Mapping[str, Signature]) -> Runner:
-        """Loads the files with ONNX Runtime."""
-        return OnnxRunner(folder, signatures)
+def _models(trainee: Trainee, decoded: Decoded | None) -> Iterator[tuple[Any, Signature]]:
+    for graph in recordable(trainee, decoded):
+        yield _converted(graph).model_proto, graph.signature
 
 
 def _converted(graph: Recordable) -> torch.onnx.ONNXProgram:
@@ -77,4 +59,4 @@ def _quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-EXPORTER = OnnxExporter()
+EXPORTER = OnnxExporter(_models)
