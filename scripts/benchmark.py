@@ -28,6 +28,7 @@ from benchmarks.conditions import as_in_a_run
 from benchmarks.medians import medians
 from benchmarks.quiet import require_quiet
 from benchmarks.report import write
+from stopping import end_with_children
 
 SUBJECTS = {
     "gru": gru,
@@ -64,6 +65,7 @@ def main() -> int:
     parser.add_argument("--figure", type=Path, help="cost: also draw them into this PNG")
     parser.add_argument("--busy", action="store_true", help="measure although the machine is busy; the report says so")
     arguments = parser.parse_args()
+    end_with_children()
     busy = require_quiet(arguments.busy)
     from framework.errors import GateworkError
 

@@ -20,6 +20,7 @@ from typing import Any
 from benchmarks.own_memory import OwnMemory
 from framework.config.compose import compose
 from framework.data.download import find_download
+from framework.data.known_digests import SETTLED
 from framework.data.text import OFFLINE
 from framework.errors import GateworkError
 from framework.spec.data import TextDataSpec
@@ -34,6 +35,7 @@ _PAUSE = 0.02
 def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """A row for each start: of a text of 1 MB, whose second start all others are compared with, and of the long one.
 
+    Both texts were there before: one that is still new might change within its file's time, and would be read once more.
     Seconds count from the command's start to when the run begins, its data prepared and its model planned, and to the command's end.
     ``own MiB`` is what the command's processes had of their own at most; pages of mapped files are not counted.
     """
@@ -42,6 +44,7 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         for size in (1, arguments.megabytes):
             file = folder / f"{size}.txt"
             write_text(file, size * _MEGABYTE)
+            time.sleep(SETTLED + 1)
             for start in ("first", "second"):
                 prepared, seconds, memory = trained(file, folder, arguments.overrides)
                 row: dict[str, Any] = {"text MB": size, "start": start, "prepared after s": prepared, f"{STEPS} steps after s": seconds}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from framework.errors import GateworkError, InputError
@@ -112,6 +114,29 @@ def test_the_products_of_a_layer_have_its_operations(scripts: Any) -> None:
     forward = 2 * batch * time * 3 * units * (features + units)
     of_the_first_state = 2 * batch * 3 * units * units
     assert operations == {"forward": forward, "training": 3 * forward - of_the_first_state}
+
+
+STARTS_A_CHILD = """
+import subprocess, sys, tempfile
+sys.path.insert(0, "scripts")
+from stopping import end_with_children
+end_with_children()
+with tempfile.TemporaryDirectory() as folder:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    print(child.pid, folder, flush=True)
+    child.wait()
+"""
+
+
+def test_a_script_that_is_asked_to_end_leaves_nothing_behind() -> None:
+    with subprocess.Popen([sys.executable, "-c", STARTS_A_CHILD], cwd=ROOT, stdout=subprocess.PIPE, text=True) as script:
+        assert script.stdout is not None
+        child, folder = script.stdout.readline().split()
+        assert Path(folder).is_dir()
+        script.terminate()
+        assert script.wait(20) == 128 + signal.SIGTERM
+    assert not Path(folder).exists()
+    assert not psutil.pid_exists(int(child))
 
 
 def test_what_is_measured_alone_has_a_process_of_its_own(scripts: Any, capfd: pytest.CaptureFixture[str]) -> None:

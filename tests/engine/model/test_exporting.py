@@ -23,7 +23,7 @@ from framework.engine.model.convert import convert_run
 from framework.engine.model.export_page import DECODING, EXAMPLE, INTERFACE, PAGE, ROW
 from framework.engine.model.exporting import ExportedModel, export_model
 from framework.engine.model.run import Run
-from framework.errors import InputError, ParityError, UnsupportedArgument
+from framework.errors import DataError, InputError, ParityError, UnsupportedArgument
 
 pytestmark = [pytest.mark.torch]
 
@@ -253,3 +253,25 @@ def test_the_command_says_what_it_wrote(text: None, user: Path, tmp_path: Path, 
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == "outputs differ from the trained model's by at most 0.0e+00 of the largest (allowed: 1e-05)"
     assert lines[-1] == f"next: cd {tmp_path / 'out'} && python example.py"
+
+
+def test_a_run_writes_its_own_export(text: None, user: Path, tmp_path: Path) -> None:
+    run = framework.open_run("text", str(user / "runs"))
+    assert run.export("safetensors", tmp_path / "mine") == tmp_path / "mine"
+    assert run.export("safetensors") == run.path / "exports" / "safetensors"
+    whole = export_model("text", "safetensors", tmp_path / "other", str(user / "runs"))
+    weights = [
+        (folder / "weights.safetensors").read_bytes() for folder in (tmp_path / "mine", run.path / "exports" / "safetensors", whole.folder)
+    ]
+    assert weights[0] == weights[1] == weights[2]
+    with pytest.raises(InputError, match="no export format 'onxn'"):
+        run.export("onxn", tmp_path / "out")
+    (user / "my.txt").rename(user / "elsewhere.txt")
+    try:
+        with pytest.raises(DataError, match=r"my\.txt"):
+            run.export("torch_export", tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+        moved = run.export("torch_export", tmp_path / "out", [f"data.path={user / 'elsewhere.txt'}"])
+        assert (moved / "model.pt2").is_file()
+    finally:
+        (user / "elsewhere.txt").rename(user / "my.txt")
