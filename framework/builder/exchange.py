@@ -47,7 +47,9 @@ def exchange_of(experiment: Experiment, plan: ModelPlan, costs: ModelPlan) -> Ex
     processes = trainer.processes
     if processes == 1:
         return None
-    rows = -(-experiment.data.batch_size // processes)
+    batch_size = experiment.data.batch_size
+    rows = -(-batch_size // processes)
+    whole = model_cost(costs, batch_size, 1)
     width = 8 if trainer.precision == "64-true" else 4
     trained = sum(layer.parameters for layer in plan.layers if getattr(layer.spec, "trainable", True))
     slots = _SLOTS.get(experiment.optimizer.kind, 0) + (1 if getattr(experiment.optimizer, "momentum", 0.0) else 0)
@@ -55,7 +57,7 @@ def exchange_of(experiment: Experiment, plan: ModelPlan, costs: ModelPlan) -> Ex
     return Exchange(
         processes,
         rows,
-        model_cost(costs, rows, 1),
+        LayerCost(whole.flops * rows // batch_size, whole.activation_bytes * rows // batch_size),  # stateful models plan the whole batch
         plan.parameters * width + trained * width * (1 + slots),
         gradients,
         2 * gradients * (processes - 1) // processes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import framework
+from framework.builder.costs import model_cost
 from framework.builder.exchange import exchange_of
 from framework.engine.run.planning import plan_experiment, with_sizes
 
@@ -20,6 +21,27 @@ def test_a_ring_sends_its_share_of_the_gradients(processes: int, share: float) -
     assert found.sent_bytes == share * found.gradient_bytes
     assert found.kept_bytes == 4 * 4 * plan.parameters  # weights, gradients, and Adam's two values
     assert found.rows == experiment.data.batch_size // processes
+
+
+@pytest.mark.parametrize(
+    ("recipe", "sizes"),
+    [
+        ("text_generation", {"tokens": 65}),
+        ("text_generation_stateless", {"tokens": 65}),
+        ("translation", {"source": 80, "target": 90}),
+        ("captioning", {"features": 50, "target": 70}),
+    ],
+)
+def test_a_process_computes_what_its_rows_alone_would_cost(recipe: str, sizes: dict[str, int]) -> None:
+    alone, share = (
+        with_sizes(framework.load(recipe, [f"data.batch_size={rows}", f"trainer.devices={processes}"]), sizes)
+        for rows, processes in ((16, 1), (64, 4))
+    )
+    plan = plan_experiment(share, sizes)
+    found = exchange_of(share, plan, plan)
+    assert found is not None
+    assert found.rows == 16
+    assert found.cost == model_cost(plan_experiment(alone, sizes), 16, 1)
 
 
 def test_one_process_exchanges_nothing() -> None:
