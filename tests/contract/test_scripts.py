@@ -172,6 +172,37 @@ def test_features_are_measured_and_a_kill_costs_a_batch_at_most(scripts: Any) ->
     assert 0 <= row["computed twice"] <= 8 and row["differing"] == 0
 
 
+SMALL_TEXT_MODEL = [
+    "model.layers.embedding.output_dim=8",
+    "model.layers.gru.units=16",
+    "backend.tune=false",
+    "trainer.sample_every_n_epochs=null",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+def test_starts_on_a_short_and_a_long_text_are_measured(scripts: Any, shakespeare: Path) -> None:
+    rows = scripts("benchmarks.corpus").measure(SimpleNamespace(overrides=SMALL_TEXT_MODEL, megabytes=40))
+    assert [(row["text MB"], row["start"]) for row in rows] == [(size, start) for size in (1, 40) for start in ("first", "second")]
+    assert all(0 < row["prepared after s"] < row["50 steps after s"] for row in rows)
+    assert rows[1]["s above 1 MB's"] == rows[1]["MiB above 1 MB's"] == 0
+    assert rows[3]["s above 1 MB's"] < rows[2]["s above 1 MB's"]
+    assert all(row["own MiB"] - rows[1]["own MiB"] == row["MiB above 1 MB's"] < 300 for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one processor has nothing to share")
+def test_steps_of_two_processes_are_measured_beside_those_of_one(scripts: Any) -> None:
+    arguments = SimpleNamespace(only="torch", rounds=1, recipe="text_generation", overrides=["data=python_source", *SMALL_TEXT_MODEL])
+    alone, together = scripts("benchmarks.processes").measure(arguments)
+    processors = len(os.sched_getaffinity(0))
+    assert (alone["processes"], alone["threads each"], alone["× one process"]) == (1, processors, 1.0)
+    assert (together["processes"], together["threads each"]) == (processors, 1)
+    assert together["× one process"] == together["ms a step"] / alone["ms a step"] > 0
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by their group")
 def test_images_that_are_computed_twice_or_differ_are_counted(scripts: Any, tmp_path: Path) -> None:
