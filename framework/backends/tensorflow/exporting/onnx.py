@@ -31,12 +31,21 @@ def _converted(graph: Graph) -> Any:
         found = graph.function(*tensors)
         return [found[name] for name in names]
 
-    function = tf.function(outputs, input_signature=graph.specs, autograph=False)
-    concrete = function.get_concrete_function()
+    concrete = tf.function(outputs, input_signature=graph.specs, autograph=False).get_concrete_function()
+    given = [one.name for one in concrete.inputs[: len(graph.specs)]]
+    made = [one.name for one in concrete.outputs]
     try:
         with _quiet():
-            model, _ = tf2onnx.convert.from_function(function, input_signature=graph.specs, opset=OPSET, custom_op_handlers=dict(_HANDLERS))
-        _keep_constants(model, concrete)
+            frozen = _with_constants(tf2onnx.tf_loader.from_function(concrete, given, made), concrete)
+            renamed = dict(zip(given, [port.name for port in graph.signature.inputs], strict=True))
+            model, _ = tf2onnx.convert.from_graph_def(
+                frozen,
+                input_names=given,
+                output_names=made,
+                opset=OPSET,
+                custom_op_handlers=dict(_HANDLERS),
+                tensors_to_rename=renamed,
+            )
         _rename_outputs(model, names)
         onnx.checker.check_model(model)
     except Exception as error:  # tf2onnx has no errors of its own; what it does not know, it leaves in the model
@@ -63,17 +72,20 @@ def _complement(context: Any, node: Any, name: str, args: Any) -> None:
     context.insert_new_node_on_output("Sub", node.output[0], inputs=[one.output[0], node.output[0]])
 
 
-def _keep_constants(model: Any, concrete: Any) -> None:
-    """Puts the arrays that the graph has of its own into the model: tf2onnx takes those that are no variables for inputs."""
-    captured = concrete.captured_inputs
-    own = {one.name: value for one, value in zip(concrete.inputs[len(concrete.inputs) - len(captured) :], captured, strict=True)}
-    inputs = list(model.graph.input)
-    del model.graph.input[:]
-    for one in inputs:
-        if one.name in own:
-            model.graph.initializer.append(onnx.numpy_helper.from_array(own[one.name].numpy(), one.name))
-        else:
-            model.graph.input.append(one)
+def _with_constants(frozen: Any, concrete: Any) -> Any:
+    """The frozen graph with the arrays that the function has of its own as constants: those that are no variables were inputs of it.
+
+    tf2onnx would take them for inputs of the model, and look in vain for those that the graph, once frozen, has no use for.
+    """
+    own = {placeholder.op.name: value for value, placeholder in concrete.graph.captures if value.dtype != tf.resource}
+    for node in frozen.node:
+        if node.name in own:
+            constant = tf.make_tensor_proto(own[node.name].numpy())
+            node.op = "Const"
+            node.attr.clear()
+            node.attr["dtype"].type = constant.dtype
+            node.attr["value"].tensor.CopyFrom(constant)
+    return frozen
 
 
 def _rename_outputs(model: Any, names: list[str]) -> None:
