@@ -9,7 +9,7 @@ from framework.builder.plan import ModelPlan
 from framework.spec.experiment import Experiment
 
 _SLOTS = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 0}
-"""Values that an optimizer keeps for each weight, momentum left out."""
+"""Values that an optimizer keeps for each weight, but for its momentum, and for the mean that a centered one keeps."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def exchange_of(experiment: Experiment, plan: ModelPlan, costs: ModelPlan) -> Ex
     width = 8 if trainer.precision == "64-true" else 4
     trained = sum(layer.parameters for layer in plan.layers if getattr(layer.spec, "trainable", True))
     slots = _SLOTS.get(experiment.optimizer.kind, 0) + (1 if getattr(experiment.optimizer, "momentum", 0.0) else 0)
+    slots += 1 if getattr(experiment.optimizer, "centered", False) else 0
     gradients = trained * width
     return Exchange(
         processes,

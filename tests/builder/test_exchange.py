@@ -44,6 +44,15 @@ def test_a_process_computes_what_its_rows_alone_would_cost(recipe: str, sizes: d
     assert found.cost == model_cost(plan_experiment(alone, sizes), 16, 1)
 
 
+def test_a_process_keeps_every_value_of_its_optimizer() -> None:
+    words = ["optimizer=rmsprop", "optimizer.centered=true", "optimizer.momentum=0.9", "trainer.devices=2"]
+    experiment = with_sizes(framework.load("text_generation_stateless", words), {"tokens": 65})
+    plan = plan_experiment(experiment, {"tokens": 65})
+    found = exchange_of(experiment, plan, plan)
+    assert found is not None
+    assert found.kept_bytes == 4 * 5 * plan.parameters  # weights, gradients; means of squares, of gradients, and the momentum
+
+
 def test_one_process_exchanges_nothing() -> None:
     experiment = with_sizes(framework.load("text_generation"), {"tokens": 65})
     plan = plan_experiment(experiment, {"tokens": 65})

@@ -32,6 +32,7 @@ class World:
         store: ``host:port`` where all meet: the first address, unless who started the processes listens somewhere else.
         listening: whether who started the processes listens there itself, as torchrun does.
         meeting: tells one meeting at that address from another, where somebody else listens.
+        patience: seconds within which all are there, once the first one is.
     """
 
     rank: int
@@ -43,14 +44,16 @@ class World:
     store: str
     listening: bool = False
     meeting: str = ""
+    patience: float = 600.0
 
     def __str__(self) -> str:
         return f"process {self.rank} of {self.size}"
 
     @property
     def threads(self) -> int:
-        """This process's share of the machine's processors."""
-        return max(1, (os.cpu_count() or 1) // self.local_size)
+        """This process's share of the machine's processors, as far as it may use them: a cluster may have given it a share already."""
+        own = (os.cpu_count() or 1) // self.local_size
+        return max(1, min(own, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else own)
 
 
 class Processes(ABC):

@@ -53,9 +53,10 @@ class TensorFlowBackend:
         """Meets the other processes of a training over TensorFlow's own cluster.
 
         Raises:
-            BackendUnavailable: they cannot be reached, or TensorFlow already runs in this process.
+            BackendUnavailable: they cannot be reached, there are fewer GPUs here than processes that compute on them, or TensorFlow
+                already runs in this process.
         """
-        _choose_device(spec.device)
+        _choose_device(spec.device, world)
         _set_threads(spec.threads or world.threads)
         return TensorFlowProcesses(world)
 
@@ -64,16 +65,24 @@ class TensorFlowBackend:
         return {"tensorflow": tf.__version__, "keras": keras.__version__}
 
 
-def _choose_device(device: str) -> None:
+def _choose_device(device: str, world: World | None = None) -> None:
+    """Makes what is to compute visible: the processor, all GPUs, or, of several processes on a machine, the one of this process."""
     gpus = tf.config.list_physical_devices("GPU")
     if device == "gpu" and not gpus:
         raise BackendUnavailable("backend.device=gpu: TensorFlow sees no GPU here; use backend.device=auto or cpu")
     try:
         if device == "cpu":
             tf.config.set_visible_devices([], "GPU")
-        else:
-            for gpu in gpus:
-                tf.config.experimental.set_memory_growth(gpu, True)
+            return
+        if world is not None and gpus:
+            if world.local_size > len(gpus):
+                raise BackendUnavailable(
+                    f"trainer.devices={world.local_size}: TensorFlow sees {len(gpus)} GPUs; lower it, or backend.device=cpu"
+                )
+            gpus = [gpus[world.local_rank]]
+            tf.config.set_visible_devices(gpus, "GPU")
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
     except RuntimeError as error:
         raise BackendUnavailable(f"backend.device={device}: TensorFlow already runs in this process; start a new one") from error
 

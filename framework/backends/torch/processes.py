@@ -18,8 +18,6 @@ from framework.errors import BackendUnavailable, LostProcess
 PATIENCE = timedelta(days=7)
 """How long a process waits for the others: one writes samples and scores meanwhile. One that is gone is noticed at once."""
 
-_MEETING = timedelta(minutes=10)
-
 
 class TorchProcesses(Processes):
     """The default process group.
@@ -46,13 +44,13 @@ class TorchProcesses(Processes):
 
     def _meet(self) -> Any:
         """Where the processes find each other, once all are there; who started them may listen there itself."""
-        world = self.world
+        world, patience = self.world, timedelta(seconds=self.world.patience)
         host, _, port = world.store.rpartition(":")
         listens = world.rank == 0 and not world.listening
-        store = distributed.TCPStore(host, int(port), is_master=listens, timeout=_MEETING, wait_for_workers=False)  # type: ignore[attr-defined]
+        store = distributed.TCPStore(host, int(port), is_master=listens, timeout=patience, wait_for_workers=False)  # type: ignore[attr-defined]
         meeting = distributed.PrefixStore(f"gatework/{world.meeting}", store)  # type: ignore[attr-defined]
         meeting.set(f"here/{world.rank}", "")
-        meeting.wait([f"here/{rank}" for rank in range(world.size)], _MEETING)
+        meeting.wait([f"here/{rank}" for rank in range(world.size)], patience)
         return meeting
 
     def add_up(self, values: NDArray[np.float64]) -> NDArray[np.float64]:

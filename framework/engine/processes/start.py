@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from types import TracebackType
 
 from framework.backends.base.processes import World
-from framework.errors import EXIT_FAILED, RunError
+from framework.errors import EXIT_FAILED, LostProcess, RunError
 from framework.spec.experiment import Experiment
 
 LOST = 75
@@ -25,6 +25,9 @@ GRACE = 10.0
 """Seconds that process 0 has to end by itself once a member is gone; it may wait for that one where no error wakes it."""
 
 _LOOK = 0.2
+
+_PATIENCE = 20.0
+"""Seconds in which all have met who are about to: each has prepared its data, and loaded what it computes with."""
 
 
 class Members:
@@ -42,7 +45,7 @@ class Members:
     def __init__(self, experiment: Experiment, size: int, mourn: Callable[[str], None]) -> None:
         self.experiment, self.mourn = experiment, mourn
         addresses = tuple(f"127.0.0.1:{port}" for port in free_ports(size))
-        self.world = World(0, size, 0, size, addresses, "trainer.devices", addresses[0])
+        self.world = World(0, size, 0, size, addresses, "trainer.devices", addresses[0], patience=_PATIENCE)
         self._members: list[subprocess.Popen[bytes]] = []
         self._gone: str | None = None
         self._over = threading.Event()
@@ -66,6 +69,27 @@ class Members:
                 time.sleep(_LOOK / 10)
         self._kill()
 
+    def gather(self) -> None:
+        """Waits until every member is about to join the others, which may take as long as its data takes to prepare.
+
+        An engine may wait for a process that is gone, and hold this one's interpreter meanwhile, so that nothing here could end it.
+
+        Raises:
+            LostProcess: one of them has ended instead.
+        """
+        for rank, one in enumerate(self._members, 1):
+            assert one.stdout is not None
+            if not one.stdout.readline():
+                gone = self.who_is_gone() or f"{self._name(rank)} has ended"
+                raise LostProcess(f"{gone} before the training began; the same command tries again")
+
+    def pids(self) -> dict[str, int]:
+        """The process id of each member, by what it is called."""
+        return {self._name(rank): one.pid for rank, one in enumerate(self._members, 1)}
+
+    def _name(self, rank: int) -> str:
+        return f"process {rank} of {self.world.size} (pid {self._members[rank - 1].pid})"
+
     def who_is_gone(self) -> str | None:
         """Which member ended first and how, once it has; None where none has within a moment."""
         deadline = time.monotonic() + GRACE / 2
@@ -75,10 +99,10 @@ class Members:
 
     def _start(self, rank: int, config: dict[str, object]) -> subprocess.Popen[bytes]:
         world = replace(self.world, rank=rank, local_rank=rank)
-        told = json.dumps({"experiment": config, "world": asdict(world)})
+        told = json.dumps({"experiment": config, "world": asdict(world), "pid": os.getpid()})
         try:
             command = [sys.executable, "-m", "framework.engine.run.member", f"{rank}/{world.size}"]  # seen in lists of processes
-            member = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+            member = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
             assert member.stdin is not None
             member.stdin.write(told.encode() + b"\n")
             member.stdin.flush()  # it stays open: its end tells the member that this process is gone
@@ -94,7 +118,7 @@ class Members:
             if not first:
                 continue
             rank, code = first[0]
-            self._gone = f"process {rank} of {self.world.size} (pid {self._members[rank - 1].pid}) {_how(code)}"
+            self._gone = f"{self._name(rank)} {_how(code)}"
             if not self._over.wait(GRACE):
                 self._kill()
                 self.mourn(self._gone)
@@ -106,8 +130,9 @@ class Members:
             if one.poll() is None:
                 one.kill()
             one.wait()
-            if one.stdin is not None:
-                one.stdin.close()
+            for pipe in (one.stdin, one.stdout):
+                if pipe is not None:
+                    pipe.close()
 
 
 def _how(code: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from framework.engine.run.digest import differences, may_change, of_this_version, resolved, run_digest
+from framework.engine.run.digest import MAY_CHANGE, ONLY_TOLD, differences, may_change, of_this_version, resolved, run_digest
 from framework.engine.run.folder import RunFolder, next_free
 from framework.errors import GateworkError, RunError
 from framework.files import expanded
@@ -56,7 +56,8 @@ def refuse_another(folder: RunFolder, experiment: Experiment, data_digest: str) 
         lines.append(f"  data: digest {begun_with[:12]}… in the run ({record.get('data_source')}), {data_digest[:12]}… now")
         what.append("it was begun with other data" if what else f"run {folder.path} was begun with other data")
     if lines:
-        may = "only trainer.max_epochs, backend.device, tracking, paths and where the data lies may change"
+        free = (*(key for key in MAY_CHANGE if "." in key and key not in ONLY_TOLD), "tracking", "paths")
+        may = f"only {', '.join(free)} and where the data lies may change"
         advice = "  start another run with another name=…, or with resume=never"
         raise RunError("\n".join([f"{' and '.join(what)}; {may}:", *lines, advice]))
 

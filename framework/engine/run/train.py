@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 from framework.backends.base.choices import using
 from framework.backends.base.memory import keep_freed_memory
+from framework.backends.base.processes import World
 from framework.builder.planner import off_cudnn
 from framework.engine.processes.found import found_world
-from framework.engine.processes.together import dismiss, together
+from framework.engine.processes.together import dismiss, refusing, together
 from framework.engine.run.choices import KeptChoices
 from framework.engine.run.digest import resolved
 from framework.engine.run.folder import RunFolder, remember_begun, remember_last
-from framework.engine.run.lock import RunLock
+from framework.engine.run.lock import LOCK, RunLock
 from framework.engine.run.member import help_training
 from framework.engine.run.monitor import Prune
 from framework.engine.run.naming import choose_folder, refuse_another
-from framework.engine.run.prepare import prepare_experiment
+from framework.engine.run.prepare import Prepared, prepare_experiment
+from framework.engine.run.same_training import description, require_same
 from framework.engine.run.session import Session
 from framework.engine.run.signals import StopSignals
 from framework.engine.run.start import write_start
@@ -71,11 +73,29 @@ def train(
         return help_training(experiment, world)
     told = GuardedReporter(reporter or SilentReporter())
     prepared = prepare_experiment(experiment, locate)
+    with refusing(experiment, world) as met:
+        return _train_first(experiment, prepared, world, met, told, composed, overrides, prune, apart, title)
+
+
+def _train_first(
+    experiment: Experiment,
+    prepared: Prepared,
+    world: World | None,
+    met: Callable[[], None],
+    told: Reporter,
+    composed: str | None,
+    overrides: Sequence[str],
+    prune: Prune | None,
+    apart: Collection[str],
+    title: str | None,
+) -> RunFolder:
+    """What process 0 does, which writes the run; see :func:`train`. ``met`` is called when it meets the others."""
     folder, fresh = choose_folder(experiment, prepared.data.digest, apart)
     over = None if fresh else _why_over(folder, experiment, apart)
     if over is not None:
         told.message(over)
-        dismiss(experiment, world, folder.path)
+        met()
+        dismiss(experiment, world, {"folder": str(folder.path), "over": True})
         _deliver_as_asked(folder, experiment, told)
         return folder
     with StopSignals() as signals, ExitStack() as after, _no_empty_folder(folder.path), RunLock(folder.path):
@@ -89,8 +109,11 @@ def train(
         keep_freed_memory()
         kept = KeptChoices(folder, experiment, told.warn, together=experiment.trainer.processes > 1)
         after.enter_context(using(kept.choices))
+        met()
         with together(experiment, world, partial(_mark_lost, folder, told)) as company:
-            company.processes.tell_json({"folder": str(folder.path), "over": False, "choices": kept.choices.known})
+            same = description(prepared)
+            company.processes.tell_json({"folder": str(folder.path), "over": False, "choices": kept.choices.known, "same": same})
+            require_same(same, prepared, company.processes)
             session = Session(experiment, folder, prepared, signals, told, prune, company.processes, company.who_is_gone)
             session.try_out()
             write_start(folder, experiment, prepared, composed, overrides, title)
@@ -118,9 +141,16 @@ def _processes(count: int) -> str:
 def _mark_lost(folder: RunFolder, reporter: Reporter, gone: str) -> None:
     """What is left to do where another process is gone and this one is stuck."""
     reporter.end()
-    with suppress(GateworkError):
-        folder.update_record(status="failed", error=gone, ended=time.time())
-    print(f"{gone}; the same command goes on from the last checkpoint", file=sys.stderr, flush=True)
+    if folder.exists():
+        with suppress(GateworkError):
+            folder.update_record(status="failed", error=gone, ended=time.time())
+    else:  # nothing but the lock has been written, and whoever waits for this one to end does not see to that
+        with suppress(OSError):
+            (folder.path / LOCK).unlink(missing_ok=True)
+            folder.path.rmdir()
+    begun = folder.checkpoints.is_dir()
+    way = "the same command goes on from the last checkpoint" if begun else "nothing was kept yet, and the same command tries again"
+    print(f"{gone}; {way}", file=sys.stderr, flush=True)
 
 
 @contextmanager

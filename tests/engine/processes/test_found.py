@@ -89,6 +89,15 @@ def test_what_does_not_fit_is_told(trainer: TrainerSpec, environment: dict[str, 
     assert told in str(error.value)
 
 
+def test_a_process_has_the_threads_that_it_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(64)), raising=False)
+    world = World(0, 4, 0, 2, (), "Slurm", "a:1")
+    assert world.threads == 32
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {4, 5, 6, 7}, raising=False)
+    assert world.threads == 4, "a cluster that binds each process has shared already"
+
+
 def test_who_helps() -> None:
     assert is_member(_trainer(), TORCHRUN)
     assert not is_member(_trainer(), {**TORCHRUN, "RANK": "0"})

@@ -140,6 +140,63 @@ def test_a_killed_process_ends_the_others_and_is_named(rank: int, tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "backend",
+    [pytest.param("torch", marks=pytest.mark.torch), pytest.param("tensorflow", marks=[pytest.mark.tensorflow, pytest.mark.slow])],
+)
+def test_a_process_killed_while_it_starts_is_named_and_leaves_nothing(backend: str, tmp_path: Path, text: Path) -> None:
+    common = words(tmp_path, text, "text_generation", f"backend={backend}", "trainer.max_epochs=1", "name=run", "trainer.devices=2")
+    process = start(common)
+    while process.poll() is None and not (members := kill_loop().members_of(process.pid)):
+        time.sleep(0.005)
+    os.kill(members["1/2"], signal.SIGKILL)
+    _, err = process.communicate(timeout=30)
+    gone = f"process 1 of 2 (pid {members['1/2']}) was ended by SIGKILL before the training began; the same command tries again"
+    assert process.returncode == 1, err
+    assert err.count(gone) == 1, err
+    assert "Traceback" not in err
+    assert not (tmp_path / "runs" / "text_generation" / "run").exists()
+    finished(common)
+
+
+def from_outside(backend: str) -> list[dict[str, str]]:
+    """The environments of two processes that nothing of Gatework starts."""
+    first, second = free_ports(2)
+    if backend == "torch":
+        common = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(first)}
+        return [{**common, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
+    cluster = {"worker": [f"127.0.0.1:{first}", f"127.0.0.1:{second}"]}
+    return [{"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": rank}})} for rank in range(2)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_processes_with_other_data_or_another_config_train_nothing(backend: str, tmp_path: Path, text: Path) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text(text.read_text()[::-1])
+    common = words(tmp_path, text, "text_generation_stateless", f"backend={backend}", "trainer.devices=2", "name=run")
+    for own, said in ((f"data.path={other}", "  data: digest "), ("trainer.max_epochs=1", "  trainer.max_epochs: 2 there, 1 here")):
+        first, second = from_outside(backend)
+        both = [start(common, **first), start([*common, own], **second)]
+        told = [process.communicate(timeout=60)[1] for process in both]
+        assert [process.returncode for process in both] == [2, 2], told
+        assert "other data or another config than process 0 has is at: process 1 of 2, which says what" in told[0]
+        assert "process 1 of 2 is to train on something else than process 0:" in told[1]
+        assert said in told[1]
+        assert not (tmp_path / "runs" / "text_generation_stateless" / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_others_hear_what_process_0_refuses(backend: str, tmp_path: Path, text: Path) -> None:
+    common = words(tmp_path, text, "text_generation_stateless", f"backend={backend}", "trainer.max_epochs=1", "name=run")
+    finished(common)
+    both = [start([*common, "trainer.devices=2", "optimizer.learning_rate=0.5"], **one) for one in from_outside(backend)]
+    told = [process.communicate(timeout=60)[1] for process in both]
+    assert [process.returncode for process in both] == [2, 2], told
+    assert all("optimizer.learning_rate: 0.02 in the run, 0.5 now" in err for err in told)
+
+
 @pytest.mark.torch
 def test_another_number_of_processes_goes_on_and_says_what_is_no_longer_equal(tmp_path: Path, text: Path) -> None:
     common = words(tmp_path, text, "text_generation", "name=run")
