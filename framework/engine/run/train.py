@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 from framework.backends.base.choices import using
 from framework.backends.base.memory import keep_freed_memory
-from framework.backends.base.processes import World
 from framework.builder.planner import off_cudnn
 from framework.engine.processes.found import found_world
 from framework.engine.processes.together import dismiss, refusing, together
@@ -22,7 +21,7 @@ from framework.engine.run.lock import LOCK, RunLock
 from framework.engine.run.member import help_training
 from framework.engine.run.monitor import Prune
 from framework.engine.run.naming import choose_folder, refuse_another
-from framework.engine.run.prepare import Prepared, prepare_experiment
+from framework.engine.run.prepare import prepare_experiment
 from framework.engine.run.same_training import description, require_same
 from framework.engine.run.session import Session
 from framework.engine.run.signals import StopSignals
@@ -74,53 +73,37 @@ def train(
     told = GuardedReporter(reporter or SilentReporter())
     prepared = prepare_experiment(experiment, locate)
     with refusing(experiment, world) as met:
-        return _train_first(experiment, prepared, world, met, told, composed, overrides, prune, apart, title)
-
-
-def _train_first(
-    experiment: Experiment,
-    prepared: Prepared,
-    world: World | None,
-    met: Callable[[], None],
-    told: Reporter,
-    composed: str | None,
-    overrides: Sequence[str],
-    prune: Prune | None,
-    apart: Collection[str],
-    title: str | None,
-) -> RunFolder:
-    """What process 0 does, which writes the run; see :func:`train`. ``met`` is called when it meets the others."""
-    folder, fresh = choose_folder(experiment, prepared.data.digest, apart)
-    over = None if fresh else _why_over(folder, experiment, apart)
-    if over is not None:
-        told.message(over)
-        met()
-        dismiss(experiment, world, {"folder": str(folder.path), "over": True})
-        _deliver_as_asked(folder, experiment, told)
+        folder, fresh = choose_folder(experiment, prepared.data.digest, apart)
+        over = None if fresh else _why_over(folder, experiment, apart)
+        if over is not None:
+            told.message(over)
+            met()
+            dismiss(experiment, world, {"folder": str(folder.path), "over": True})
+            _deliver_as_asked(folder, experiment, told)
+            return folder
+        with StopSignals() as signals, ExitStack() as after, _no_empty_folder(folder.path), RunLock(folder.path):
+            if fresh and folder.exists():  # begun by another process in between
+                refuse_another(folder, experiment, prepared.data.digest)
+            told.message(f"{'run' if fresh else 'going on with'} {folder.path}")
+            for line in (*prepared.task.hints(prepared.plan, experiment), *off_cudnn(prepared.plan, experiment.backend.name)):
+                told.message(line)
+            if not fresh:
+                _tell_of_another_number(folder, experiment, told)
+            keep_freed_memory()
+            kept = KeptChoices(folder, experiment, told.warn, together=experiment.trainer.processes > 1)
+            after.enter_context(using(kept.choices))
+            met()
+            with together(experiment, world, partial(_mark_lost, folder, told)) as company:
+                same = description(prepared)
+                company.processes.tell_json({"folder": str(folder.path), "over": False, "choices": kept.choices.known, "same": same})
+                require_same(same, prepared, company.processes)
+                session = Session(experiment, folder, prepared, signals, told, prune, company.processes, company.who_is_gone)
+                session.try_out()
+                write_start(folder, experiment, prepared, composed, overrides, title)
+                kept.begin()
+                _train_locked(experiment, folder, session, signals, told, after)
+                company.processes.tell()  # the others may end
         return folder
-    with StopSignals() as signals, ExitStack() as after, _no_empty_folder(folder.path), RunLock(folder.path):
-        if fresh and folder.exists():  # begun by another process in between
-            refuse_another(folder, experiment, prepared.data.digest)
-        told.message(f"{'run' if fresh else 'going on with'} {folder.path}")
-        for line in (*prepared.task.hints(prepared.plan, experiment), *off_cudnn(prepared.plan, experiment.backend.name)):
-            told.message(line)
-        if not fresh:
-            _tell_of_another_number(folder, experiment, told)
-        keep_freed_memory()
-        kept = KeptChoices(folder, experiment, told.warn, together=experiment.trainer.processes > 1)
-        after.enter_context(using(kept.choices))
-        met()
-        with together(experiment, world, partial(_mark_lost, folder, told)) as company:
-            same = description(prepared)
-            company.processes.tell_json({"folder": str(folder.path), "over": False, "choices": kept.choices.known, "same": same})
-            require_same(same, prepared, company.processes)
-            session = Session(experiment, folder, prepared, signals, told, prune, company.processes, company.who_is_gone)
-            session.try_out()
-            write_start(folder, experiment, prepared, composed, overrides, title)
-            kept.begin()
-            _train_locked(experiment, folder, session, signals, told, after)
-            company.processes.tell()  # the others may end
-    return folder
 
 
 def _tell_of_another_number(folder: RunFolder, experiment: Experiment, reporter: Reporter) -> None:
