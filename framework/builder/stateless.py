@@ -23,7 +23,7 @@ def stateless_model(model: ModelSpec) -> ModelSpec:
     return changed.model_copy(update={"inputs": inputs})
 
 
-def carried_model(model: ModelSpec, dtype: str, continued: str) -> ModelSpec:
+def carried_model(model: ModelSpec, dtype: str, continued: str, called: Callable[[str, set[str]], str]) -> ModelSpec:
     """The model without stateful layers whose inputs and outputs have beside them what such layers keep.
 
     A layer that reads its first state from another layer keeps nothing that counts, and has neither.
@@ -32,6 +32,7 @@ def carried_model(model: ModelSpec, dtype: str, continued: str) -> ModelSpec:
         model: valid, its sizes filled in.
         dtype: what it computes in.
         continued: begins the names of the last states; the rest is the name of the first one, ``<layer>_state``.
+        called: what a state of that name is called outside, where the names in the set are taken; adds what it takes.
     """
     changed = stateless_model(model)
     inputs, outputs, layers = dict(changed.inputs), changed.output_references(), dict(changed.layers)
@@ -39,9 +40,10 @@ def carried_model(model: ModelSpec, dtype: str, continued: str) -> ModelSpec:
     first = next(iter(layers))
     if layers[first].inputs is None:
         layers[first] = layers[first].model_copy(update={"inputs": next(iter(inputs))})
+    taken = {*inputs, *layers, *outputs}
     for name, layer in model.layers.items():
         if isinstance(layer, GRUSpec) and layer.stateful and layer.initial_state is None:
-            state = _free(f"{name}_state", {*inputs, *layers, *outputs})
+            state = called(f"{name}_state", taken)
             inputs[state] = InputSpec(dtype=layer.dtype or dtype, shape=[layer.units])  # type: ignore[arg-type]
             outputs[f"{continued}{state}"] = f"{name}.state"
             layers[name] = layers[name].model_copy(update={"return_state": True, "initial_state": state})
@@ -63,9 +65,3 @@ def _layer(layer: LayerSpec, change: Callable[[GRUSpec], GRUSpec]) -> LayerSpec:
         cells = None if layer.cells is None else [change(one) for one in layer.cells]
         return layer.model_copy(update={"cell": None if layer.cell is None else change(layer.cell), "cells": cells})
     return layer
-
-
-def _free(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    return name

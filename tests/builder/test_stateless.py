@@ -22,9 +22,13 @@ def model(**layers: Any) -> ModelSpec:
     )
 
 
+def called(name: str, taken: set[str]) -> str:
+    return name
+
+
 def test_states_are_given_and_taken() -> None:
     before = model(one=GRU, two={**GRU, "units": 2, "dtype": "float64"})
-    plan = plan_model(carried_model(before, "float32", "next_"), 0)
+    plan = plan_model(carried_model(before, "float32", "next_", called), 0)
     assert {name: (one.shape, one.dtype) for name, one in plan.inputs.items()} == {
         "tokens": ((None, None), "int32"),
         "one_state": ((None, 3), "float32"),
@@ -42,13 +46,25 @@ def test_states_are_given_and_taken() -> None:
 
 def test_a_state_that_is_given_already_stays() -> None:
     first = {"kind": "gru", "units": 3, "return_state": True, "inputs": "embedding"}
-    changed = carried_model(model(first=first, second={**GRU, "inputs": "embedding", "initial_state": "first.state"}), "float32", "next_")
+    changed = carried_model(
+        model(first=first, second={**GRU, "inputs": "embedding", "initial_state": "first.state"}), "float32", "next_", called
+    )
     assert list(changed.inputs) == ["tokens"] and list(changed.output_references()) == ["output"]
 
 
-def test_names_that_are_taken_are_left() -> None:
-    changed = carried_model(model(one=GRU, one_state={"kind": "dense", "units": 2}), "float32", "next_")
-    assert list(changed.inputs) == ["tokens", "one_state_"]
+def test_states_are_called_as_outside_and_told_what_is_taken() -> None:
+    before = model(one=GRU, two=GRU)
+    seen: list[set[str]] = []
+
+    def numbered(name: str, taken: set[str]) -> str:
+        seen.append(set(taken))
+        taken.add(f"{name}{len(seen)}")
+        return f"{name}{len(seen)}"
+
+    changed = carried_model(before, "float32", "next_", numbered)
+    assert list(changed.inputs) == ["tokens", "one_state1", "two_state2"]
+    assert list(changed.output_references()) == ["output", "next_one_state1", "next_two_state2"]
+    assert seen == [{"tokens", "embedding", "one", "two", "output"}, {"tokens", "embedding", "one", "two", "output", "one_state1"}]
 
 
 def test_grus_within_layers_change_too() -> None:

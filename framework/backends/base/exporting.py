@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +17,7 @@ from framework.backends.base.backend import Trainee
 from framework.backends.base.training import Arrays
 from framework.builder.plan import ModelPlan, PlannedTensor
 from framework.builder.step import DecodingStep
-from framework.errors import InputError, nearest
+from framework.errors import InputError, UnsupportedArgument, nearest
 
 MODEL = "model"
 """From the model's inputs to its outputs, for whole sequences, in inference mode."""
@@ -66,11 +67,25 @@ class Port(NamedTuple):
 
 @dataclass(frozen=True)
 class Signature:
-    """What a graph takes and gives, in order."""
+    """What a graph takes and gives, in order.
+
+    Raises:
+        UnsupportedArgument: two of its inputs, or two of its outputs, have one name.
+    """
 
     name: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+
+    def __post_init__(self) -> None:
+        """Checks the names, of which formats make keys."""
+        for what, ports in (("inputs", self.inputs), ("outputs", self.outputs)):
+            for name, count in Counter(port.name for port in ports).items():
+                if count > 1:
+                    raise UnsupportedArgument(
+                        f"two {what} of the exported graph '{self.name}' would both be called '{name}'; expected names in the config that "
+                        "differ in an ASCII letter or a digit"
+                    )
 
 
 class Written(NamedTuple):
@@ -167,9 +182,23 @@ def load_exporter(name: str, backend: str) -> tuple[str, Exporter]:
 
 
 def port_name(name: str) -> str:
-    """``layer/state`` and the like as a name that every format, and Python, takes."""
-    plain = re.sub(r"\W", "_", name)
-    return f"_{plain}" if plain[:1].isdigit() else plain
+    """``layer/state`` and the like as a name that every format, and Python, takes: ASCII letters, digits and ``_``, a letter first."""
+    plain = re.sub(r"[^0-9A-Za-z_]", "_", name)
+    return plain if plain[:1].isalpha() else f"x{plain}"
+
+
+def state_port(name: str, taken: set[str]) -> str:
+    """A port's name for a state, free where the state is given and, behind :data:`NEXT`, where the next one is taken.
+
+    Args:
+        name: of the state.
+        taken: names of others, as they are in the config or as ports; the two of the state join them.
+    """
+    free, ports = port_name(name), {port_name(one) for one in taken}
+    while not (taken | ports).isdisjoint((free, f"{NEXT}{free}")):
+        free += "_"
+    taken |= {free, f"{NEXT}{free}"}
+    return free
 
 
 def model_signature(plan: ModelPlan, decoded: str | None = None) -> Signature:
@@ -199,18 +228,19 @@ def decoding_signatures(plan: ModelPlan, derived: DecodingStep, constants: Mappi
     """
     tokens = Port(TOKENS, plan.inputs[derived.decoded].dtype, ("rows",))
     held = tuple(_port(port_name(name), tensor, "places", rows="rows") for name, tensor in constants.items())
-    states = tuple(
-        Port(port_name(f"{layer.name}/{name}"), layer.spec.dtype or _dtype(plan, derived), ("rows", *shape))
-        for layer in derived.per_step
-        for name, shape in layer.state.items()
-    )
-    first = tuple(one for one, reference in zip(states, derived.first.values(), strict=True) if reference is not None)
     watched = tuple(
         Port(port_name(f"{layer.name}/attention"), "float32", ("rows", layer.outputs["attention"].shape[-1] or "places"))
         for layer in derived.per_step
         if "attention" in layer.outputs and layer.name not in derived.unread
     )
     logits = Port(LOGITS, "float32", ("rows", int(plan.tensor(derived.output).shape[-1] or 0)))
+    taken = {port.name for port in (tokens, *held, logits, *watched)}
+    states = tuple(
+        Port(state_port(f"{layer.name}/{name}", taken), layer.spec.dtype or _dtype(plan), ("rows", *shape))
+        for layer in derived.per_step
+        for name, shape in layer.state.items()
+    )
+    first = tuple(one for one, reference in zip(states, derived.first.values(), strict=True) if reference is not None)
     step = Signature(STEP, (tokens, *held, *states), (logits, *watched, *(one._replace(name=NEXT + one.name) for one in states)))
     others = [name for name in plan.inputs if name != derived.decoded]
     if not held and not first:
@@ -220,9 +250,10 @@ def decoding_signatures(plan: ModelPlan, derived: DecodingStep, constants: Mappi
     return Signature(START, read, (*held, *first)), step
 
 
-def _dtype(plan: ModelPlan, derived: DecodingStep) -> str:
-    """What a model computes in."""
-    return plan.tensor(derived.output).dtype
+def _dtype(plan: ModelPlan) -> str:
+    """What layers that do not say it compute in."""
+    usual = {tensor.dtype for layer in plan.layers if layer.spec.dtype is None for tensor in layer.outputs.values()}
+    return "float64" if "float64" in usual else "float32"
 
 
 def _axis(name: str, varying: list[str]) -> str:
@@ -234,9 +265,15 @@ def _port(name: str, tensor: PlannedTensor, axis: str, rows: str = "batch") -> P
     return Port(port_name(name), tensor.dtype, (rows, *shape))
 
 
-def first_states(signature: Signature, rows: int) -> dict[str, NDArray[np.generic]]:
-    """Zeros for each input of a graph that an output of it continues."""
-    carried = {port.name.removeprefix(NEXT) for port in signature.outputs if port.name.startswith(NEXT)}
+def first_states(signature: Signature, rows: int, given: Collection[str] = ()) -> dict[str, NDArray[np.generic]]:
+    """Zeros for each input of a graph that an output of it continues.
+
+    Args:
+        signature: of the graph.
+        rows: of the batch.
+        given: inputs that are no such states, whatever the outputs are called.
+    """
+    carried = {port.name.removeprefix(NEXT) for port in signature.outputs if port.name.startswith(NEXT)}.difference(given)
     return {port.name: np.zeros(lengths(port, rows), port.dtype) for port in signature.inputs if port.name in carried}
 
 

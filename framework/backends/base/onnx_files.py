@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from framework.backends.base.backend import Trainee
 from framework.backends.base.exporting import MODEL, START, STEP, Decoded, Port, Signature, Written
 from framework.backends.base.training import Arrays
+from framework.errors import UnsupportedArgument
 
 OPSET = 18
 """Version of ONNX's operators."""
@@ -35,14 +37,32 @@ def run(graph, **inputs):
 """Lines that define ``run(graph, **inputs)``; see :class:`framework.backends.base.exporting.Exporter`."""
 
 
+def check_names(signature: Signature) -> None:
+    """Refuses what ONNX, which has one space of names for a graph, cannot tell apart.
+
+    Raises:
+        UnsupportedArgument: an input and an output have one name.
+    """
+    for name in {port.name for port in signature.inputs} & {port.name for port in signature.outputs}:
+        raise UnsupportedArgument(
+            f"onnx: an input and an output of the graph '{signature.name}' would both be called '{name}'; torch_export and saved_model "
+            "hold the model"
+        )
+
+
 def save_onnx(model: Any, signature: Signature, folder: Path) -> None:
-    """Writes a checked model as ``<graph>.onnx``, its lengths that vary named as in the signature."""
+    """Writes a checked model as ``<graph>.onnx``, its lengths that vary named as in the signature.
+
+    Raises:
+        UnsupportedArgument: ONNX itself does not take it.
+    """
     graph = model.graph
     for ports, values in ((signature.inputs, graph.input), (signature.outputs, graph.output)):
         found = {value.name: value for value in values}
         for port in ports:
             _name_lengths(found[port.name], port)
-    onnx.checker.check_model(model)
+    with _told("ONNX does not take", signature.name, onnx.checker.ValidationError):
+        onnx.checker.check_model(model)
     onnx.save(model, str(folder / f"{signature.name}.onnx"))
 
 
@@ -64,12 +84,35 @@ class OnnxRunner:
     def __init__(self, folder: Path, signatures: Mapping[str, Signature]) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors
-        self._sessions = {name: onnxruntime.InferenceSession(str(folder / f"{name}.onnx"), options) for name in signatures}
+        self._sessions = {}
+        for name in signatures:
+            with _told(_RUNTIME, name):
+                self._sessions[name] = onnxruntime.InferenceSession(str(folder / f"{name}.onnx"), options)
 
     def __call__(self, graph: str, inputs: Arrays) -> Mapping[str, NDArray[np.generic]]:
         """What a graph makes of its inputs, both by name."""
         names = [output.name for output in self._sessions[graph].get_outputs()]
-        return dict(zip(names, self._sessions[graph].run(names, dict(inputs)), strict=True))
+        with _told(_RUNTIME, graph):
+            return dict(zip(names, self._sessions[graph].run(names, dict(inputs)), strict=True))
+
+
+_RUNTIME = "ONNX Runtime cannot run"
+
+
+@contextmanager
+def _told(what: str, graph: str, kind: type[Exception] = Exception) -> Iterator[None]:
+    """Says of which graph it is what there is no operation for, such as an error function of float64.
+
+    Args:
+        what: is said of it.
+        graph: its name.
+        kind: of the errors; ONNX Runtime's have no base class of their own.
+    """
+    try:
+        yield
+    except kind as error:
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise UnsupportedArgument(f"onnx: {what} the graph '{graph}': {reason}") from error
 
 
 Models = Callable[[Trainee, Decoded | None], Iterable[tuple[Any, Signature]]]

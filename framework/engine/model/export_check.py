@@ -50,7 +50,7 @@ def deviation_of(
     for rows, some in _cuts(trained.plan, inputs):
         if MODEL in signatures:
             outputs = {one: value[:rows] for one, value in trained.predict(some).items()}
-            hold(MODEL, outputs, _whole(run, signatures[MODEL], _rows(some, rows), rows, parts=1 if decoded is None else 2))
+            hold(MODEL, outputs, _whole(run, signatures[MODEL], _rows(some, rows), rows, decoded))
         if STEP in signatures and decoded is not None:
             for ours, theirs in _steps(run, signatures, trained, decoded, _rows(some, rows), rows):
                 hold(STEP, ours, theirs)
@@ -79,21 +79,26 @@ def _sizes(plan: ModelPlan, name: str, value: NDArray[np.generic]) -> Iterator[t
     return zip(value.shape[1:], plan.inputs[name].shape[1:], strict=True)
 
 
-def _whole(run: Runner, signature: Signature, inputs: Arrays, rows: int, parts: int) -> dict[str, NDArray[np.generic]]:
-    """What the whole model makes of a batch; where it carries states, of so many pieces of it, one after the other."""
-    held = first_states(signature, rows)
+def _whole(run: Runner, signature: Signature, inputs: Arrays, rows: int, decoded: str | None) -> dict[str, NDArray[np.generic]]:
+    """What the whole model makes of a batch; where it carries states, of its two halves in time, one after the other.
+
+    Only what is decoded goes on with time, so nothing else may vary in length where there are halves.
+    """
     given = {port_name(name): value for name, value in inputs.items()}
+    held = first_states(signature, rows, given)
     if not held:
         return dict(run(MODEL, given))
     axes = {port.name: _varying(port.shape) for port in (*signature.inputs, *signature.outputs)}
-    parts = min([parts, *(given[name].shape[axis] for name in given if (axis := axes[name]))])
+    varying = [name for name in given if axes[name]]
+    alone = decoded is not None and varying == [port_name(decoded)]
+    parts = min(2, given[varying[0]].shape[axes[varying[0]] or 0]) if alone else 1
     split = {name: np.array_split(value, parts, axis=axes[name] or 0) if axes[name] else [value] * parts for name, value in given.items()}
     made = []
     for number in range(parts):
         found = run(MODEL, {**{name: pieces[number] for name, pieces in split.items()}, **held})
         held = {name: found[NEXT + name] for name in held}
         made.append(found)
-    names = [port.name for port in signature.outputs if not port.name.startswith(NEXT)]
+    names = [port.name for port in signature.outputs if port.name not in {NEXT + name for name in held}]
     return {name: np.concatenate([found[name] for found in made], axis=axes[name] or 0) if axes[name] else made[-1][name] for name in names}
 
 
@@ -116,5 +121,5 @@ def _steps(
         tokens = np.ascontiguousarray(tokens)
         logits, state, watched = stepper.step(tokens, state)
         found = run(STEP, {TOKENS: tokens, **held})
-        held |= {name.removeprefix(NEXT): value for name, value in found.items() if name.startswith(NEXT)}
+        held = {name: found.get(NEXT + name, value) for name, value in held.items()}
         yield {"logits": logits.copy(), **{f"{name}/attention": value.copy() for name, value in watched.items()}}, found

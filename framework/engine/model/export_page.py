@@ -68,7 +68,7 @@ def write_page(folder: Path, page: Page) -> None:
     Raises:
         OSError: a file cannot be written.
     """
-    spelling = None if page.graph(WEIGHTS) else task_of(page.model.experiment).spelling(page.model)
+    spelling = task_of(page.model.experiment).spelling(page.model) if _can_write(page) else None
     example = "\n".join(_example(page, spelling)) + "\n"
     if spelling is not None:
         replace_text(folder / DECODING, json.dumps(_as_json(spelling), indent=1) + "\n")
@@ -82,6 +82,14 @@ def write_page(folder: Path, page: Page) -> None:
     }
     content = {"format": page.format, "run": page.run, "deviation": page.deviation, "bound": TOLERANCE, "graphs": graphs}
     replace_text(folder / INTERFACE, json.dumps(content, indent=1) + "\n")
+
+
+def _can_write(page: Page) -> bool:
+    """Whether text can be written with what is there: a step, or a model that takes what is written so far, however long it is."""
+    model, decoded = page.graph(MODEL), page.model.decoded
+    if page.graph(STEP) is not None or model is None or decoded is None:
+        return page.graph(STEP) is not None
+    return any(port.name == port_name(decoded) and isinstance(port.shape[-1], str) for port in model.inputs)
 
 
 def _as_json(spelling: Spelling) -> dict[str, object]:
@@ -110,7 +118,9 @@ def _example(page: Page, spelling: Spelling | None) -> Iterator[str]:
     elif spelling is not None and model is not None:
         yield from _anew(page, model)
     elif model is not None:
-        yield f'for name, value in run("{MODEL}", **np.load("{ROW}")).items():'
+        states = ", ".join(_zeros(model, _given(page)))
+        held = f", **{{{states}}}" if states else ""
+        yield f'for name, value in run("{MODEL}", **np.load("{ROW}"){held}).items():'
         yield "    print(name, value.shape)"
     else:
         yield f'for name, value in run("{WEIGHTS}").items():'
@@ -127,7 +137,7 @@ def _stepwise(page: Page, step: Signature, given: int) -> Iterator[str]:
     yield 'written, allowed = list(text["first"]), [one for one in range(len(text["tokens"])) if one not in text["never"]]'
     yield 'for place in range(text["steps"]):'
     yield f'    found = run("{STEP}", tokens=np.array(written[place : place + 1], "{step.inputs[0].dtype}"), **held)'
-    yield f'    held.update({{name[{len(NEXT)}:]: value for name, value in found.items() if name.startswith("{NEXT}")}})'
+    yield f'    held = {{name: found.get("{NEXT}" + name, value) for name, value in held.items()}}'
     yield "    if place + 1 == len(written):"
     yield '        written.append(max(allowed, key=lambda one: found["logits"][0, one]))'
     yield from _ended("    ")
@@ -138,7 +148,7 @@ def _anew(page: Page, model: Signature) -> Iterator[str]:
     decoded = port_name(page.model.decoded or "")
     dtype = next(port.dtype for port in model.inputs if port.name == decoded)
     yield f'text = json.load(open("{DECODING}", encoding="utf-8"))'
-    yield f"held = {{{', '.join(_zeros(model, set()))}}}"
+    yield f"held = {{{', '.join(_zeros(model, _given(page)))}}}"
     if len(page.inputs) > 1:
         yield f'held.update(np.load("{ROW}"))'
     yield 'written, allowed = list(text["first"]), [one for one in range(len(text["tokens"])) if one not in text["never"]]'
@@ -155,11 +165,15 @@ def _ended(indent: str) -> Iterator[str]:
     yield 'print("".join(text["tokens"][one] for one in written))'
 
 
-def _zeros(signature: Signature, made: set[str]) -> Iterator[str]:
-    """The first states that nothing makes, as Python writes them."""
-    for name, value in first_states(signature, 1).items():
-        if name not in made:
-            yield f'"{name}": np.zeros({value.shape}, "{value.dtype}")'
+def _given(page: Page) -> set[str]:
+    """What the run's data gives, by its names in graphs."""
+    return {port_name(name) for name in page.inputs}
+
+
+def _zeros(signature: Signature, given: set[str]) -> Iterator[str]:
+    """The first states that nothing else gives, as Python writes them."""
+    for name, value in first_states(signature, 1, given).items():
+        yield f'"{name}": np.zeros({value.shape}, "{value.dtype}")'
 
 
 def _lines(page: Page, example: str) -> Iterator[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from framework.backends.base.backend import Trainee
-from framework.backends.base.exporting import NEXT, STEP, WEIGHTS, Decoded, Exporter, load_exporter
+from framework.backends.base.exporting import NEXT, STEP, WEIGHTS, Decoded, Exporter, load_exporter, state_port
 from framework.builder.planner import plan_model
 from framework.builder.stateless import carried_model, plain_model, stateless_model
 from framework.builder.step import decoding_obstacles
@@ -93,7 +94,7 @@ def export_model(
     refuse_links(folder.path)
     model = trained_model(folder, warn)
     backend, exporter = load_exporter(format_name, model.experiment.backend.name)
-    target = Path(output) if output is not None else folder.path / EXPORTS / format_name
+    target = folder.path / EXPORTS / format_name if output is None else _target(output)
     _check_target(target)
     if exporter.holds != (WEIGHTS,):
         _check_types(model.experiment.model)
@@ -148,7 +149,7 @@ class _Source:
         self.trained = self._built(plain, experiment.backend.name)
         task, plan = task_of(experiment), self.trained.plan
         self.using = Model(experiment, plan, model.processor, self.trained, task.decoded(plan))
-        self.carried = self._built(carried_model(plain, self._dtype, NEXT), backend)
+        self.carried = self._built(carried_model(plain, self._dtype, NEXT, state_port), backend)
         name = self.using.decoded
         self._obstacles = {} if name is None else decoding_obstacles(plan, name)
         self.decoded = None
@@ -163,7 +164,11 @@ class _Source:
         if WEIGHTS in exporter.holds:
             yield "the format holds arrays alone, and neither the layers nor what they compute"
         elif self.decoded is not None and STEP not in exporter.holds:
-            yield "the format holds no step of decoding: the whole sequence so far goes through the model for each further token"
+            steps = self.carried.plan.inputs[self.decoded.input].shape[-1]
+            if steps is None:
+                yield "the format holds no step of decoding: the whole sequence so far goes through the model for each further token"
+            else:
+                yield f"the format holds no step of decoding, and the model takes {steps} tokens at once: it cannot write text"
         for layer, reason in self._obstacles.items():
             yield f"there is no step of decoding: layer '{layer}': {reason}"
 
@@ -187,16 +192,30 @@ def _check_types(model: ModelSpec) -> None:
             )
 
 
-def _check_target(target: Path) -> None:
-    """Refuses to replace what is no export.
+def _target(output: Path | str) -> Path:
+    """The folder that a user named, whole.
 
     Raises:
-        InputError: it is there, and something else.
+        InputError: it is no name.
+    """
+    if not str(output):
+        raise InputError("--output is empty; expected the name of a folder")
+    return Path(os.path.abspath(output))
+
+
+def _check_target(target: Path) -> None:
+    """Refuses to replace what is no export, or the folder that the user is in, who would be left in one that is gone.
+
+    Raises:
+        InputError: it is there, and something else, or the working folder is in it.
     """
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise InputError(f"{target} is there and is no folder; name another one with --output")
     if target.is_dir() and any(target.iterdir()) and not (target / INTERFACE).is_file():
         raise InputError(f"{target} holds something else than an export; name another folder with --output")
+    here = Path.cwd()
+    if target.is_dir() and any(target.samefile(one) for one in (here, *here.parents)):
+        raise InputError(f"{target} is the folder that you are in, or holds it, and would be replaced; name another one with --output")
 
 
 @contextmanager
@@ -208,6 +227,7 @@ def _new_folder(target: Path) -> Iterator[Path]:
     """
     part = target.with_name(f"{PART}{secrets.token_hex(6)}-{target.name[-40:]}")
     old = part.with_name(f"{part.name}-old")
+    missing = [one for one in part.parents if not one.exists()]
     try:
         part.mkdir(parents=True)
         yield part
@@ -226,3 +246,6 @@ def _new_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
         if target.exists():
             shutil.rmtree(old, ignore_errors=True)
+        for parent in missing if not target.exists() else ():
+            with suppress(OSError):  # never there, or somebody else's by now
+                parent.rmdir()

@@ -221,6 +221,39 @@ def test_an_export_is_replaced_and_anything_else_is_left_alone(text: None, user:
     assert (tmp_path / "mine" / "letter.txt").is_file()
 
 
+@pytest.mark.parametrize(
+    ("output", "why"),
+    [
+        ("", "--output is empty; expected the name of a folder"),
+        (".", "here is the folder that you are in, or holds it, and would be replaced; name another one with --output"),
+        ("../here", "here is the folder that you are in, or holds it, and would be replaced; name another one with --output"),
+        ("/", "/ holds something else than an export; name another folder with --output"),
+    ],
+)
+def test_folders_that_cannot_be_written_are_named(
+    output: str, why: str, text: None, user: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(["export", "text", "--runs-dir", str(user / "runs"), "--format", "safetensors", "--output", output]) == 2
+    said = capsys.readouterr().err
+    assert why in said and len(said.splitlines()) == 1
+    assert [one.name for one in tmp_path.iterdir()] == ["here"] and list(Path.cwd().iterdir()) == []
+
+
+def test_a_refusal_leaves_no_folders(translation: None, user: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "letter.txt").touch()
+    with monkeypatch.context() as patch, pytest.raises(UnsupportedArgument, match="keras: layer 'decoder'"):
+        patch.chdir(user / "translation")
+        export_model("translation", "keras", tmp_path / "there" / "new" / "deep", str(user / "runs"))
+    assert [one.name for one in tmp_path.rglob("*")] == ["there", "letter.txt"]
+    found = export_model("translation", "safetensors", "there/new/../deep", str(user / "runs"))
+    assert found.folder == tmp_path / "there" / "deep"
+    assert sorted(one.name for one in (tmp_path / "there").iterdir()) == ["deep", "letter.txt"]
+
+
 def test_what_is_wrong_is_named(text: None, user: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["export", "text", "--format", "onxn"]) == 2
     assert "there is no export format 'onxn', only onnx, torch_export, saved_model, keras, tflite, safetensors" in (

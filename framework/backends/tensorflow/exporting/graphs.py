@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from framework.backends.base.exporting import START, Decoded, Port, Signature, decoding_signatures, model_signature, port_name
+from framework.backends.base.exporting import START, Decoded, Port, Signature, decoding_signatures, model_signature
 from framework.backends.tensorflow.decoding.step import StepGraph
 from framework.builder.plan import PlannedTensor
 from framework.builder.step import derive_step
@@ -68,7 +68,7 @@ def _decoding(decoded: Decoded) -> list[Graph]:
 
     def start(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
         made = steps.start(dict(zip(others, tensors, strict=True)), tf.shape(tensors[0])[0])
-        found = dict(zip(map(port_name, [*steps.constant_specs, *steps.state_shapes]), made, strict=True))
+        found = dict(zip([port.name for port in last.inputs[1:]], made, strict=True))
         [outputs] = [one.outputs for one in before if one.name == START]
         return _named(outputs, [found[port.name] for port in outputs])
 

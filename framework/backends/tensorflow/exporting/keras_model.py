@@ -70,11 +70,14 @@ class KerasRunner:
 
     def __init__(self, path: Path, signature: Signature) -> None:
         self._model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        self._names = [port.name for port in signature.outputs]
+        self._signature = signature
 
     def __call__(self, graph: str, inputs: Arrays) -> Mapping[str, NDArray[np.generic]]:
         """What the model makes of its inputs, both by name."""
-        return dict(zip(self._names, outputs_of(self._model, inputs), strict=True))
+        # Keras' own names may have letters that those of exports have not; its mapping has their order, its list that of the alphabet.
+        own = self._model.input.values() if isinstance(self._model.input, dict) else [self._model.input]
+        named = {tensor.name: inputs[port.name] for tensor, port in zip(own, self._signature.inputs, strict=True)}
+        return dict(zip([port.name for port in self._signature.outputs], outputs_of(self._model, named), strict=True))
 
 
 EXPORTER = KerasExporter()

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tf2onnx
 
 from framework.backends.base.exporting import Decoded, Signature
-from framework.backends.base.onnx_files import OPSET, OnnxExporter
+from framework.backends.base.onnx_files import OPSET, OnnxExporter, check_names
 from framework.backends.tensorflow.exporting.graphs import Graph, graphs_of
 from framework.errors import UnsupportedArgument
 
@@ -25,6 +25,7 @@ def _models(trainee: Any, decoded: Decoded | None) -> Iterator[tuple[Any, Signat
 
 def _converted(graph: Graph) -> Any:
     """The ONNX model of a graph, its outputs in the signature's order and by its names."""
+    check_names(graph.signature)
     names = [port.name for port in graph.signature.outputs]
 
     def outputs(*tensors: tf.Tensor) -> list[tf.Tensor]:

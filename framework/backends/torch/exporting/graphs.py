@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from framework.backends.base.backend import Trainee
 from framework.backends.base.exporting import (
-    NEXT,
     START,
     STEP,
     Decoded,
@@ -109,8 +108,9 @@ class _Start(nn.Module):
         # By number, and nothing of the other layers, whose weights would lie in the file too.
         self.once = nn.ModuleList(network.layer(one.name) for one in derived.once)
         self._inputs = {name: tensor for name, tensor in network.plan.inputs.items() if name != derived.decoded}
-        self._first = [reference for reference in derived.first.values() if reference is not None]
-        self._like = next(network.parameters()).new_empty(0)
+        # What steps read is in the data type of the layer that reads it.
+        self._like = {name: torch.empty(0, dtype=network.layer(name).weight_dtype) for name in (one.planned.name for one in parts)}
+        self._first = [(reference, self._like[key.partition("/")[0]]) for key, reference in derived.first.items() if reference is not None]
 
     def constants(self) -> dict[str, PlannedTensor]:
         """What steps read that stays as it is, as the plan would say it."""
@@ -129,7 +129,7 @@ class _Start(nn.Module):
 
     def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
         wires = self._run(values)
-        return (*self._made(wires).values(), *(wires[one].value.to(self._like.dtype) for one in self._first))
+        return (*self._made(wires).values(), *(wires[one].value.to(like.dtype) for one, like in self._first))
 
     def _run(self, values: Sequence[Tensor]) -> Wires:
         wires: Wires = {Reference(name): Signal(value) for name, value in zip(self._inputs, values, strict=True)}
@@ -140,7 +140,7 @@ class _Start(nn.Module):
     def _made(self, wires: Wires) -> dict[str, Tensor]:
         made: dict[str, Tensor] = {}
         for part in self._parts:
-            made.update(part.constants(wires, self._like))
+            made.update(part.constants(wires, self._like[part.planned.name]))
         return made
 
 
@@ -151,7 +151,7 @@ class _Step(nn.Module):
         super().__init__()
         self._derived, self._parts = derived, parts
         self._states, self._constants = list(derived.first), list(constants)
-        watched = [port.name for port in signature.outputs[1:] if not port.name.startswith(NEXT)]
+        watched = [port.name for port in signature.outputs[1 : len(signature.outputs) - len(self._states)]]
         attending = [Reference(one.planned.name, "attention") for one in parts if "attention" in one.planned.outputs]
         self._watched = [one for one in attending if port_name(f"{one.node}/attention") in watched]
 

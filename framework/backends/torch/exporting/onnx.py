@@ -8,26 +8,44 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import onnxscript  # noqa: F401 - torch's exporter needs it, and says so in words of its own
 import torch
 
 from framework.backends.base.backend import Trainee
 from framework.backends.base.exporting import Decoded, Signature
-from framework.backends.base.onnx_files import OPSET, OnnxExporter
+from framework.backends.base.onnx_files import OPSET, OnnxExporter, check_names
 from framework.backends.torch.exporting.graphs import Recordable, recordable
 from framework.backends.torch.exporting.torch_export import program_of
+from framework.backends.torch.trainee import TorchTrainee
 from framework.errors import UnsupportedArgument
 
 
 def _models(trainee: Trainee, decoded: Decoded | None) -> Iterator[tuple[Any, Signature]]:
+    _check_types(trainee)
     for graph in recordable(trainee, decoded):
         yield _converted(graph).model_proto, graph.signature
 
 
+def _check_types(trainee: Trainee) -> None:
+    """Refuses layers that compute in another type than the model: ONNX Runtime 1.32 crashes where it moves casts past products.
+
+    Raises:
+        UnsupportedArgument: there is one; it is named.
+    """
+    usual = "float64" if cast(TorchTrainee, trainee).precision == "64-true" else "float32"
+    for layer in trainee.plan.layers:
+        if layer.spec.dtype not in (None, usual):
+            raise UnsupportedArgument(
+                f"onnx: layer '{layer.name}' computes in {layer.spec.dtype} and the model in {usual}: ONNX Runtime may crash at what torch "
+                "writes of that; torch_export holds the model, and so does onnx after 'gatework convert --to tensorflow'"
+            )
+
+
 def _converted(graph: Recordable) -> torch.onnx.ONNXProgram:
     signature = graph.signature
+    check_names(signature)
     try:
         with _quiet():
             made = torch.onnx.export(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,9 @@ def run(graph, **inputs):
         """``model.pt2``, and ``start.pt2`` and ``step.pt2`` where the model decodes."""
         graphs = recordable(trainee, decoded)
         for one in graphs:
-            torch.export.save(program_of(one), folder / f"{one.signature.name}.pt2")
+            program = program_of(one)
+            with _told(one.signature.name, "save"):
+                torch.export.save(program, folder / f"{one.signature.name}.pt2")
         note = f"the files were written by torch {torch.__version__.partition('+')[0]}; an older one may not load them"
         return Written(tuple(one.signature for one in graphs), (note,))
 
@@ -63,14 +66,20 @@ def program_of(graph: Recordable) -> torch.export.ExportedProgram:
     Raises:
         UnsupportedArgument: something in it cannot be recorded; torch's reason is told.
     """
+    with _told(graph.signature.name, "record"), torch.no_grad():
+        return torch.export.export(graph.module, graph.example(), dynamic_shapes=(graph.varying(),), strict=False)
+
+
+@contextmanager
+def _told(graph: str, done: str) -> Iterator[None]:
+    """Says of which graph it is what a layer, of a stranger too, or torch raises."""
     try:
-        with torch.no_grad():
-            return torch.export.export(graph.module, graph.example(), dynamic_shapes=(graph.varying(),), strict=False)
-    except GateworkError:
+        yield
+    except (GateworkError, OSError):
         raise
-    except Exception as error:  # whatever a layer, of a stranger too, and torch raise says that it cannot be recorded
+    except Exception as error:  # whatever it is, it says that it cannot be done
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UnsupportedArgument(f"torch cannot record the graph '{graph.signature.name}': {reason}") from error
+        raise UnsupportedArgument(f"torch cannot {done} the graph '{graph}': {reason}") from error
 
 
 EXPORTER = ProgramExporter()

@@ -132,8 +132,8 @@ class Layer(nn.Module):
         return value if dtype is None else value.to(dtype)
 
     def _own_precision(self, device: str) -> AbstractContextManager[Any]:
-        if not torch.amp.is_autocast_available(device):
-            return nullcontext()
+        if not torch.amp.is_autocast_available(device) or (self.mixed is None and not autocasts(device)):
+            return nullcontext()  # an autocast that changes nothing could not be saved with an exported program
         return torch.autocast(device, dtype=self.mixed, enabled=self.mixed is not None)
 
     def extra_repr(self) -> str:

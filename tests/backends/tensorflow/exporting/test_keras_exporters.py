@@ -18,7 +18,7 @@ import tensorflow as tf
 from attention_models import DECODERS, sentences, translation
 from small_models import VOCABULARY, Workshop, language_model, single_layer
 
-from framework.backends.base.exporting import MODEL, NEXT, START, STEP, TOKENS, Decoded, Port, Signature, first_states
+from framework.backends.base.exporting import MODEL, NEXT, START, STEP, TOKENS, Decoded, Port, Signature, first_states, port_name
 from framework.backends.tensorflow.exporting import tflite
 from framework.backends.tensorflow.exporting.graphs import Graph, graphs_of
 from framework.backends.tensorflow.gru.loop import whole_tensors
@@ -193,16 +193,17 @@ def test_gelu_is_written_though_onnx_lacks_an_operation_of_it(
             export.writer.write(trainee, None, tmp_path)
 
 
-def test_plain_keras_takes_a_first_state_that_is_given(makes: Workshop, tmp_path: Path) -> None:
-    first = {**GRU, "inputs": "x", "initial_state": "start", "return_state": True}
+@pytest.mark.parametrize(("x", "start"), [("x", "start"), ("z-x", "größe")])
+def test_plain_keras_takes_a_first_state_that_is_given(x: str, start: str, makes: Workshop, tmp_path: Path) -> None:
+    first = {**GRU, "inputs": x, "initial_state": start, "return_state": True}
     spec = {
-        "inputs": {"x": {"dtype": "float32", "shape": [None, 4]}, "start": {"dtype": "float32", "shape": [5]}},
+        "inputs": {x: {"dtype": "float32", "shape": [None, 4]}, start: {"dtype": "float32", "shape": [5]}},
         "layers": {"one": first, "two": {**GRU, "inputs": "one", "initial_state": "one.state"}},
         "outputs": {"y": "two", "next_start": "one.state"},
     }
     export = written("keras_model", makes.trainee(spec), None, tmp_path)
-    given = {"x": RNG.normal(size=(3, 6, 4)).astype(np.float32), "start": RNG.normal(size=(3, 5)).astype(np.float32)}
-    found = export.writer.open(tmp_path, export.signatures)(MODEL, given)
+    given = {x: RNG.normal(size=(3, 6, 4)).astype(np.float32), start: RNG.normal(size=(3, 5)).astype(np.float32)}
+    found = export.writer.open(tmp_path, export.signatures)(MODEL, {port_name(name): value for name, value in given.items()})
     for name, value in export.trainee.predict(given).items():
         np.testing.assert_allclose(found[name], value, atol=1e-6)
 
