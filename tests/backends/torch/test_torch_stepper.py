@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from attention_models import sentences, translation
 from small_models import VOCABULARY, Listener, Windows, Workshop, language_model
 
 from framework.backends.torch.decoding.cell import DecodingCell
@@ -194,6 +195,19 @@ def test_a_layer_with_a_data_type_of_its_own(dtype: str, layer: str, workshop: W
     for name, value in state.carried.items():
         np.testing.assert_allclose(value.float().numpy(), last.carried[name].float().numpy(), atol=allowed, rtol=0)
         assert value.dtype == last.carried[name].dtype == stepper.start({}, 1).carried[name].dtype
+
+
+@pytest.mark.parametrize("layer", ["source_embedding", "encoder", "decoder", "target_embedding"])
+def test_a_translators_layer_with_a_data_type_of_its_own(layer: str, workshop: Workshop) -> None:
+    spec = translation()
+    spec["layers"][layer]["dtype"] = "float64"
+    trainee, inputs = workshop.trainee(spec), sentences()
+    stepper, target = trainee.stepper("target"), inputs["target"]
+    state = stepper.start({"source": inputs["source"]}, len(target))
+    [expected] = trainee.predict(inputs).values()
+    for time, tokens in enumerate(np.ascontiguousarray(target.T)):
+        logits, state, _ = stepper.step(tokens, state)
+        np.testing.assert_allclose(logits, expected[:, time], rtol=1e-4, atol=1e-5)
 
 
 def test_a_large_table_is_not_folded(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,8 @@ class TorchStepper:
         for planned in derived.per_step:
             like = next(layers[planned.name].parameters(), torch.empty(0, device=self.device))
             self._zeros.update({f"{planned.name}/{name}": like.new_empty((0, *shape)) for name, shape in planned.state.items()})
-        self._like = next(graph.parameters()).new_empty(0)
+        # What a layer reads at each step is in its own data type, which may be another than that of the layer that made it.
+        self._like = {name: torch.empty(0, dtype=layer.weight_dtype, device=self.device) for name, layer in layers.items()}
         self._parts = parts = [self._part(planned, layers, precision) for planned in derived.per_step]
         self._step_parts = [part for part in parts if part.planned.name not in derived.unread]
         last = max((place for place, planned in enumerate(derived.per_step) if planned.state), default=-1)
@@ -71,7 +72,7 @@ class TorchStepper:
                 run_layer(planned, layer, wires)
             constant: dict[str, Tensor] = {}
             for part in self._parts:
-                constant.update(part.constants(wires, self._like))
+                constant.update(part.constants(wires, self._like[part.planned.name]))
             carried = {key: self._first(key, wires, rows) for key in self._zeros}
         return State(constant, carried, rows)
 
