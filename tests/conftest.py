@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before anything imports a backend.
@@ -19,9 +20,22 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import hypothesis
 import pytest
 
+from framework import secrets
+
 # No deadline: the machine may be busy. Without a database: what fails here fails everywhere.
 hypothesis.settings.register_profile("gatework", deadline=None, database=None, print_blob=True)
 hypothesis.settings.load_profile("gatework")
+
+
+@pytest.fixture(autouse=True)
+def forgotten_secrets() -> Iterator[None]:
+    """Secrets of a test, which may be words of another one's messages, are forgotten with it."""
+    kept = (secrets._addresses, secrets._places, secrets._texts)
+    before = [one.copy() for one in kept]
+    yield
+    for one, was in zip(kept, before, strict=True):
+        one.clear()
+        one.update(was)
 
 
 @pytest.fixture(scope="session")
