@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +18,7 @@ from framework.backends.base.backend import Trainee
 from framework.backends.base.training import Arrays
 from framework.builder.plan import ModelPlan, PlannedTensor
 from framework.builder.step import DecodingStep
-from framework.errors import InputError, UnsupportedArgument, nearest
+from framework.errors import GateworkError, InputError, UnsupportedArgument, nearest
 
 MODEL = "model"
 """From the model's inputs to its outputs, for whole sequences, in inference mode."""
@@ -179,6 +180,26 @@ def load_exporter(name: str, backend: str) -> tuple[str, Exporter]:
             f"the export format '{name}' needs the library '{error.name}', which is not installed: pip install 'gatework[{extra}]'"
         ) from error
     return chosen, exporter
+
+
+@contextmanager
+def unsupported(what: str, kind: type[Exception] = Exception) -> Iterator[None]:
+    """Says what it is that a framework, or a layer of a stranger, cannot do, whose errors have no base class of their own.
+
+    Args:
+        what: cannot be done, such as ``torch cannot record the graph 'step'``.
+        kind: of the errors that say so.
+
+    Raises:
+        UnsupportedArgument: the block raises such an error; its first line is told. Gatework's own errors, and the system's, stay.
+    """
+    try:
+        yield
+    except (GateworkError, OSError):
+        raise
+    except kind as error:
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise UnsupportedArgument(f"{what}: {reason}") from error
 
 
 def port_name(name: str) -> str:

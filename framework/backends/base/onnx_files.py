@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from framework.backends.base.backend import Trainee
-from framework.backends.base.exporting import MODEL, START, STEP, Decoded, Port, Signature, Written
+from framework.backends.base.exporting import MODEL, START, STEP, Decoded, Port, Signature, Written, unsupported
 from framework.backends.base.training import Arrays
 from framework.errors import UnsupportedArgument
 
@@ -61,7 +60,7 @@ def save_onnx(model: Any, signature: Signature, folder: Path) -> None:
         found = {value.name: value for value in values}
         for port in ports:
             _name_lengths(found[port.name], port)
-    with _told("ONNX does not take", signature.name, onnx.checker.ValidationError):
+    with unsupported(f"onnx: ONNX does not take the graph '{signature.name}'", onnx.checker.ValidationError):
         onnx.checker.check_model(model)
     onnx.save(model, str(folder / f"{signature.name}.onnx"))
 
@@ -86,33 +85,14 @@ class OnnxRunner:
         options.log_severity_level = 3  # errors
         self._sessions = {}
         for name in signatures:
-            with _told(_RUNTIME, name):
+            with unsupported(f"onnx: ONNX Runtime cannot run the graph '{name}'"):
                 self._sessions[name] = onnxruntime.InferenceSession(str(folder / f"{name}.onnx"), options)
 
     def __call__(self, graph: str, inputs: Arrays) -> Mapping[str, NDArray[np.generic]]:
         """What a graph makes of its inputs, both by name."""
         names = [output.name for output in self._sessions[graph].get_outputs()]
-        with _told(_RUNTIME, graph):
+        with unsupported(f"onnx: ONNX Runtime cannot run the graph '{graph}'"):
             return dict(zip(names, self._sessions[graph].run(names, dict(inputs)), strict=True))
-
-
-_RUNTIME = "ONNX Runtime cannot run"
-
-
-@contextmanager
-def _told(what: str, graph: str, kind: type[Exception] = Exception) -> Iterator[None]:
-    """Says of which graph it is what there is no operation for, such as an error function of float64.
-
-    Args:
-        what: is said of it.
-        graph: its name.
-        kind: of the errors; ONNX Runtime's have no base class of their own.
-    """
-    try:
-        yield
-    except kind as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UnsupportedArgument(f"onnx: {what} the graph '{graph}': {reason}") from error
 
 
 Models = Callable[[Trainee, Decoded | None], Iterable[tuple[Any, Signature]]]

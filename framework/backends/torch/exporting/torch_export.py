@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from framework.backends.base.backend import Trainee
-from framework.backends.base.exporting import MODEL, START, STEP, Decoded, Runner, Signature, Written
+from framework.backends.base.exporting import MODEL, START, STEP, Decoded, Runner, Signature, Written, unsupported
 from framework.backends.base.training import Arrays
 from framework.backends.torch.exporting.graphs import Recordable, recordable
-from framework.errors import GateworkError, UnsupportedArgument
 
 
 class ProgramExporter:
@@ -42,7 +40,7 @@ def run(graph, **inputs):
         graphs = recordable(trainee, decoded)
         for one in graphs:
             program = program_of(one)
-            with _told(one.signature.name, "save"):
+            with unsupported(f"torch cannot save the graph '{one.signature.name}'"):
                 torch.export.save(program, folder / f"{one.signature.name}.pt2")
         note = f"the files were written by torch {torch.__version__.partition('+')[0]}; an older one may not load them"
         return Written(tuple(one.signature for one in graphs), (note,))
@@ -66,20 +64,8 @@ def program_of(graph: Recordable) -> torch.export.ExportedProgram:
     Raises:
         UnsupportedArgument: something in it cannot be recorded; torch's reason is told.
     """
-    with _told(graph.signature.name, "record"), torch.no_grad():
+    with unsupported(f"torch cannot record the graph '{graph.signature.name}'"), torch.no_grad():
         return torch.export.export(graph.module, graph.example(), dynamic_shapes=(graph.varying(),), strict=False)
-
-
-@contextmanager
-def _told(graph: str, done: str) -> Iterator[None]:
-    """Says of which graph it is what a layer, of a stranger too, or torch raises."""
-    try:
-        yield
-    except (GateworkError, OSError):
-        raise
-    except Exception as error:  # whatever it is, it says that it cannot be done
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UnsupportedArgument(f"torch cannot {done} the graph '{graph}': {reason}") from error
 
 
 EXPORTER = ProgramExporter()
